@@ -1,0 +1,12 @@
+/** The vocabulary of the system: plain data, no behaviour that waits. */
+export * from './converter-mode.ts';
+export * from './deal.ts';
+export * from './device-command.ts';
+export * from './errors.ts';
+export * from './fault.ts';
+export * from './messages.ts';
+export * from './operation-mode.ts';
+export * from './quantities.ts';
+export * from './timestamp.ts';
+export * from './trade.ts';
+export * from './unit-data.ts';

@@ -1,0 +1,141 @@
+import type { ConverterMode } from './converter-mode.ts';
+import type { Deal } from './deal.ts';
+import type { DeviceCommand } from './device-command.ts';
+import type { Fault } from './fault.ts';
+import type { LocalMode, OperationMode, StampedMode } from './operation-mode.ts';
+import type { EpochMsec, Milliseconds } from './quantities.ts';
+import type { Answer, Refusal, Request } from './trade.ts';
+import type { Dcdc, UnitData } from './unit-data.ts';
+
+/** Who is there and where: retained, one session is one process start (RULE "Words"). */
+export interface Birth {
+  readonly unitId: string;
+  readonly session: string;
+  readonly version: string;
+  readonly display: string;
+  /** Address of the unit's own broker, absent on the in-process bus. */
+  readonly broker?: { readonly host: string; readonly port: number };
+  /** Where the members that this unit knows have their brokers: a client needs only one address. */
+  readonly peers?: readonly { readonly unitId: string; readonly host: string; readonly port: number }[];
+  readonly policyHash: string;
+  readonly startedAt: EpochMsec;
+}
+
+/** Beacon and election state in one: sent every `gridMaster.heartbeatMsec` and on every change (RULE-1). */
+export interface ElectionState {
+  readonly session: string;
+  /** Counter of this session's beacons; a `grid` entry echoes the last one heard. */
+  readonly beacon: number;
+  readonly term: number;
+  readonly role: 'follower' | 'candidate' | 'leader' | 'observer';
+  readonly votedFor?: string;
+  /** The grid master this unit obeys. */
+  readonly gridMasterUnitId?: string;
+  /** Pre-vote question of a candidate: the term it would stand for. */
+  readonly preVoteTerm?: number;
+  readonly grantsPreVoteTo?: string;
+}
+
+/** Leave to be out of WAIT: runs `permitMsec` from the moment the unit sent the echoed beacon (RULE-1). */
+export interface Permit {
+  readonly unitId: string;
+  readonly session: string;
+  readonly beacon: number;
+  /** What the converter may do; absent means WAIT only. */
+  readonly modes: readonly ConverterMode[];
+  readonly dealIds: readonly string[];
+}
+
+/** The grid master's word, at least every `gridMaster.heartbeatMsec` (architecture.md §3). */
+export interface GridState {
+  readonly gridMasterUnitId: string;
+  readonly session: string;
+  readonly term: number;
+  readonly pass: number;
+  /** How long the last pass took and how old it is: a hung loop is visible. */
+  readonly passMsec: Milliseconds;
+  readonly mode: StampedMode;
+  readonly permitMsec: Milliseconds;
+  readonly voltageReferenceUnitId?: string;
+  readonly masterDealId?: string;
+  readonly handOver?: { readonly from: string; readonly to: string };
+  readonly permits: readonly Permit[];
+  /** Global faults present: nothing new is negotiated or activated. */
+  readonly hasGlobalErrors: boolean;
+}
+
+export interface ModeState {
+  readonly global: StampedMode;
+  readonly local: LocalMode | null;
+  readonly effective: OperationMode;
+}
+
+/** What one unit asks of another; always answered by a `Reply` before its deadline or given up. */
+export type CommandBody =
+  | { readonly kind: 'deal.propose'; readonly deal: Deal }
+  /** Grid master → party: a younger record, to be journalled; no device action. */
+  | { readonly kind: 'deal.update'; readonly deal: Deal }
+  /** Grid master → unit: journal the records, then act (INV-7). */
+  | { readonly kind: 'control'; readonly device: DeviceCommand; readonly deals: readonly Deal[] }
+  /** Grid master → unit: read the device now. */
+  | { readonly kind: 'read'; readonly what: 'unit' | 'status' }
+  /** Anyone → grid master: please end this deal. */
+  | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reasons: readonly string[] }
+  /** Operator's word, forwarded to the grid master by the unit that heard it. */
+  | { readonly kind: 'mode.set'; readonly value: OperationMode }
+  | { readonly kind: 'emergency-stop'; readonly reason: string };
+
+export type ReplyBody =
+  | { readonly ok: true; readonly dcdc?: Dcdc; readonly unit?: UnitData; readonly deal?: Deal }
+  | { readonly ok: false; readonly refusal: Refusal; readonly message: string };
+
+/** Operator's words to any unit (`operator/#`). */
+export type OperatorBody =
+  | { readonly kind: 'mode'; readonly value: OperationMode; readonly unitId?: string }
+  | { readonly kind: 'local-mode'; readonly value: LocalMode | null }
+  | { readonly kind: 'emergency-stop'; readonly reason: string }
+  | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reason: string }
+  | { readonly kind: 'fault.acknowledge'; readonly faultId: string };
+
+/** Channels of the bus and what they carry (architecture.md §3, topics). */
+export interface Bodies {
+  birth: Birth;
+  unit: UnitData;
+  election: ElectionState;
+  grid: GridState;
+  deal: Deal;
+  mode: ModeState;
+  fault: Fault;
+  request: Request;
+  accept: Answer;
+  command: CommandBody;
+  reply: ReplyBody;
+}
+export type Channel = keyof Bodies;
+
+/** Retained channels keep their last message for whoever comes later; the others are gone once delivered. */
+export const RETAINED: Readonly<Record<Channel, boolean>> = {
+  birth: true,
+  unit: true,
+  election: true,
+  grid: true,
+  deal: true,
+  mode: true,
+  fault: false,
+  request: false,
+  accept: false,
+  command: false,
+  reply: false,
+};
+
+/** Our own envelope around every message, so that any MQTT 3.1.1 broker will do (architecture.md §3). */
+export interface Envelope<B> {
+  readonly id: string;
+  readonly sender: string;
+  readonly session: string;
+  readonly term: number;
+  readonly time: EpochMsec;
+  /** Not to be acted upon later than this many ms after it was sent; absent for retained state. */
+  readonly expiryMsec?: Milliseconds;
+  readonly body: B;
+}

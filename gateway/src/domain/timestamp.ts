@@ -1,0 +1,34 @@
+import type { EpochMsec } from './quantities.ts';
+
+/** Text that stands for "this phase never happened, but counts as set" in deal records (market.md §3.3). */
+export const NEVER = '--';
+
+const pad = (value: number): string => String(value).padStart(2, '0');
+
+/**
+ * Wall-clock text of the original, `yyyy/MM/dd-HH:mm:ss` (market.md §0), in the zone that lies
+ * `zoneOffsetMinutes` east of UTC.
+ */
+export function formatTimestamp(at: EpochMsec, zoneOffsetMinutes = 0): string {
+  const local = new Date(at + zoneOffsetMinutes * 60_000);
+  const day = `${local.getUTCFullYear()}/${pad(local.getUTCMonth() + 1)}/${pad(local.getUTCDate())}`;
+  return `${day}-${pad(local.getUTCHours())}:${pad(local.getUTCMinutes())}:${pad(local.getUTCSeconds())}`;
+}
+
+const PATTERN = /^(\d{4})\/(\d{2})\/(\d{2})-(\d{2}):(\d{2}):(\d{2})(?:\..*)?$/;
+
+/** Reads what `formatTimestamp` writes; anything after a `.` is ignored. Returns undefined for other text. */
+export function parseTimestamp(text: string, zoneOffsetMinutes = 0): EpochMsec | undefined {
+  const match = PATTERN.exec(text);
+  if (match === null) return undefined;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
+  const at = Date.UTC(year, month - 1, day, hour, minute, second);
+  // Date.UTC rolls 02/30 over to 03/01: such text is refused, not reinterpreted.
+  return formatTimestamp(at) === text.slice(0, 19) ? at - zoneOffsetMinutes * 60_000 : undefined;
+}
+
+/** Seconds since local midnight (0 … 86 399) of a time stamp; undefined when the text is none. */
+export function secondsOfDay(timestamp: string): number | undefined {
+  const at = parseTimestamp(timestamp);
+  return at === undefined ? undefined : (((at / 1000) % 86_400) + 86_400) % 86_400;
+}

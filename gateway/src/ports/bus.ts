@@ -1,0 +1,31 @@
+import type { Bodies, Channel, Envelope } from '../domain/messages.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+
+export type Unsubscribe = () => void;
+
+/** A message as it arrives: key is the rest of its topic, e.g. a deal id or `<toUnit>/<id>`. */
+export interface Delivery<C extends Channel> {
+  readonly channel: C;
+  readonly key: string;
+  readonly envelope: Envelope<Bodies[C]>;
+}
+
+/**
+ * Publish at home, listen everywhere (architecture.md §3): a unit publishes only in its own name and hears
+ * everything that any member says, itself included. Delivery is asynchronous, at most once, in order per sender.
+ */
+export interface Bus {
+  readonly unitId: string;
+  readonly session: string;
+  /** Retained channels replace the former message of the same key. */
+  publish<C extends Channel>(
+    channel: C,
+    key: string,
+    body: Bodies[C],
+    options?: { readonly term?: number; readonly expiryMsec?: Milliseconds },
+  ): void;
+  /** Takes a retained message back; listeners are not told. */
+  retract(channel: Channel, key: string): void;
+  /** Calls `handle` for every later message of the channel, after all that is retained already. */
+  listen<C extends Channel>(channel: C, handle: (delivery: Delivery<C>) => void): Unsubscribe;
+}

@@ -1,0 +1,102 @@
+import { type Bodies, type Channel, type Envelope, RETAINED } from '../domain/messages.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Bus, Delivery, Unsubscribe } from './bus.ts';
+import type { Clock } from './clock.ts';
+
+type AnyDelivery = { [C in Channel]: Delivery<C> }[Channel];
+type Handler = (delivery: AnyDelivery) => void;
+
+export interface MemoryBusOptions {
+  /** Delay of a delivery; default 1 ms. A function may draw it, and says `undefined` for a lost message. */
+  readonly delay?: (from: string, to: string, channel: Channel) => Milliseconds | undefined;
+}
+
+/** All units of one process on one in-memory bus; the fake of the mesh of brokers, with delays and losses. */
+export class MemoryBusHub {
+  readonly #clock: Clock;
+  readonly #delay: NonNullable<MemoryBusOptions['delay']>;
+  readonly #handlers = new Map<string, Map<Channel, Set<Handler>>>();
+  readonly #retained = new Map<string, AnyDelivery>();
+  readonly #taps = new Set<(delivery: AnyDelivery) => void>();
+  /** Earliest next delivery per pair, which keeps the order per sender under varying delays. */
+  readonly #notBefore = new Map<string, Milliseconds>();
+  #nextId = 0;
+
+  constructor(clock: Clock, options: MemoryBusOptions = {}) {
+    this.#clock = clock;
+    this.#delay = options.delay ?? (() => 1);
+  }
+
+  /** Sees every message at the moment it is published (mirrors to real brokers, event logs). */
+  tap(see: (delivery: AnyDelivery) => void): Unsubscribe {
+    this.#taps.add(see);
+    return () => this.#taps.delete(see);
+  }
+
+  /** The bus as one unit sees it. A session is one process start. */
+  join(unitId: string, session: string): Bus {
+    const handlers = new Map<Channel, Set<Handler>>();
+    this.#handlers.set(unitId, handlers);
+    return {
+      unitId,
+      session,
+      publish: (channel, key, body, options = {}) => {
+        // The channel decides the body's type in the interface; the union cannot carry that link through here.
+        const envelope = {
+          id: `${unitId}-${this.#nextId++}`,
+          sender: unitId,
+          session,
+          term: options.term ?? 0,
+          time: this.#clock.now(),
+          ...(options.expiryMsec === undefined ? {} : { expiryMsec: options.expiryMsec }),
+          body,
+        } satisfies Envelope<Bodies[typeof channel]>;
+        this.#publish({ channel, key, envelope } as AnyDelivery);
+      },
+      retract: (channel, key) => {
+        this.#retained.delete(`${unitId}/${channel}/${key}`);
+      },
+      listen: (channel, handle) => {
+        const set = handlers.get(channel) ?? new Set<Handler>();
+        handlers.set(channel, set);
+        const handler = handle as Handler; // only deliveries of this channel reach this set
+        set.add(handler);
+        for (const delivery of this.#retained.values()) {
+          if (delivery.channel === channel) this.#deliver(unitId, delivery, (one) => set.has(handler) && handler(one));
+        }
+        return () => set.delete(handler);
+      },
+    };
+  }
+
+  /** Takes a unit off the bus, its retained messages included, as if its process had gone. */
+  leave(unitId: string): void {
+    this.#handlers.delete(unitId);
+    for (const key of this.#retained.keys()) if (key.startsWith(`${unitId}/`)) this.#retained.delete(key);
+  }
+
+  #publish(delivery: AnyDelivery): void {
+    const sender = delivery.envelope.sender;
+    if (!this.#handlers.has(sender)) return;
+    if (RETAINED[delivery.channel]) this.#retained.set(`${sender}/${delivery.channel}/${delivery.key}`, delivery);
+    for (const see of this.#taps) see(delivery);
+    for (const [unitId, handlers] of this.#handlers) {
+      if (!handlers.get(delivery.channel)?.size) continue;
+      this.#deliver(unitId, delivery, (one) => {
+        // A unit that has left meanwhile hears nothing, even through handlers of its former self.
+        if (this.#handlers.get(unitId) !== handlers) return;
+        for (const handler of [...(handlers.get(one.channel) ?? [])]) handler(one);
+      });
+    }
+  }
+
+  #deliver(to: string, delivery: AnyDelivery, give: (delivery: AnyDelivery) => void): void {
+    const from = delivery.envelope.sender;
+    const delay = from === to ? 0 : this.#delay(from, to, delivery.channel);
+    if (delay === undefined) return;
+    const pair = `${from}>${to}`;
+    const at = Math.max(this.#clock.monotonic() + delay, this.#notBefore.get(pair) ?? 0);
+    this.#notBefore.set(pair, at);
+    this.#clock.after(at - this.#clock.monotonic(), () => give(delivery));
+  }
+}

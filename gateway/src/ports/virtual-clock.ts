@@ -1,0 +1,144 @@
+import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
+import type { Cancel, Clock } from './clock.ts';
+
+interface Entry {
+  readonly at: Milliseconds;
+  readonly sequence: number;
+  fire: (() => void) | undefined;
+}
+
+const before = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.sequence < b.sequence);
+
+/** Binary min-heap of timers by (due time, order of arrival): the same program always fires in the same order. */
+class TimerHeap {
+  readonly #entries: Entry[] = [];
+
+  get first(): Entry | undefined {
+    return this.#entries[0];
+  }
+
+  push(entry: Entry): void {
+    const entries = this.#entries;
+    let index = entries.push(entry) - 1;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      const above = entries[parent] as Entry; // parent < index < length
+      if (!before(entry, above)) break;
+      entries[index] = above;
+      index = parent;
+    }
+    entries[index] = entry;
+  }
+
+  pop(): Entry | undefined {
+    const entries = this.#entries;
+    const top = entries[0];
+    const last = entries.pop();
+    if (top === undefined || last === undefined || entries.length === 0) return top;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= entries.length) break;
+      const right = child + 1;
+      if (right < entries.length && before(entries[right] as Entry, entries[child] as Entry)) child = right; // both < length
+      const below = entries[child] as Entry; // child < length
+      if (!before(below, last)) break;
+      entries[index] = below;
+      index = child;
+    }
+    entries[index] = last;
+    return top;
+  }
+}
+
+/**
+ * Runs every microtask that is due, those they queue included, and then resolves. A `nextTick` queued from a
+ * microtask runs only when the microtask queue is empty, so no turn of the event loop is needed.
+ */
+const settle = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+
+/** After this many events the event loop gets a turn, so that signals and sockets are not starved. */
+const EVENTS_PER_TURN = 5_000;
+
+/** Time that passes only when it is told to: for tests, simulations and the paced demo. */
+export class VirtualClock implements Clock {
+  readonly #timers = new TimerHeap();
+  readonly #start: EpochMsec;
+  #elapsed: Milliseconds = 0;
+  #sequence = 0;
+
+  constructor(start: EpochMsec = 0) {
+    this.#start = start;
+  }
+
+  now(): EpochMsec {
+    return this.#start + this.#elapsed;
+  }
+
+  monotonic(): Milliseconds {
+    return this.#elapsed;
+  }
+
+  /** Virtual time is UTC, so that a run does not depend on the machine's zone. */
+  zoneOffsetMinutes(): number {
+    return 0;
+  }
+
+  after(delay: Milliseconds, fire: () => void): Cancel {
+    const at = this.#elapsed + Math.max(0, delay);
+    const entry: Entry = { at, sequence: this.#sequence++, fire };
+    this.#timers.push(entry);
+    return () => {
+      entry.fire = undefined;
+    };
+  }
+
+  /** Monotonic time of the next timer that will fire; undefined when there is none. */
+  nextAt(): Milliseconds | undefined {
+    for (let first = this.#timers.first; first !== undefined; first = this.#timers.first) {
+      if (first.fire !== undefined) return first.at;
+      this.#timers.pop();
+    }
+    return undefined;
+  }
+
+  /** Fires the next timer and lets everything that follows from it settle; false when there is none. */
+  async step(): Promise<boolean> {
+    const next = this.nextAt();
+    if (next === undefined) return false;
+    const entry = this.#timers.pop();
+    this.#elapsed = next;
+    entry?.fire?.();
+    await settle();
+    return true;
+  }
+
+  /** Fires, in order, all that is due within the next `duration` ms, and leaves the clock there. */
+  async advance(duration: Milliseconds): Promise<void> {
+    const end = this.#elapsed + duration;
+    await settle();
+    for (let events = 1; ; events += 1) {
+      const next = this.nextAt();
+      if (next === undefined || next > end) break;
+      await this.step();
+      if (events % EVENTS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#elapsed = Math.max(this.#elapsed, end);
+  }
+
+  /** Steps until `condition` holds; returns false when `limit` ms have passed without it. */
+  async runUntil(condition: () => boolean, limit: Milliseconds): Promise<boolean> {
+    const end = this.#elapsed + limit;
+    await settle();
+    for (let events = 1; !condition(); events += 1) {
+      const next = this.nextAt();
+      if (next === undefined || next > end) {
+        this.#elapsed = end;
+        return condition();
+      }
+      await this.step();
+      if (events % EVENTS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return true;
+  }
+}

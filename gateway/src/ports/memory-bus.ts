@@ -5,6 +5,8 @@ import type { Clock } from './clock.ts';
 
 type AnyDelivery = { [C in Channel]: Delivery<C> }[Channel];
 type Handler = (delivery: AnyDelivery) => void;
+/** Sees that a retained message is gone. */
+type SeeGone = (unitId: string, channel: Channel, key: string) => void;
 
 export interface MemoryBusOptions {
   /** Delay of a delivery; default 1 ms. A function may draw it, and says `undefined` for a lost message. */
@@ -17,7 +19,7 @@ export class MemoryBusHub {
   readonly #delay: NonNullable<MemoryBusOptions['delay']>;
   readonly #handlers = new Map<string, Map<Channel, Set<Handler>>>();
   readonly #retained = new Map<string, AnyDelivery>();
-  readonly #taps = new Set<(delivery: AnyDelivery) => void>();
+  readonly #taps = new Set<{ readonly see: (delivery: AnyDelivery) => void; readonly seeGone: SeeGone }>();
   /** Earliest next delivery per pair, which keeps the order per sender under varying delays. */
   readonly #notBefore = new Map<string, Milliseconds>();
   #nextId = 0;
@@ -27,10 +29,14 @@ export class MemoryBusHub {
     this.#delay = options.delay ?? (() => 1);
   }
 
-  /** Sees every message at the moment it is published (mirrors to real brokers, event logs). */
-  tap(see: (delivery: AnyDelivery) => void): Unsubscribe {
-    this.#taps.add(see);
-    return () => this.#taps.delete(see);
+  /**
+   * Sees every message at the moment it is published (mirrors to real brokers, event logs), and with `seeGone`
+   * also every retained message that is taken back: a mirror would otherwise keep it for ever.
+   */
+  tap(see: (delivery: AnyDelivery) => void, seeGone: SeeGone = () => {}): Unsubscribe {
+    const tap = { see, seeGone };
+    this.#taps.add(tap);
+    return () => this.#taps.delete(tap);
   }
 
   /** The bus as one unit sees it. A session is one process start. */
@@ -54,7 +60,7 @@ export class MemoryBusHub {
         this.#publish({ channel, key, envelope } as AnyDelivery);
       },
       retract: (channel, key) => {
-        this.#retained.delete(`${unitId}/${channel}/${key}`);
+        this.#forget(`${unitId}/${channel}/${key}`);
       },
       listen: (channel, handle) => {
         const set = handlers.get(channel) ?? new Set<Handler>();
@@ -72,14 +78,20 @@ export class MemoryBusHub {
   /** Takes a unit off the bus, its retained messages included, as if its process had gone. */
   leave(unitId: string): void {
     this.#handlers.delete(unitId);
-    for (const key of this.#retained.keys()) if (key.startsWith(`${unitId}/`)) this.#retained.delete(key);
+    for (const key of this.#retained.keys()) if (key.startsWith(`${unitId}/`)) this.#forget(key);
+  }
+
+  #forget(retainedKey: string): void {
+    const gone = this.#retained.get(retainedKey);
+    if (gone === undefined || !this.#retained.delete(retainedKey)) return;
+    for (const tap of this.#taps) tap.seeGone(gone.envelope.sender, gone.channel, gone.key);
   }
 
   #publish(delivery: AnyDelivery): void {
     const sender = delivery.envelope.sender;
     if (!this.#handlers.has(sender)) return;
     if (RETAINED[delivery.channel]) this.#retained.set(`${sender}/${delivery.channel}/${delivery.key}`, delivery);
-    for (const see of this.#taps) see(delivery);
+    for (const tap of this.#taps) tap.see(delivery);
     for (const [unitId, handlers] of this.#handlers) {
       if (!handlers.get(delivery.channel)?.size) continue;
       this.#deliver(unitId, delivery, (one) => {

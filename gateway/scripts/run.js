@@ -1,0 +1,66 @@
+// The door of every npm script: brings the project to a runnable state (packages, build), then runs the task on the
+// pinned Node. Plain JavaScript without dependencies, because it runs on any Node from 20.9 and before `npm ci`.
+// Everything it says itself goes to stderr; stdout belongs to the task.
+import { existsSync } from 'node:fs';
+import { bin, node, root } from './lib/paths.js';
+import { ensureBuilt, ensureChromium, ensureInstalled } from './lib/prepare.js';
+import { runChild } from './lib/run-child.js';
+import { withLock } from './lib/with-lock.js';
+
+/** What `npm start` runs; arguments given after `npm start --` follow these. */
+const START = ['gateway/bin/apis.js', 'up', '--flow', 'flows/emulated-community.json'];
+const BENCH = ['gateway/scripts/bench.js'];
+
+const TAP = [bin.tap, '--reporter=./gateway/scripts/summary-reporter.js'];
+
+/** Checks that run before the tests; their outcome is counted in the reporter's last line. */
+const CHECKS = { 'lint (biome)': [bin.biome, 'check', '.'], 'types (tsc)': [bin.tsc, '--build'] };
+
+const runChecks = async () => {
+  const outcome = {};
+  for (const [name, command] of Object.entries(CHECKS)) outcome[name] = (await runChild(node, command)) === 0;
+  return outcome;
+};
+
+const allPassed = (outcome) => Object.values(outcome).every(Boolean);
+
+const test = async (tapArguments) => {
+  const outcome = await runChecks();
+  await ensureChromium();
+  const code = await runChild(node, [...TAP, ...tapArguments], { APIS_CHECKS: JSON.stringify(outcome) });
+  return allPassed(outcome) ? code : code || 1;
+};
+
+/** Runs a script of the project; one that is missing is told, not treated as success. */
+const script = async ([file, ...rest], args) => {
+  if (existsSync(new URL(file, root))) return runChild(node, [file, ...rest, ...args]);
+  process.stderr.write(`${file} does not exist.\n`);
+  return 2;
+};
+
+/** tap keeps its notes in one folder: two test runs in one checkout take turns. */
+const tasks = {
+  start: { needsBuild: true, run: (args) => script(START, args) },
+  bench: { needsBuild: true, run: (args) => script(BENCH, args) },
+  build: { needsBuild: true, run: () => 0 },
+  lint: { needsBuild: false, run: async () => (allPassed(await runChecks()) ? 0 : 1) },
+  test: { needsBuild: true, run: (args) => withLock('test', () => test(['--disable-coverage', ...args])) },
+  coverage: { needsBuild: true, run: (args) => withLock('test', () => test(args)) },
+};
+
+const [taskName = '', ...args] = process.argv.slice(2);
+const task = Object.hasOwn(tasks, taskName) ? tasks[taskName] : undefined;
+
+const main = async () => {
+  if (!task) throw new Error(`unknown task "${taskName}"; known: ${Object.keys(tasks).join(', ')}`);
+  await ensureInstalled();
+  if (task.needsBuild) await ensureBuilt();
+  return task.run(args);
+};
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`run.js: ${error.message}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,61 @@
+/** Who may import whom: the table of the architecture, as data. Rooms are the folders of `gateway/src`. */
+export interface Room {
+  /** Other rooms that may be imported; a room may always import itself. */
+  readonly rooms: readonly string[];
+  /** Packages that may be imported; `'any'` also allows Node's own modules. */
+  readonly packages: readonly string[] | 'any';
+}
+
+const coreOf = (...packages: string[]): Room => ({ rooms: ['domain', 'config', 'ports'], packages });
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  domain: { rooms: [], packages: [] },
+  config: { rooms: ['domain'], packages: ['jsonc-parser', 'valibot'] },
+  market: coreOf(),
+  'grid-master': coreOf(),
+  controller: coreOf(),
+  cluster: coreOf('valibot'),
+  ports: { rooms: ['domain'], packages: [] },
+  unit: {
+    rooms: ['domain', 'config', 'market', 'grid-master', 'controller', 'cluster', 'ports'],
+    packages: 'any',
+  },
+  emulation: { rooms: ['domain', 'config', 'ports', 'market', 'unit'], packages: 'any' },
+  adapters: { rooms: ['domain', 'config', 'ports'], packages: 'any' },
+  client: { rooms: ['domain', 'config', 'ports', 'adapters'], packages: 'any' },
+  api: { rooms: ['domain', 'ports', 'unit', 'emulation'], packages: 'any' },
+  cli: {
+    rooms: [
+      'domain',
+      'config',
+      'market',
+      'grid-master',
+      'controller',
+      'cluster',
+      'ports',
+      'unit',
+      'emulation',
+      'adapters',
+      'client',
+      'api',
+    ],
+    packages: 'any',
+  },
+};
+
+/** The core runs unchanged on a virtual clock, so it reaches the outside only through `ports`. */
+export const CORE = ['domain', 'config', 'market', 'grid-master', 'controller', 'cluster'];
+
+/** What reaches around the ports: timers, the wall clock, chance, the process, the network. */
+export const IMPURE: Readonly<Record<string, RegExp>> = {
+  'a timer': /(?<![.\w$])(?:setTimeout|setInterval|setImmediate)\s*\(/,
+  'the wall clock': /\bDate\.now\b|\bnew Date(?!\s*\(\s*[^\s)])|(?<![.\w$]|new )Date\s*\(|(?<![.\w$])performance\s*\./,
+  chance: /\bMath\.random\b|(?<![.\w$])crypto\s*\./,
+  'the process': /(?<![.\w$])process\s*\./,
+  'the console': /(?<![.\w$])console\s*\./,
+  'the network': /(?<![.\w$])(?:fetch\s*\(|new WebSocket\b)/,
+  'the global object': /(?<![.\w$])globalThis\b/,
+};
+
+/** Node-RED nodes talk to the daemon as any client does, and know its vocabulary; nothing more. */
+export const NODE_RED_PACKAGES = ['@apis-edge/gateway/client', '@apis-edge/gateway/domain', 'node-red', 'vue'];

@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import t from 'tap';
+import { projectRoot } from './house/scan.ts';
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs Node in the project root, with `input` on stdin. */
+async function runNode(args: string[], input = '', env: Record<string, string> = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, args, { cwd: projectRoot, env: { PATH: process.env.PATH ?? '', ...env } });
+  child.stdin.end(input);
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  return { code, out, err };
+}
+
+const lastLine = (out: string): string | undefined => out.trimEnd().split('\n').at(-1);
+
+const PIPE_REPORTER = `
+  import Reporter from './gateway/scripts/summary-reporter.js';
+  process.stdin.pipe(new Reporter()).pipe(process.stdout);
+`;
+
+const report = (tap: string, checks = {}): Promise<Outcome> =>
+  runNode(['--input-type=module', '--eval', PIPE_REPORTER], tap, { APIS_CHECKS: JSON.stringify(checks) });
+
+t.test('summary-reporter.js', async (t) => {
+  t.test('counts the assertions of all files in the last line', async (t) => {
+    const { out } = await report(
+      [
+        'TAP version 14',
+        '# Subtest: a.test.ts',
+        '    ok 1 - one',
+        '    # Subtest: inner',
+        '        ok 1 - two',
+        '        not ok 2 - three',
+        '          ---',
+        '          at: {fileName: a.test.ts, lineNumber: 7}',
+        '          diff: "-1 +2"',
+        '          ...',
+        '        1..2',
+        '    not ok 2 - inner',
+        '    ok 3 - four # SKIP needs a board',
+        '    1..3',
+        'not ok 1 - a.test.ts # time=12ms',
+        '1..1',
+        '',
+      ].join('\n'),
+    );
+    t.equal(lastLine(out), '2 passed, 1 failed, 1 skipped');
+    t.match(out, /not ok .*inner > three\n +at a\.test\.ts:7\n +-1 \+2/, 'a failure says where and why');
+    t.match(out, /^FAIL a\.test\.ts \(12 ms\)$/m);
+    t.match(out, /^skip .*four: needs a board$/m, 'a skip says its reason');
+  });
+
+  t.test('a file that dies without an assertion counts as failed', async (t) => {
+    const { out } = await report('TAP version 14\nnot ok 1 - b.test.ts\n  ---\n  exitCode: 3\n  ...\n1..1\n');
+    t.equal(lastLine(out), '0 passed, 1 failed, 0 skipped');
+    t.match(out, /exitCode: 3/);
+  });
+
+  t.test('a run that breaks its plan counts as failed although every assertion passed', async (t) => {
+    const { out } = await report('TAP version 14\nok 1 - a\n1..2\n');
+    t.equal(lastLine(out), '1 passed, 1 failed, 0 skipped');
+  });
+
+  t.test('the checks before the tests count too', async (t) => {
+    const { out } = await report('TAP version 14\nok 1 - a\n1..1\n', { lint: true, types: false });
+    t.match(out, /^ok {3}lint\nFAIL types\n/);
+    t.equal(lastLine(out), '2 passed, 1 failed, 0 skipped');
+  });
+});
+
+t.test('run.js refuses an unknown task with exit code 2 and names the known ones', async (t) => {
+  const { code, out, err } = await runNode(['gateway/scripts/run.js', 'dance']);
+  t.equal(code, 2);
+  t.equal(out, '', 'stdout belongs to the tasks');
+  t.match(err, /unknown task "dance".*start.*test/);
+});
+
+t.test('run-child.js: the exit code and signals of the task pass through', async (t) => {
+  const wrap = (program: string): string[] => [
+    '--input-type=module',
+    '--eval',
+    `import { runChild } from './gateway/scripts/lib/run-child.js';
+     process.exitCode = await runChild(process.execPath, ['--eval', ${JSON.stringify(program)}]);`,
+  ];
+  t.equal((await runNode(wrap('process.exitCode = 7'))).code, 7);
+  t.equal((await runNode(wrap("process.kill(process.pid, 'SIGKILL')"))).code, 137);
+
+  const child = spawn(
+    process.execPath,
+    wrap("process.on('SIGTERM', () => process.exit(42)); setInterval(() => {}, 1000); console.log('up')"),
+    { cwd: projectRoot, stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'close');
+  t.equal(code, 42, 'the child handled SIGTERM itself');
+});
+
+t.test('with-lock.js', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'apis-lock-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const name = `test-${process.pid}`;
+  const locked = (action: string): string[] => [
+    '--input-type=module',
+    '--eval',
+    `import { withLock } from './gateway/scripts/lib/with-lock.js';
+     import { appendFileSync, readFileSync } from 'node:fs';
+     await withLock('${name}', async () => { ${action} });`,
+  ];
+  const locksLeft = (): string[] => readdirSync(join(projectRoot, '.cache')).filter((entry) => entry.includes(name));
+
+  t.test('actions of several processes never overlap', async (t) => {
+    const log = join(folder, 'log');
+    const noted = `appendFileSync('${log}', '('); await new Promise((go) => setTimeout(go, 30)); appendFileSync('${log}', ')');`;
+    writeFileSync(log, '');
+    await Promise.all([1, 2, 3].map(() => runNode(locked(noted))));
+    const { out } = await runNode(locked(`process.stdout.write(readFileSync('${log}'))`));
+    t.equal(out, '()()()');
+    t.same(locksLeft(), []);
+  });
+
+  t.test('the lock of a process that was killed is taken over', async (t) => {
+    const dead = await runNode(locked("process.kill(process.pid, 'SIGKILL')"));
+    t.equal(dead.code, null, 'died while holding it');
+    t.equal(locksLeft().length, 1);
+    const { code, out } = await runNode(locked("process.stdout.write('mine')"));
+    t.same([code, out], [0, 'mine']);
+  });
+
+  t.test('a failed action gives the lock back', async (t) => {
+    const { code } = await runNode(locked("throw new Error('no')"));
+    t.equal(code, 1);
+    t.same(locksLeft(), []);
+  });
+});

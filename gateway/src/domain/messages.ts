@@ -34,6 +34,8 @@ export interface ElectionState {
   /** Pre-vote question of a candidate: the term it would stand for. */
   readonly preVoteTerm?: number;
   readonly grantsPreVoteTo?: string;
+  /** Pass of the last `grid` heard: the echo by which a master knows that it is heard (RULE-5). */
+  readonly heardGrid?: { readonly term: number; readonly pass: number };
 }
 
 /** Leave to be out of WAIT: runs `permitMsec` from the moment the unit sent the echoed beacon (RULE-1). */

@@ -1,0 +1,80 @@
+import { type Deal, isDeactivated, isNewerCopy } from '../domain/deal.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { UnitData } from '../domain/unit-data.ts';
+import type { Bus, Unsubscribe } from '../ports/bus.ts';
+import type { Clock } from '../ports/clock.ts';
+
+/** A deal as its parties tell it: the youngest copy and who holds one. */
+export interface DealCopies {
+  readonly deal: Deal;
+  readonly holders: readonly string[];
+}
+
+export type CommunityChange = 'deal' | 'unit' | 'members' | 'mode';
+
+/** What the members last said of themselves and of their deals, by push; the same picture at every unit. */
+export class Community {
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #isMember: (unitId: string) => boolean;
+  readonly #units = new Map<string, { readonly data: UnitData; readonly at: Milliseconds }>();
+  readonly #copies = new Map<string, Map<string, Deal>>();
+  readonly #handlers = new Set<(what: CommunityChange) => void>();
+  readonly #unsubscribe: Unsubscribe[] = [];
+
+  constructor(bus: Bus, clock: Clock, isMember: (unitId: string) => boolean) {
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#isMember = isMember;
+  }
+
+  start(): void {
+    this.#unsubscribe.push(
+      this.#bus.listen('unit', ({ envelope }) => {
+        if (!this.#isMember(envelope.sender)) return;
+        this.#units.set(envelope.sender, { data: envelope.body, at: this.#clock.monotonic() });
+        this.changed('unit');
+      }),
+      this.#bus.listen('deal', ({ envelope }) => {
+        if (this.#isMember(envelope.sender)) this.#hearDeal(envelope.sender, envelope.body);
+      }),
+    );
+  }
+
+  stop(): void {
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+  }
+
+  unit(unitId: string): { readonly data: UnitData; readonly at: Milliseconds } | undefined {
+    return this.#units.get(unitId);
+  }
+
+  /** Deals that at least one party holds open, in the order in which they were first heard of. */
+  deals(): readonly DealCopies[] {
+    return [...this.#copies.values()].map((copies) => ({
+      deal: [...copies.values()].reduce((newest, copy) => (isNewerCopy(copy, newest) ? copy : newest)),
+      holders: [...copies.keys()],
+    }));
+  }
+
+  onChange(handle: (what: CommunityChange) => void): Unsubscribe {
+    this.#handlers.add(handle);
+    return () => this.#handlers.delete(handle);
+  }
+
+  changed(what: CommunityChange): void {
+    for (const handle of [...this.#handlers]) handle(what);
+  }
+
+  /** Only its two parties speak of a deal; one that both have finished leaves the picture. */
+  #hearDeal(holder: string, deal: Deal): void {
+    if (holder !== deal.requestUnitId && holder !== deal.acceptUnitId) return; // INV-11
+    const copies = this.#copies.get(deal.dealId) ?? new Map<string, Deal>();
+    const own = copies.get(holder);
+    if (own !== undefined && !isNewerCopy(deal, own)) return;
+    copies.set(holder, deal);
+    this.#copies.set(deal.dealId, copies);
+    if ([...copies.values()].every(isDeactivated)) this.#copies.delete(deal.dealId);
+    this.changed('deal');
+  }
+}

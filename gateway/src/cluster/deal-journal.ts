@@ -1,0 +1,92 @@
+import { type Deal, isDeactivated, isNewerCopy, isSaveworthy } from '../domain/deal.ts';
+import type { Bus } from '../ports/bus.ts';
+import type { Log } from '../ports/log.ts';
+import type { Store } from '../ports/store.ts';
+
+const ACTIVE = 'deals/active/';
+const activeKey = (dealId: string): string => `${ACTIVE}${dealId}`;
+
+/** `deals/YYYY/MM/DD/<dealId>` by the day the deal was made (architecture.md §8). */
+export const finishedKey = (deal: Deal): string => `deals/${deal.createDateTime.slice(0, 10)}/${deal.dealId}`;
+
+/** The record as the original logs it (market.md §3.9): without the order stamps, which are ours alone. */
+export const logRecord = ({ term: _term, revision: _revision, ...record }: Deal): object => record;
+
+export interface DealJournalNeeds {
+  readonly bus: Bus;
+  readonly store: Store;
+  readonly log: Log;
+  /** Called after a copy has been journalled. */
+  changed(deal: Deal): void;
+}
+
+/**
+ * This unit's own durable copies of the deals it is a party of: deals live at their two parties (architecture.md
+ * §3). A copy is durable before anybody hears of it (INV-7), and only a younger one replaces it (INV-6).
+ */
+export class DealJournal {
+  readonly #needs: DealJournalNeeds;
+  readonly #open = new Map<string, Deal>();
+  /** Finished deals stay published until `retire`, so that peers and people see how they ended (RULE-13). */
+  readonly #finished = new Map<string, Deal>();
+  #writing: Promise<unknown> = Promise.resolve();
+
+  constructor(needs: DealJournalNeeds) {
+    this.#needs = needs;
+  }
+
+  /** Reads and publishes what the last process left. */
+  async load(): Promise<void> {
+    for (const key of await this.#needs.store.list(ACTIVE)) {
+      const deal = (await this.#needs.store.load(key)) as Deal; // only `put` writes below this prefix
+      this.#open.set(deal.dealId, deal);
+      this.#publish(deal);
+    }
+  }
+
+  /** Own deals that are not finished. */
+  open(): readonly Deal[] {
+    return [...this.#open.values()];
+  }
+
+  get(dealId: string): Deal | undefined {
+    return this.#open.get(dealId) ?? this.#finished.get(dealId);
+  }
+
+  /** Journals a younger copy, then publishes it; false when the copy is not younger than the own one. */
+  put(deal: Deal): Promise<boolean> {
+    const result = this.#writing.then(() => this.#put(deal));
+    this.#writing = result.catch(() => undefined); // the caller hears of it; the next writer is not to blame
+    return result;
+  }
+
+  async #put(deal: Deal): Promise<boolean> {
+    const own = this.get(deal.dealId);
+    if (own !== undefined && !isNewerCopy(deal, own)) return false;
+    if (isDeactivated(deal)) await this.#finish(deal);
+    else {
+      await this.#needs.store.save(activeKey(deal.dealId), deal);
+      this.#open.set(deal.dealId, deal);
+    }
+    this.#publish(deal);
+    this.#needs.changed(deal);
+    return true;
+  }
+
+  async #finish(deal: Deal): Promise<void> {
+    if (isSaveworthy(deal)) await this.#needs.store.save(finishedKey(deal), logRecord(deal));
+    await this.#needs.store.remove(activeKey(deal.dealId));
+    this.#open.delete(deal.dealId);
+    this.#finished.set(deal.dealId, deal);
+    this.#needs.log.info({ dealId: deal.dealId, amountWh: deal.cumulateAmountWh }, 'deal.finished');
+  }
+
+  /** Stops publishing a finished deal. */
+  retire(dealId: string): void {
+    if (this.#finished.delete(dealId)) this.#needs.bus.retract('deal', dealId);
+  }
+
+  #publish(deal: Deal): void {
+    this.#needs.bus.publish('deal', deal.dealId, deal, { term: deal.term });
+  }
+}

@@ -1,0 +1,286 @@
+import type { ElectionState, GridState } from '../domain/messages.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Entropy } from '../ports/entropy.ts';
+import type { Log } from '../ports/log.ts';
+import type { Member, Members } from './members.ts';
+
+/** A follower that hears no grid master for a random time in this range stands for election. */
+export const ELECTION_TIMEOUT_MSEC = { min: 2_500, max: 4_000 } as const;
+
+/** What must outlive the process (RULE-16): no unit votes twice in a term. */
+export interface Vow {
+  readonly term: number;
+  readonly votedFor?: string;
+}
+
+export interface ElectionNeeds {
+  readonly unitId: string;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly members: Members;
+  memberUnitIds(): readonly string[];
+  leaseMsec(): Milliseconds;
+  /** The unit that founds a cluster and is preferred by strategy `fixed`; default the smallest id. */
+  founder(): string;
+  /** How long a unit that has forgotten its promises keeps out of elections: one full permit time (RULE-16). */
+  permitMsec(): Milliseconds;
+  /** Makes the promise durable; it is announced only afterwards. */
+  persist(promise: Vow): Promise<void>;
+  /** Tells the others (the beacon); called with each change and by every tick. */
+  announce(state: Omit<ElectionState, 'session' | 'beacon'>): void;
+  /** Called when this unit begins or ceases to lead. */
+  lead(leading: boolean, term: number): void;
+}
+
+type Role = 'follower' | 'candidate' | 'leader';
+
+/**
+ * Leader election by terms and majority votes: Raft's, with pre-vote and check-quorum and without its log
+ * (architecture.md §3). Everything a unit has to say stands in its beacon, which is repeated; a lost message
+ * therefore delays an election and never breaks it.
+ */
+export class Election {
+  readonly #needs: ElectionNeeds;
+  #role: Role = 'follower';
+  #term = 0;
+  #votedFor: string | undefined;
+  #leader: string | undefined;
+  #preVoteTerm: number | undefined;
+  #grantsPreVoteTo: string | undefined;
+  #heardGrid: { term: number; pass: number } | undefined;
+  #heardLeaderAt: Milliseconds = Number.NEGATIVE_INFINITY;
+  #standAt: Milliseconds = 0;
+  /** Until then this unit may have forgotten a promise: it neither votes nor stands (RULE-16). */
+  #mutedUntil: Milliseconds = 0;
+  #saved: Promise<void> = Promise.resolve();
+  /** When the `grid` of each pass was sent, for the lease. */
+  readonly #sentPasses = new Map<number, Milliseconds>();
+  /** When each member provably heard this leader: the sending time of the last `grid` that it echoed. */
+  readonly #echoedAt = new Map<string, Milliseconds>();
+
+  constructor(needs: ElectionNeeds) {
+    this.#needs = needs;
+  }
+
+  get term(): number {
+    return this.#term;
+  }
+
+  /** The grid master that this unit obeys. */
+  get gridMasterUnitId(): string | undefined {
+    return this.#leader;
+  }
+
+  get isLeading(): boolean {
+    return this.#role === 'leader';
+  }
+
+  /** Begins as follower; `promise` is what the last process left, undefined when nothing was (RULE-16). */
+  start(promise: Vow | undefined): void {
+    this.#term = promise?.term ?? 0;
+    this.#votedFor = promise?.votedFor;
+    const now = this.#needs.clock.monotonic();
+    if (promise === undefined) this.#mutedUntil = now + this.#needs.permitMsec();
+    this.#rest();
+  }
+
+  /** Called every heartbeat: says the beacon and looks at the deadlines. */
+  tick(): void {
+    const now = this.#needs.clock.monotonic();
+    if (this.#role === 'leader') this.#checkQuorum(now);
+    else if (this.#mayFound()) this.#stand();
+    else if (now >= this.#standAt && now >= this.#mutedUntil) this.#askPreVotes();
+    this.#announce();
+  }
+
+  /** A member's beacon. */
+  hear(member: Member): void {
+    const { unitId, state } = member;
+    if (unitId === this.#needs.unitId) return;
+    if (state.term > this.#term) this.#follow(state.term);
+    if (this.#role === 'leader') this.#noteEcho(unitId, state);
+    if (state.role === 'candidate' && state.term === this.#term) this.#considerVote(unitId);
+    if (state.preVoteTerm !== undefined) this.#considerPreVote(unitId, state.preVoteTerm);
+    if (this.#mayFound()) this.#stand();
+    this.#countVotes();
+  }
+
+  /** A grid master's word; false when it is not to be obeyed (INV-6). */
+  hearGrid(from: string, grid: GridState): boolean {
+    if (grid.term < this.#term || from !== grid.gridMasterUnitId) return false;
+    if (grid.term > this.#term) this.#follow(grid.term);
+    if (from !== this.#needs.unitId) {
+      if (this.#role !== 'follower') this.#becomeFollower();
+      this.#heardLeaderAt = this.#needs.clock.monotonic();
+      this.#rest();
+    }
+    const known = this.#leader === from;
+    this.#leader = from;
+    this.#heardGrid = { term: grid.term, pass: grid.pass };
+    this.#preVoteTerm = undefined;
+    if (!known) this.#announce();
+    return true;
+  }
+
+  /** The leader notes when it sent a pass, so that an echo of it renews the lease. */
+  sentGrid(pass: number): void {
+    this.#sentPasses.set(pass, this.#needs.clock.monotonic());
+    const oldest = this.#sentPasses.keys().next().value;
+    if (this.#sentPasses.size > 32 && oldest !== undefined) this.#sentPasses.delete(oldest);
+  }
+
+  /** RULE-5: the members that provably heard this leader within the lease, itself included. */
+  hearers(): readonly string[] {
+    const since = this.#needs.clock.monotonic() - this.#needs.leaseMsec();
+    return this.#needs
+      .memberUnitIds()
+      .filter((unitId) => unitId === this.#needs.unitId || (this.#echoedAt.get(unitId) ?? -Infinity) > since);
+  }
+
+  /** Gives leadership up, e.g. at the end of the process. */
+  resign(): void {
+    if (this.#role === 'leader') this.#becomeFollower();
+  }
+
+  #rest(): void {
+    const { min, max } = ELECTION_TIMEOUT_MSEC;
+    this.#standAt = this.#needs.clock.monotonic() + min + (max - min) * this.#needs.entropy.next();
+  }
+
+  #checkQuorum(now: Milliseconds): void {
+    if (this.hearers().length >= this.#needs.members.majority()) return;
+    this.#needs.log.warn({ term: this.#term, at: now }, 'election.quorum-lost');
+    this.#becomeFollower();
+  }
+
+  /**
+   * Everybody is here, nobody leads and nobody stands: no permit of an older term can be alive, because its
+   * granter would be among us. So a new cluster need not wait for time-outs, and the founder stands at once.
+   */
+  #everybodyLeaderless(): boolean {
+    const { members, unitId } = this.#needs;
+    return this.#needs.memberUnitIds().every((id) => {
+      if (id === unitId) return this.#leader === undefined;
+      const state = members.isAlive(id) ? members.get(id)?.state : undefined;
+      return state !== undefined && state.gridMasterUnitId === undefined && state.role !== 'leader';
+    });
+  }
+
+  #mayFound(): boolean {
+    return this.#role === 'follower' && this.#needs.founder() === this.#needs.unitId && this.#everybodyLeaderless();
+  }
+
+  #askPreVotes(): void {
+    if (this.#role === 'candidate') this.#becomeFollower();
+    this.#rest();
+    this.#preVoteTerm = this.#term + 1;
+    this.#leader = undefined;
+    this.#countVotes();
+  }
+
+  #stand(): void {
+    this.#role = 'candidate';
+    this.#preVoteTerm = undefined;
+    this.#leader = undefined;
+    this.#promise(this.#term + 1, this.#needs.unitId);
+    this.#rest();
+    this.#needs.log.info({ term: this.#term }, 'election.standing');
+  }
+
+  #considerVote(candidate: string): void {
+    const free = this.#votedFor === undefined && this.#role === 'follower';
+    const mute = this.#needs.clock.monotonic() < this.#mutedUntil;
+    if (!free || (mute && !this.#everybodyLeaderless())) return;
+    this.#promise(this.#term, candidate);
+    this.#rest();
+  }
+
+  /** RULE: a unit that still hears a grid master keeps it; a partitioned unit that returns disturbs nobody. */
+  #considerPreVote(candidate: string, term: number): void {
+    const hearsLeader =
+      this.#role === 'leader' || this.#needs.clock.monotonic() - this.#heardLeaderAt < ELECTION_TIMEOUT_MSEC.min;
+    const grants = !hearsLeader && term > this.#term && this.#needs.clock.monotonic() >= this.#mutedUntil;
+    const next = grants ? candidate : undefined;
+    if (next === this.#grantsPreVoteTo) return;
+    this.#grantsPreVoteTo = next;
+    this.#announce();
+  }
+
+  #countVotes(): void {
+    const { members, unitId } = this.#needs;
+    const supporters = (agrees: (state: ElectionState) => boolean): number =>
+      1 + members.alive().filter((id) => id !== unitId && agrees(members.get(id)?.state as ElectionState)).length; // alive means heard
+    if (this.#preVoteTerm !== undefined && supporters((s) => s.grantsPreVoteTo === unitId) >= members.majority()) {
+      this.#stand();
+    }
+    if (this.#role !== 'candidate') return;
+    const votes = supporters((s) => s.term === this.#term && s.votedFor === unitId);
+    if (votes >= members.majority()) this.#win();
+  }
+
+  #win(): void {
+    const term = this.#term;
+    // The own vote counts once it is durable; the term may have moved on meanwhile.
+    void this.#saved.then(() => {
+      if (this.#role !== 'candidate' || this.#term !== term) return;
+      this.#role = 'leader';
+      this.#leader = this.#needs.unitId;
+      const now = this.#needs.clock.monotonic();
+      for (const id of this.#needs.members.alive()) this.#echoedAt.set(id, now);
+      this.#needs.log.info({ term }, 'election.won');
+      this.#needs.lead(true, term);
+      this.#announce();
+    });
+  }
+
+  #noteEcho(unitId: string, state: ElectionState): void {
+    if (state.heardGrid?.term !== this.#term) return;
+    const sentAt = this.#sentPasses.get(state.heardGrid.pass);
+    if (sentAt !== undefined) this.#echoedAt.set(unitId, sentAt);
+  }
+
+  #follow(term: number): void {
+    if (this.#role !== 'follower') this.#becomeFollower();
+    this.#leader = undefined;
+    this.#preVoteTerm = undefined;
+    this.#promise(term, undefined);
+  }
+
+  #becomeFollower(): void {
+    const led = this.#role === 'leader';
+    this.#role = 'follower';
+    this.#leader = undefined;
+    this.#echoedAt.clear();
+    this.#sentPasses.clear();
+    this.#rest();
+    if (led) {
+      this.#needs.log.info({ term: this.#term }, 'election.stepped-down');
+      this.#needs.lead(false, this.#term);
+    }
+  }
+
+  #promise(term: number, votedFor: string | undefined): void {
+    this.#term = term;
+    this.#votedFor = votedFor;
+    const promise = { term, ...(votedFor === undefined ? {} : { votedFor }) };
+    this.#saved = this.#saved.then(() => this.#needs.persist(promise));
+    this.#announce();
+  }
+
+  /** Says the beacon once all promises in it are durable (INV-7). */
+  #announce(): void {
+    void this.#saved.then(() => {
+      this.#needs.announce({
+        term: this.#term,
+        role: this.#role,
+        ...(this.#votedFor === undefined ? {} : { votedFor: this.#votedFor }),
+        ...(this.#leader === undefined ? {} : { gridMasterUnitId: this.#leader }),
+        ...(this.#preVoteTerm === undefined ? {} : { preVoteTerm: this.#preVoteTerm }),
+        ...(this.#grantsPreVoteTo === undefined ? {} : { grantsPreVoteTo: this.#grantsPreVoteTo }),
+        ...(this.#heardGrid === undefined ? {} : { heardGrid: this.#heardGrid }),
+      });
+    });
+  }
+}

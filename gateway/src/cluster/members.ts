@@ -1,0 +1,75 @@
+import type { ElectionState } from '../domain/messages.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Bus, Unsubscribe } from '../ports/bus.ts';
+import type { Clock } from '../ports/clock.ts';
+
+/** A member is alive while its last beacon is younger than this (cluster-safety.md, "Words"). */
+export const ALIVE_MSEC: Milliseconds = 1_000;
+
+/** What a member said last, and when it was heard here (monotonic). */
+export interface Member {
+  readonly unitId: string;
+  readonly state: ElectionState;
+  readonly heardAt: Milliseconds;
+}
+
+export interface MembersNeeds {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  /** `policy.memberUnitIds` */
+  memberUnitIds(): readonly string[];
+}
+
+/** Who of the cluster is there, by their own beacons alone: connections and wills prove nothing. */
+export class Members {
+  readonly #needs: MembersNeeds;
+  readonly #heard = new Map<string, Member>();
+  readonly #handlers = new Set<(member: Member) => void>();
+  #unsubscribe: Unsubscribe = () => {};
+
+  constructor(needs: MembersNeeds) {
+    this.#needs = needs;
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#needs.bus.listen('election', ({ envelope }) => {
+      const unitId = envelope.sender;
+      // INV-11: only members count, and a retained beacon of former times is no sign of life.
+      if (!this.#needs.memberUnitIds().includes(unitId)) return;
+      const before = this.#heard.get(unitId)?.state;
+      if (before?.session === envelope.body.session && before.beacon >= envelope.body.beacon) return;
+      const member = { unitId, state: envelope.body, heardAt: this.#needs.clock.monotonic() };
+      this.#heard.set(unitId, member);
+      for (const handle of this.#handlers) handle(member);
+    });
+  }
+
+  stop(): void {
+    this.#unsubscribe();
+  }
+
+  onBeacon(handle: (member: Member) => void): Unsubscribe {
+    this.#handlers.add(handle);
+    return () => this.#handlers.delete(handle);
+  }
+
+  get(unitId: string): Member | undefined {
+    return this.#heard.get(unitId);
+  }
+
+  isAlive(unitId: string): boolean {
+    if (unitId === this.#needs.bus.unitId) return true;
+    const member = this.#heard.get(unitId);
+    return member !== undefined && this.#needs.clock.monotonic() - member.heardAt < ALIVE_MSEC;
+  }
+
+  /** Members that are alive, this unit included, in the policy's order. */
+  alive(): readonly string[] {
+    return this.#needs.memberUnitIds().filter((unitId) => this.isAlive(unitId));
+  }
+
+  /** More than half of the members. */
+  majority(): number {
+    return Math.floor(this.#needs.memberUnitIds().length / 2) + 1;
+  }
+}

@@ -160,6 +160,20 @@ t.test('dependencies have exact versions', async (t) => {
   }
 });
 
+// npm leaves out what the registry at hand does not serve, and then `npm ci` refuses the lock file everywhere.
+t.test('the lock file lists the optional packages of every platform', async (t) => {
+  const lock: { packages: Record<string, { optionalDependencies?: Record<string, string> }> } = JSON.parse(
+    readFileSync(join(projectRoot, 'package-lock.json'), 'utf8'),
+  );
+  const paths = Object.keys(lock.packages);
+  const optional = Object.values(lock.packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+  t.ok(optional.length > 0, 'there are some');
+  t.same(
+    optional.filter((name) => !paths.some((path) => path.endsWith(`node_modules/${name}`))),
+    [],
+  );
+});
+
 const hasGit = existsSync(join(projectRoot, '.git'));
 const committed = hasGit
   ? execFileSync('git', ['ls-files', '-z'], { cwd: projectRoot, encoding: 'utf8' }).split('\0').filter(Boolean)

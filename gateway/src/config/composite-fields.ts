@@ -1,17 +1,11 @@
 import type { Field, ObjectOf, Shape, Spot } from './field.ts';
-import { emptyObject, type JsonNode, type JsonObject } from './json-tree.ts';
+import { emptyObject, type JsonNode, type JsonObject, joinPath } from './json-tree.ts';
 import { refuse } from './scalar-fields.ts';
-
-/** The path of a member; keys that would be ambiguous with dots are quoted. */
-const childPath = (path: string, key: string): string => {
-  const name = /[.\s"]/.test(key) ? JSON.stringify(key) : key;
-  return path === '' ? name : `${path}.${name}`;
-};
 
 /** The spot of an object's member; a missing member is blamed on the line of the object. */
 export function childSpot(parent: JsonObject, spot: Spot, key: string): Spot {
   const node = parent.members.get(key);
-  return { node, path: childPath(spot.path, key), line: node?.line ?? parent.line, report: spot.report };
+  return { node, path: joinPath(spot.path, key), line: node?.line ?? parent.line, report: spot.report };
 }
 
 /** The object at the spot, or undefined after reporting that it is something else. */

@@ -1,22 +1,12 @@
 import { childSpot, objectAt } from './composite-fields.ts';
 import type { Field } from './field.ts';
-import type { JsonNode } from './json-tree.ts';
+import { type JsonValue, plain } from './json-tree.ts';
 import { text } from './scalar-fields.ts';
-
-/** Plain data as found in a file. */
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /** Which driver runs the converter and battery: `type` selects it, the rest is the driver's own business. */
 export interface DeviceConfig {
   readonly type: string;
   readonly [option: string]: JsonValue;
-}
-
-/** A tree as plain data. */
-export function plain(node: JsonNode): JsonValue {
-  if (node.kind === 'scalar') return node.value;
-  if (node.kind === 'array') return node.items.map(plain);
-  return Object.fromEntries([...node.members].map(([key, value]) => [key, plain(value)]));
 }
 
 /** Options that each known driver cannot do without. */

@@ -1,7 +1,7 @@
 import { OPERATION_MODES } from '../domain/operation-mode.ts';
 import { dictionary, list, optional, record, withDefault } from './composite-fields.ts';
 import type { ValueOf } from './field.ts';
-import { choice, delayMsec, flag, id, integer, msec, number } from './scalar-fields.ts';
+import { choice, delayMsec, flag, id, integer, msec, number, text } from './scalar-fields.ts';
 
 /** Voltages of the bus; far below what the converters stand, so that a slipped decimal point is noticed. */
 const volts = number({ above: 0, max: 2000 });
@@ -24,7 +24,7 @@ const safetyFields = record({
   sumOfDealGridCurrentMaxA: optional(amperes),
   gridTopologyBasedEvaluation: record({
     enabled: withDefault(flag, false),
-    branchIds: withDefault(list(id, { unique: true }), []),
+    branchIds: withDefault(list(text, { unique: true }), []),
     branchAssociation: withDefault(dictionary(branch), {}),
     branchCurrentCapacityA: withDefault(dictionary(amperes), {}),
   }),

@@ -8,6 +8,11 @@ type Handler = (delivery: AnyDelivery) => void;
 /** Sees that a retained message is gone. */
 type SeeGone = (unitId: string, channel: Channel, key: string) => void;
 
+interface Tap {
+  readonly see: (delivery: AnyDelivery) => void;
+  readonly forget: (unitId: string, channel: Channel, key: string) => void;
+}
+
 export interface MemoryBusOptions {
   /** Delay of a delivery; default 1 ms. A function may draw it, and says `undefined` for a lost message. */
   readonly delay?: (from: string, to: string, channel: Channel) => Milliseconds | undefined;

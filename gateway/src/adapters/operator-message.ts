@@ -1,0 +1,84 @@
+import * as v from 'valibot';
+import type { OperatorBody } from '../domain/messages.ts';
+import { LOCAL_MODES, OPERATION_MODES } from '../domain/operation-mode.ts';
+import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
+
+const word = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
+const reason = v.pipe(v.string(), v.maxLength(1000));
+
+const operatorBody = v.variant('kind', [
+  v.strictObject({ kind: v.literal('mode'), value: v.picklist(OPERATION_MODES), unitId: v.exactOptional(word) }),
+  v.strictObject({ kind: v.literal('local-mode'), value: v.nullable(v.picklist(LOCAL_MODES)) }),
+  v.strictObject({ kind: v.literal('emergency-stop'), reason }),
+  v.strictObject({ kind: v.literal('deal.stop'), dealId: word, reason }),
+  v.strictObject({ kind: v.literal('fault.acknowledge'), faultId: word }),
+]);
+
+/** Only what an operator's message needs of the envelope; further fields of it are let through unread. */
+const operatorEnvelope = v.object({
+  time: v.exactOptional(v.pipe(v.number(), v.finite())),
+  expiryMsec: v.exactOptional(v.pipe(v.number(), v.finite(), v.minValue(0))),
+  body: operatorBody,
+});
+
+export interface OperatorMessage {
+  readonly body: OperatorBody;
+  /** By the sender's wall clock. */
+  readonly time?: EpochMsec;
+  readonly expiryMsec?: Milliseconds;
+}
+
+/** Answer to one operator's message, on `answer/<id>` of the unit that heard it. */
+export type OperatorAnswer = { readonly ok: true } | { readonly ok: false; readonly message: string };
+
+const operatorAnswer = v.union([
+  v.object({ ok: v.literal(true) }),
+  v.object({ ok: v.literal(false), message: v.string() }),
+]);
+
+/** `value: expected …, got "x"` for the first thing wrong. */
+const describe = (issues: readonly v.BaseIssue<unknown>[]): string => {
+  const issue = issues[0];
+  if (issue === undefined) return 'not understood';
+  const path = issue.path?.map((item) => String(item.key)).join('.') ?? '';
+  return `${path === '' ? 'message' : path}: expected ${issue.expected ?? issue.message}, got ${issue.received}`;
+};
+
+const parseJson = (payload: Uint8Array): unknown => JSON.parse(Buffer.from(payload).toString('utf8'));
+
+/** Reads an operator's message, or says in one sentence what is wrong with it (INV-11). */
+export function parseOperatorMessage(payload: Uint8Array): OperatorMessage | string {
+  try {
+    const result = v.safeParse(operatorEnvelope, parseJson(payload));
+    return result.success ? result.output : describe(result.issues);
+  } catch {
+    return 'message: expected JSON';
+  }
+}
+
+/** What is wrong with a body, or undefined when an operator may say it. */
+export function problemOfOperatorBody(body: unknown): string | undefined {
+  const result = v.safeParse(operatorBody, body);
+  return result.success ? undefined : describe(result.issues);
+}
+
+/** Reads the answer to an operator's message; undefined for anything else. */
+export function parseOperatorAnswer(payload: Uint8Array): OperatorAnswer | undefined {
+  try {
+    const result = v.safeParse(operatorAnswer, parseJson(payload));
+    return result.success ? result.output : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What stops or lowers is obeyed however late it comes; the rest is dropped once it has expired. */
+const isStop = (body: OperatorBody): boolean =>
+  body.kind === 'emergency-stop' ||
+  body.kind === 'deal.stop' ||
+  (body.kind === 'mode' && body.value === 'stop') ||
+  (body.kind === 'local-mode' && body.value !== null);
+
+/** True when the message came too late to be acted upon (a thawed process reads what waited in its socket). */
+export const isExpired = ({ body, time, expiryMsec }: OperatorMessage, now: EpochMsec): boolean =>
+  time !== undefined && expiryMsec !== undefined && now - time > expiryMsec && !isStop(body);

@@ -1,0 +1,134 @@
+import { connect, type MqttClient } from 'mqtt';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Log } from '../ports/log.ts';
+
+export interface UnitAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type ConnectionState = 'connecting' | 'connected' | 'disconnected';
+
+export interface BrokerConnectionOptions {
+  /** Asked anew before every attempt, so that a unit that came back elsewhere is found. */
+  readonly address: () => UnitAddress | Promise<UnitAddress>;
+  readonly subscribe: string;
+  readonly log: Log;
+  readonly onState: (state: ConnectionState) => void;
+  readonly onMessage: (topic: string, payload: Uint8Array) => void;
+}
+
+const KEEPALIVE_SECONDS = 3;
+const CONNECT_TIMEOUT_MSEC = 2_000;
+const FIRST_RETRY_MSEC = 100;
+const LAST_RETRY_MSEC = 3_000;
+
+/** Doubles from 0.1 s to 3 s, ± 25 %, so that many clients of a restarted broker do not come as one. */
+export const retryDelay = (attempt: number, random: number = Math.random()): Milliseconds =>
+  Math.min(LAST_RETRY_MSEC, FIRST_RETRY_MSEC * 2 ** Math.min(attempt, 10)) * (0.75 + random / 2);
+
+/**
+ * One MQTT 3.1.1 connection that comes back by itself for as long as it is wanted. Every attempt is a fresh client
+ * with a clean session: nothing is ever queued across a reconnect (cluster-safety.md, "Words").
+ */
+export class BrokerConnection {
+  readonly #options: BrokerConnectionOptions;
+  #client: MqttClient | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #attempt = 0;
+  #closed = false;
+  #state: ConnectionState = 'connecting';
+
+  constructor(options: BrokerConnectionOptions) {
+    this.#options = options;
+    void this.#connect();
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Hands a message to the broker, QoS 0; rejects at once when there is no connection. */
+  publish(topic: string, payload: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#client === undefined || this.#state !== 'connected') return reject(new Error('not connected'));
+      this.#client.publish(topic, payload, { qos: 0 }, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    const client = this.#client;
+    this.#client = undefined;
+    this.#become('disconnected');
+    if (client === undefined) return;
+    // A polite goodbye where the broker listens; a dead one is not waited for.
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => client.end(true, {}, () => resolve()), 300);
+      client.end(false, {}, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      const { host, port } = await this.#options.address();
+      if (!this.#closed) this.#open(host, port);
+    } catch (error) {
+      this.#options.log.debug({ error: String(error) }, 'client.no-address');
+      this.#lost();
+    }
+  }
+
+  #open(host: string, port: number): void {
+    const client = connect({
+      host,
+      port,
+      protocolVersion: 4,
+      clean: true,
+      keepalive: KEEPALIVE_SECONDS,
+      connectTimeout: CONNECT_TIMEOUT_MSEC,
+      reconnectPeriod: 0,
+      resubscribe: false,
+      queueQoSZero: false,
+    });
+    this.#client = client;
+    // The handler stays for good: an error of a client already left must not become an uncaught one.
+    client.on('error', (error) => this.#options.log.debug({ host, port, message: error.message }, 'client.error'));
+    client.on('connect', () => this.#subscribe(client));
+    client.on('close', () => this.#client === client && this.#lost());
+    client.on('message', (topic, payload) => this.#client === client && this.#options.onMessage(topic, payload));
+  }
+
+  #subscribe(client: MqttClient): void {
+    client.subscribe(this.#options.subscribe, { qos: 0 }, (error) => {
+      if (this.#client !== client) return;
+      if (error) return client.end(true) && undefined;
+      this.#attempt = 0;
+      this.#become('connected');
+    });
+  }
+
+  #lost(): void {
+    this.#client?.end(true);
+    this.#client = undefined;
+    if (this.#closed) return;
+    this.#become('disconnected');
+    this.#retry = setTimeout(
+      () => {
+        this.#become('connecting');
+        void this.#connect();
+      },
+      retryDelay(this.#attempt++),
+    );
+  }
+
+  #become(state: ConnectionState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#options.onState(state);
+  }
+}

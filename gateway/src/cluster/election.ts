@@ -1,6 +1,6 @@
 import type { ElectionState, GridState } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import type { Clock } from '../ports/clock.ts';
+import type { Cancel, Clock } from '../ports/clock.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
 import type { Member, Members } from './members.ts';
@@ -51,7 +51,7 @@ export class Election {
   #grantsPreVoteTo: string | undefined;
   #heardGrid: { term: number; pass: number } | undefined;
   #heardLeaderAt: Milliseconds = Number.NEGATIVE_INFINITY;
-  #standAt: Milliseconds = 0;
+  #cancelStanding: Cancel = () => {};
   /** Until then this unit may have forgotten a promise: it neither votes nor stands (RULE-16). */
   #mutedUntil: Milliseconds = 0;
   #saved: Promise<void> = Promise.resolve();
@@ -91,7 +91,6 @@ export class Election {
     const now = this.#needs.clock.monotonic();
     if (this.#role === 'leader') this.#checkQuorum(now);
     else if (this.#mayFound()) this.#stand();
-    else if (now >= this.#standAt && now >= this.#mutedUntil) this.#askPreVotes();
     this.#announce();
   }
 
@@ -139,14 +138,21 @@ export class Election {
       .filter((unitId) => unitId === this.#needs.unitId || (this.#echoedAt.get(unitId) ?? -Infinity) > since);
   }
 
-  /** Gives leadership up, e.g. at the end of the process. */
+  /** Takes no further part, at the end of the process. */
   resign(): void {
+    this.#cancelStanding();
     if (this.#role === 'leader') this.#becomeFollower();
   }
 
+  /** Starts waiting anew: after a random time without a grid master this unit stands. */
   #rest(): void {
+    const { clock, entropy } = this.#needs;
     const { min, max } = ELECTION_TIMEOUT_MSEC;
-    this.#standAt = this.#needs.clock.monotonic() + min + (max - min) * this.#needs.entropy.next();
+    const muted = Math.max(0, this.#mutedUntil - clock.monotonic());
+    this.#cancelStanding();
+    this.#cancelStanding = clock.after(muted + min + (max - min) * entropy.next(), () => {
+      if (this.#role !== 'leader') this.#askPreVotes();
+    });
   }
 
   #checkQuorum(now: Milliseconds): void {
@@ -176,8 +182,9 @@ export class Election {
     if (this.#role === 'candidate') this.#becomeFollower();
     this.#rest();
     this.#preVoteTerm = this.#term + 1;
+    this.#grantsPreVoteTo = undefined;
     this.#leader = undefined;
-    this.#countVotes();
+    this.#announce();
   }
 
   #stand(): void {
@@ -197,14 +204,21 @@ export class Election {
     this.#rest();
   }
 
-  /** RULE: a unit that still hears a grid master keeps it; a partitioned unit that returns disturbs nobody. */
+  /**
+   * A unit that still hears a grid master keeps it, so a unit that was cut off disturbs nobody on its return. Of
+   * two units that ask at the same time the smaller id goes ahead: no votes are split, even between an even number.
+   */
   #considerPreVote(candidate: string, term: number): void {
-    const hearsLeader =
-      this.#role === 'leader' || this.#needs.clock.monotonic() - this.#heardLeaderAt < ELECTION_TIMEOUT_MSEC.min;
-    const grants = !hearsLeader && term > this.#term && this.#needs.clock.monotonic() >= this.#mutedUntil;
-    const next = grants ? candidate : undefined;
-    if (next === this.#grantsPreVoteTo) return;
-    this.#grantsPreVoteTo = next;
+    const now = this.#needs.clock.monotonic();
+    const hearsLeader = this.#role === 'leader' || now - this.#heardLeaderAt < ELECTION_TIMEOUT_MSEC.min;
+    const goesAhead = this.#preVoteTerm !== undefined && this.#needs.unitId < candidate;
+    const grants = !hearsLeader && !goesAhead && term > this.#term && now >= this.#mutedUntil;
+    if (grants === (this.#grantsPreVoteTo === candidate)) return;
+    this.#grantsPreVoteTo = grants ? candidate : undefined;
+    if (grants) {
+      this.#preVoteTerm = undefined;
+      this.#rest();
+    }
     this.#announce();
   }
 

@@ -1,0 +1,631 @@
+import t from 'tap';
+import { Community } from '../src/cluster/community.ts';
+import { DealJournal, finishedKey, logRecord } from '../src/cluster/deal-journal.ts';
+import { Election, type Vow } from '../src/cluster/election.ts';
+import { Members } from '../src/cluster/members.ts';
+import { Modes } from '../src/cluster/modes.ts';
+import { PermitHolder } from '../src/cluster/permit-holder.ts';
+import { Requests } from '../src/cluster/requests.ts';
+import type { CommandBody, Deal, ElectionState, GridState, OperationMode, UnitData } from '../src/domain/index.ts';
+import { PeerError } from '../src/domain/index.ts';
+import {
+  type Bus,
+  type Channel,
+  MemoryBusHub,
+  MemoryStore,
+  SeededEntropy,
+  silentLog,
+  VirtualClock,
+} from '../src/ports/index.ts';
+
+const IDS = ['E001', 'E002', 'E003', 'E004'];
+const HEARTBEAT_MSEC = 500;
+const PERMIT_MSEC = 5_000;
+
+interface Node {
+  readonly id: string;
+  readonly bus: Bus;
+  readonly election: Election;
+  readonly members: Members;
+  readonly led: [leading: boolean, term: number][];
+  vow: Vow | undefined;
+  kill(): void;
+}
+
+/** A cluster of bare elections: units that only say beacons and, when they lead, `grid`. */
+class Cluster {
+  readonly clock = new VirtualClock();
+  readonly nodes = new Map<string, Node>();
+  /** Says whether a message from one unit reaches another. */
+  reaches: (from: string, to: string) => boolean = () => true;
+  readonly hub = new MemoryBusHub(this.clock, { delay: (from, to) => (this.reaches(from, to) ? 2 : undefined) });
+  #sessions = 0;
+
+  start(id: string, vow?: Vow, founder = 'E001'): Node {
+    this.#sessions += 1;
+    const bus = this.hub.join(id, `s${this.#sessions}`);
+    const members = new Members({ bus, clock: this.clock, memberUnitIds: () => IDS });
+    let beacon = 0;
+    let alive = true;
+    let pass = 0;
+    const election = new Election({
+      unitId: id,
+      clock: this.clock,
+      entropy: new SeededEntropy(this.#sessions),
+      log: silentLog,
+      members,
+      memberUnitIds: () => IDS,
+      leaseMsec: () => 2_000,
+      permitMsec: () => PERMIT_MSEC,
+      founder: () => founder,
+      persist: async (next) => {
+        await Promise.resolve();
+        node.vow = next;
+      },
+      announce: (state) => {
+        beacon += 1;
+        if (alive) bus.publish('election', '', { ...state, session: bus.session, beacon });
+      },
+      lead: (leading, term) => node.led.push([leading, term]),
+    });
+    const node: Node = { id, bus, members, election, led: [], vow, kill: () => {} };
+    members.onBeacon((member) => election.hear(member));
+    members.start();
+    bus.listen('grid', ({ envelope }) => election.hearGrid(envelope.sender, envelope.body));
+    election.start(vow);
+    const beat = (): void => {
+      if (!alive) return;
+      election.tick();
+      if (election.isLeading) {
+        pass += 1;
+        election.sentGrid(pass);
+        bus.publish('grid', '', gridOf(id, election.term, pass));
+      }
+      this.clock.after(HEARTBEAT_MSEC, beat);
+    };
+    beat();
+    node.kill = () => {
+      alive = false;
+      this.hub.leave(id);
+      members.stop();
+      this.nodes.delete(id);
+    };
+    this.nodes.set(id, node);
+    return node;
+  }
+
+  startAll(founder?: string): this {
+    for (const id of IDS) this.start(id, undefined, founder);
+    return this;
+  }
+
+  leaders(): Node[] {
+    return [...this.nodes.values()].filter((node) => node.election.isLeading);
+  }
+
+  get(id: string): Node {
+    return this.nodes.get(id) as Node; // every test starts all of them
+  }
+}
+
+const gridOf = (gridMasterUnitId: string, term: number, pass: number): GridState => ({
+  gridMasterUnitId,
+  session: 's',
+  term,
+  pass,
+  passMsec: 0,
+  mode: { value: 'stop', term: 0, revision: 0 },
+  permitMsec: PERMIT_MSEC,
+  permits: [],
+  hasGlobalErrors: false,
+});
+
+t.test('election.ts', async (t) => {
+  t.test('a complete cluster that nobody leads elects its founder at once', async (t) => {
+    const cluster = new Cluster().startAll();
+    t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 1_000));
+    t.equal(cluster.leaders()[0]?.id, 'E001');
+    await cluster.clock.advance(20_000);
+    t.strictSame(
+      IDS.map((id) => cluster.get(id).election.gridMasterUnitId),
+      IDS.map(() => 'E001'),
+    );
+    t.strictSame(cluster.get('E001').led, [[true, 1]], 'it keeps the office');
+  });
+
+  t.test('the policy may name another founder', async (t) => {
+    const cluster = new Cluster().startAll('E003');
+    await cluster.clock.advance(1_000);
+    t.equal(cluster.leaders()[0]?.id, 'E003');
+  });
+
+  t.test('RULE-16: with a member missing, forgetful units wait one full permit time before they elect', async (t) => {
+    const cluster = new Cluster();
+    for (const id of ['E002', 'E003', 'E004']) cluster.start(id);
+    await cluster.clock.advance(PERMIT_MSEC - 1);
+    t.equal(cluster.leaders().length, 0);
+    t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 12_000));
+  });
+
+  t.test('units that remember their promises elect without the founder after their time-out', async (t) => {
+    const cluster = new Cluster();
+    for (const id of ['E002', 'E003', 'E004']) cluster.start(id, { term: 4 });
+    t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 10_000));
+    t.ok((cluster.leaders()[0]?.election.term ?? 0) > 4);
+  });
+
+  t.test('a killed leader is replaced by another within 4.5 s of virtual time, in a higher term', async (t) => {
+    const times: number[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      const cluster = new Cluster().startAll();
+      await cluster.clock.advance(5_000 + 37 * round);
+      cluster.get('E001').kill();
+      const killedAt = cluster.clock.monotonic();
+      t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 10_000));
+      t.not(cluster.leaders()[0]?.id, 'E001');
+      t.ok((cluster.leaders()[0]?.election.term ?? 0) >= 2);
+      times.push(cluster.clock.monotonic() - killedAt);
+    }
+    times.sort((a, b) => a - b);
+    t.comment(`new grid master after ${times[5]} ms median, ${times[9]} ms worst`);
+    t.ok((times[9] ?? 0) < 4_500);
+  });
+
+  t.test('INV-6: at most one unit leads in a term, whatever is cut off', async (t) => {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const cluster = new Cluster().startAll();
+      const entropy = new SeededEntropy(seed);
+      const leaderOf = new Map<number, string>();
+      let cut = new Set<string>();
+      cluster.reaches = (from, to) => cut.has(from) === cut.has(to) && entropy.next() > 0.1;
+      for (let step = 0; step < 60; step += 1) {
+        if (step % 6 === 0) cut = new Set(IDS.filter(() => entropy.next() < 0.4));
+        await cluster.clock.advance(700);
+        for (const { id, election } of cluster.leaders()) {
+          const known = leaderOf.get(election.term) ?? id;
+          if (known !== id) t.fail(`seed ${seed}: ${known} and ${id} both lead term ${election.term}`);
+          leaderOf.set(election.term, id);
+        }
+      }
+      cut = new Set();
+      cluster.reaches = () => true;
+      t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 20_000), `seed ${seed} heals (INV-10)`);
+    }
+  });
+
+  t.test('RULE-5: a leader that a majority no longer hears steps down within its lease', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(3_000);
+    cluster.reaches = (from, to) => from !== 'E001' && to !== 'E001';
+    await cluster.clock.advance(3_000);
+    t.equal(cluster.get('E001').election.isLeading, false);
+    t.strictSame(cluster.get('E001').led.at(-1), [false, 1]);
+  });
+
+  t.test('RULE-5: one-way loss counts as not being heard', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(3_000);
+    cluster.reaches = (from) => from !== 'E001';
+    await cluster.clock.advance(3_000);
+    t.equal(cluster.get('E001').election.isLeading, false);
+  });
+
+  t.test('a unit that was cut off does not disturb the leader when it returns (pre-vote)', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(3_000);
+    cluster.reaches = (from, to) => from !== 'E004' && to !== 'E004';
+    await cluster.clock.advance(30_000);
+    cluster.reaches = () => true;
+    await cluster.clock.advance(10_000);
+    t.equal(cluster.get('E001').election.isLeading, true);
+    t.equal(cluster.get('E001').election.term, 1);
+    t.equal(cluster.get('E004').election.gridMasterUnitId, 'E001');
+  });
+
+  t.test('a minority elects nobody', async (t) => {
+    const cluster = new Cluster();
+    for (const id of ['E001', 'E002']) cluster.start(id, { term: 1 });
+    await cluster.clock.advance(60_000);
+    t.equal(cluster.leaders().length, 0);
+  });
+
+  t.test('INV-6: the word of an older term, or in another name, is not obeyed', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(3_000);
+    const { election } = cluster.get('E002');
+    t.equal(election.hearGrid('E003', gridOf('E003', 0, 9)), false);
+    t.equal(election.hearGrid('E003', gridOf('E004', 7, 9)), false);
+    t.equal(election.gridMasterUnitId, 'E001');
+  });
+
+  t.test('a leader that resigns is followed by another', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(3_000);
+    const first = cluster.get('E001');
+    first.election.resign();
+    first.election.resign();
+    first.kill();
+    t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 12_000));
+  });
+});
+
+t.test('members.ts', async (t) => {
+  const clock = new VirtualClock();
+  const hub = new MemoryBusHub(clock);
+  const bus = hub.join('E001', 's1');
+  const members = new Members({ bus, clock, memberUnitIds: () => IDS });
+  members.start();
+  const other = hub.join('E002', 's2');
+  const stranger = hub.join('X999', 's3');
+  const state: ElectionState = { session: 's2', beacon: 2, term: 0, role: 'follower' };
+  let beacons = 0;
+  const unsubscribe = members.onBeacon(() => {
+    beacons += 1;
+  });
+  other.publish('election', '', state);
+  stranger.publish('election', '', { ...state, session: 's3' });
+  await clock.advance(5);
+  t.strictSame(members.alive(), ['E001', 'E002'], 'INV-11: strangers do not count');
+  other.publish('election', '', { ...state, beacon: 1 });
+  await clock.advance(5);
+  t.equal(beacons, 1, 'a replayed beacon is no sign of life');
+  await clock.advance(1_000);
+  t.strictSame(members.alive(), ['E001'], 'silent for a second: not alive');
+  t.equal(members.majority(), 3);
+  unsubscribe();
+  members.stop();
+});
+
+t.test('permit-holder.ts', async (t) => {
+  const grid = (over: Partial<GridState>): GridState => ({ ...gridOf('E001', 1, 1), ...over });
+  const entry = { unitId: 'E002', session: 's2', beacon: 1, modes: ['CHARGE'] as const, dealIds: ['d'] };
+
+  t.test('RULE-1: a permit lasts from the moment the echoed beacon was sent', async (t) => {
+    const clock = new VirtualClock();
+    const holder = new PermitHolder('E002', 's2', clock);
+    holder.sentBeacon(1);
+    await clock.advance(4_000);
+    holder.hearGrid(grid({ permits: [entry] }));
+    t.strictSame(holder.current(), { modes: ['CHARGE'], dealIds: ['d'], expiresAt: 5_000 });
+    await clock.advance(999);
+    t.ok(holder.current());
+    await clock.advance(1);
+    t.equal(holder.current(), undefined, 'INV-2: a delayed grid does not prolong it');
+  });
+
+  t.test('RULE-1: another session, a forgotten beacon, no entry or no mode grants nothing', async (t) => {
+    const clock = new VirtualClock();
+    const holder = new PermitHolder('E002', 's2', clock);
+    for (let beacon = 1; beacon <= 70; beacon += 1) holder.sentBeacon(beacon);
+    for (const permits of [
+      [{ ...entry, session: 'old', beacon: 70 }],
+      [{ ...entry, beacon: 1 }],
+      [],
+      [{ ...entry, beacon: 70, modes: [] }],
+    ]) {
+      holder.hearGrid(grid({ permits: [{ ...entry, beacon: 70 }] }));
+      t.ok(holder.current());
+      holder.hearGrid(grid({ permits }));
+      t.equal(holder.current(), undefined);
+    }
+  });
+});
+
+t.test('requests.ts', async (t) => {
+  const setUp = (lost: (channel: Channel) => boolean = () => false) => {
+    const clock = new VirtualClock();
+    const hub = new MemoryBusHub(clock, { delay: (_from, _to, channel) => (lost(channel) ? undefined : 2) });
+    const asker = new Requests(hub.join('E001', 's1'), clock);
+    asker.start(async () => ({ ok: true }));
+    return { clock, hub, asker };
+  };
+  const body: CommandBody = { kind: 'read', what: 'status' };
+
+  t.test('an answer comes back to its question', async (t) => {
+    const { clock, hub, asker } = setUp();
+    const served: string[] = [];
+    new Requests(hub.join('E002', 's2'), clock).start(async (from, { kind }) => {
+      served.push(`${from} ${kind}`);
+      return { ok: true };
+    });
+    const answer = asker.ask('E002', body, 100, 1);
+    await clock.advance(10);
+    t.strictSame(await answer, { ok: true });
+    t.strictSame(served, ['E001 read']);
+  });
+
+  t.test('refusals, failures and silence become PeerErrors that name the unit and the reason', async (t) => {
+    const { clock, hub, asker } = setUp();
+    const replies = [
+      async () => ({ ok: false, refusal: { reason: 'busy', numbers: {} }, message: 'no slot' }) as const,
+      async () => {
+        throw new PeerError('term.old', 'E001', 'old');
+      },
+      async () => {
+        throw new Error('bug');
+      },
+      () => new Promise<never>(() => {}),
+    ];
+    new Requests(hub.join('E002', 's2'), clock).start(() => (replies.shift() ?? replies[0] ?? t.fail)() as never);
+    for (const reason of ['busy', 'term.old', 'internal', 'peer.timeout']) {
+      const failed = t.rejects(asker.ask('E002', body, 100, 1), { name: 'PeerError', reason, unitId: 'E002' });
+      await clock.advance(150);
+      await failed;
+    }
+  });
+
+  t.test('INV-11: nobody answers for another, and late or foreign answers are dropped', async (t) => {
+    const { clock, hub, asker } = setUp();
+    const liar = hub.join('E003', 's3');
+    hub.join('E002', 's2').listen('command', ({ key }) => {
+      liar.publish('reply', `E001/${key.split('/')[1]}`, { ok: true });
+      liar.publish('reply', 'E004/x', { ok: true });
+      liar.publish('reply', 'E001/unknown', { ok: true });
+    });
+    const failed = t.rejects(asker.ask('E002', body, 100, 1), { reason: 'peer.timeout' });
+    await clock.advance(200);
+    await failed;
+  });
+
+  t.test('INV-6: a command is served once, and not at all when it has expired', async (t) => {
+    const { clock, hub } = setUp();
+    let served = 0;
+    const server = new Requests(hub.join('E002', 's2'), clock);
+    server.start(async () => {
+      served += 1;
+      return { ok: true };
+    });
+    const sender = hub.join('E003', 's3');
+    sender.publish('command', 'E002/7', body);
+    sender.publish('command', 'E002/7', body);
+    sender.publish('command', 'E004/8', body);
+    await clock.advance(10);
+    t.equal(served, 1);
+    for (let i = 0; i < 1_001; i += 1) sender.publish('command', `E002/n${i}`, body);
+    await clock.advance(10);
+    t.equal(served, 1_002);
+    const slow = new MemoryBusHub(clock, { delay: () => 5_000 });
+    new Requests(slow.join('E002', 's2'), clock).start(async () => {
+      t.fail('expired');
+      return { ok: true };
+    });
+    slow.join('E001', 's1').publish('command', 'E002/1', body, { expiryMsec: 1_000 });
+    await clock.advance(6_000);
+    server.stop();
+    sender.publish('command', 'E002/last', body);
+    await clock.advance(10);
+    t.equal(served, 1_002, 'a stopped server serves nothing');
+  });
+});
+
+/** A deal between two units with the marks given. */
+const aDeal = (over: Partial<Deal> = {}): Deal => ({
+  unitId: 'E001',
+  negotiationId: 'n',
+  requestUnitId: 'E001',
+  acceptUnitId: 'E002',
+  requestDateTime: '2020/05/01-09:00:00',
+  acceptDateTime: '2020/05/01-09:00:00',
+  requestPointPerWh: null,
+  acceptPointPerWh: null,
+  requestDealGridCurrentA: 2,
+  acceptDealGridCurrentA: 2,
+  type: 'discharge',
+  chargeUnitId: 'E002',
+  dischargeUnitId: 'E001',
+  pointPerWh: null,
+  chargeUnitEfficientGridVoltageV: null,
+  dischargeUnitEfficientGridVoltageV: null,
+  dealGridCurrentA: 2,
+  requestAmountWh: 100,
+  acceptAmountWh: 100,
+  dealAmountWh: 100,
+  dealId: 'd1',
+  createDateTime: '2020/05/01-09:00:01',
+  term: 1,
+  revision: 1,
+  ...over,
+});
+const FINISHED = {
+  activateDateTime: '2020/05/01-09:00:02',
+  stopDateTime: '2020/05/01-09:10:00',
+  deactivateDateTime: '2020/05/01-09:10:01',
+};
+
+t.test('deal-journal.ts', async (t) => {
+  const setUp = (store = new MemoryStore()) => {
+    const clock = new VirtualClock();
+    const hub = new MemoryBusHub(clock);
+    const said: string[] = [];
+    hub.tap(
+      ({ key, envelope }) => said.push(`${key} r${(envelope.body as Deal).revision}`),
+      (_unitId, _channel, key) => said.push(`${key} retired`),
+    );
+    const changed: string[] = [];
+    const journal = new DealJournal({
+      bus: hub.join('E001', 's1'),
+      store,
+      log: silentLog,
+      changed: (deal) => changed.push(deal.dealId),
+    });
+    return { store, journal, said, changed };
+  };
+
+  t.test('INV-7: a copy is durable before anybody hears of it', async (t) => {
+    const store = new MemoryStore();
+    const order: string[] = [];
+    const save = store.save.bind(store);
+    store.save = async (key, record) => {
+      await save(key, record);
+      order.push('saved');
+    };
+    const { journal, said } = setUp(store);
+    await journal.put(aDeal());
+    t.strictSame(order, ['saved']);
+    t.strictSame(said, ['d1 r1']);
+    const again = setUp(store);
+    await again.journal.load();
+    t.strictSame(again.journal.open(), [aDeal()], 'the next process finds it');
+    t.strictSame(again.said, ['d1 r1']);
+  });
+
+  t.test('INV-6: only a younger copy replaces one', async (t) => {
+    const { journal } = setUp();
+    t.equal(await journal.put(aDeal({ revision: 3 })), true);
+    t.equal(await journal.put(aDeal({ revision: 3 })), false);
+    t.equal(await journal.put(aDeal({ revision: 2 })), false);
+    t.equal(await journal.put(aDeal({ term: 2, revision: 1 })), true);
+    t.equal(journal.get('d1')?.term, 2);
+  });
+
+  t.test('a finished deal leaves one log record and stays published until it is retired', async (t) => {
+    const { journal, store, said, changed } = setUp();
+    await journal.put(aDeal());
+    const finished = aDeal({ ...FINISHED, revision: 2 });
+    await journal.put(finished);
+    t.strictSame(journal.open(), []);
+    t.strictSame(await store.list('deals/'), [finishedKey(finished)]);
+    t.equal(finishedKey(finished), 'deals/2020/05/01/d1');
+    const record = (await store.load(finishedKey(finished))) as Partial<Deal>;
+    t.notOk('revision' in record || 'term' in record, 'market.md §3.9: fields of the original alone');
+    t.strictSame(record, JSON.parse(JSON.stringify(logRecord(finished))));
+    t.equal(await journal.put(aDeal({ revision: 1 })), false, 'a late copy does not revive it');
+    journal.retire('d1');
+    journal.retire('d1');
+    t.strictSame(said, ['d1 r1', 'd1 r2', 'd1 retired']);
+    t.strictSame(changed, ['d1', 'd1']);
+  });
+
+  t.test('market.md §3.9: a deal discarded before activation leaves no file', async (t) => {
+    const { journal, store } = setUp();
+    await journal.put(aDeal());
+    await journal.put(aDeal({ revision: 2, activateDateTime: '--', deactivateDateTime: '--' }));
+    t.strictSame(await store.list('deals/'), []);
+  });
+
+  t.test('a failing disk refuses that copy and no other', async (t) => {
+    const { journal, store } = setUp();
+    const save = store.save.bind(store);
+    store.save = async () => {
+      throw new Error('disk full');
+    };
+    await t.rejects(journal.put(aDeal()), { message: 'disk full' });
+    t.equal(journal.get('d1'), undefined);
+    store.save = save;
+    t.equal(await journal.put(aDeal()), true);
+  });
+});
+
+t.test('community.ts', async (t) => {
+  const setUp = () => {
+    const clock = new VirtualClock();
+    const hub = new MemoryBusHub(clock);
+    const community = new Community(hub.join('E003', 's3'), clock, (id) => IDS.includes(id));
+    const seen: string[] = [];
+    const stop = community.onChange((what) => seen.push(what));
+    community.start();
+    return { clock, hub, community, seen, stop, one: hub.join('E001', 's1'), two: hub.join('E002', 's2') };
+  };
+
+  t.test('the youngest copy of a deal counts, and who holds one is known', async (t) => {
+    const { clock, community, one, two, seen, stop } = setUp();
+    one.publish('deal', 'd1', aDeal());
+    await clock.advance(5);
+    t.strictSame(community.deals(), [{ deal: aDeal(), holders: ['E001'] }]);
+    two.publish('deal', 'd1', aDeal({ revision: 2 }));
+    one.publish('deal', 'd1', aDeal({ revision: 1 }));
+    await clock.advance(5);
+    t.strictSame(community.deals(), [{ deal: aDeal({ revision: 2 }), holders: ['E001', 'E002'] }]);
+    t.strictSame(seen, ['deal', 'deal']);
+    stop();
+  });
+
+  t.test('a deal that both parties have finished leaves the picture', async (t) => {
+    const { clock, community, one, two } = setUp();
+    one.publish('deal', 'd1', aDeal());
+    two.publish('deal', 'd1', aDeal());
+    one.publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+    await clock.advance(5);
+    t.equal(community.deals().length, 1);
+    two.publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+    await clock.advance(5);
+    t.strictSame(community.deals(), []);
+  });
+
+  t.test('INV-11: strangers, and members that are no party, are not believed', async (t) => {
+    const { clock, hub, community } = setUp();
+    hub.join('X999', 'x').publish('unit', '', {} as UnitData);
+    hub.join('X998', 'x').publish('deal', 'd1', aDeal());
+    hub.join('E004', 's4').publish('deal', 'd1', aDeal());
+    await clock.advance(5);
+    t.equal(community.unit('X999'), undefined);
+    t.strictSame(community.deals(), []);
+  });
+
+  t.test('unit data carry the time at which they were heard', async (t) => {
+    const { clock, community, one, seen } = setUp();
+    await clock.advance(100);
+    one.publish('unit', '', { time: 'now' } as UnitData);
+    await clock.advance(5);
+    t.strictSame(community.unit('E001'), { data: { time: 'now' }, at: 101 });
+    t.strictSame(seen, ['unit']);
+    community.stop();
+    one.publish('unit', '', { time: 'later' } as UnitData);
+    await clock.advance(5);
+    t.equal(community.unit('E001')?.data.time, 'now');
+  });
+});
+
+t.test('modes.ts', async (t) => {
+  const setUp = async (store = new MemoryStore(), initial: OperationMode = 'stop') => {
+    const changes: string[] = [];
+    const modes = new Modes({
+      store,
+      log: silentLog,
+      initial: () => initial,
+      changed: () => changes.push(modes.effective()),
+    });
+    await modes.load();
+    return { modes, changes, store };
+  };
+
+  t.test('a cluster to which nobody has spoken has the mode of its policy', async (t) => {
+    const { modes } = await setUp(new MemoryStore(), 'heteronomous');
+    t.equal(modes.effective(), 'heteronomous');
+  });
+
+  t.test('the highest (term, revision) wins and survives the process', async (t) => {
+    const { modes, store, changes } = await setUp();
+    await modes.adopt({ value: 'autonomous', term: 2, revision: 1 });
+    await modes.adopt({ value: 'manual', term: 1, revision: 9 });
+    await modes.adopt({ value: 'stop', term: 2, revision: 1 });
+    t.equal(modes.effective(), 'autonomous');
+    t.strictSame(changes, ['autonomous']);
+    t.strictSame((await setUp(store)).modes.global(), { value: 'autonomous', term: 2, revision: 1 });
+    t.strictSame(modes.nextStamp('stop', 2), { value: 'stop', term: 2, revision: 2 });
+    t.strictSame(modes.nextStamp('stop', 3), { value: 'stop', term: 3, revision: 1 });
+  });
+
+  t.test('a lowering acts before its stamp is back; a raise does not', async (t) => {
+    const { modes } = await setUp();
+    await modes.adopt({ value: 'autonomous', term: 1, revision: 1 });
+    t.equal(modes.lowerAtOnce('stop'), true);
+    t.equal(modes.effective(), 'stop');
+    t.equal(modes.lowerAtOnce('autonomous'), false);
+    t.equal(modes.effective(), 'stop');
+    await modes.adopt({ value: 'stop', term: 1, revision: 2 });
+    await modes.adopt({ value: 'heteronomous', term: 1, revision: 3 });
+    t.equal(modes.effective(), 'heteronomous');
+  });
+
+  t.test('the local mode lowers this unit alone and is durable', async (t) => {
+    const { modes, store } = await setUp();
+    await modes.adopt({ value: 'autonomous', term: 1, revision: 1 });
+    await modes.setLocal('heteronomous');
+    t.equal(modes.effective(), 'heteronomous');
+    t.equal((await setUp(store)).modes.local(), 'heteronomous');
+    await modes.setLocal(undefined);
+    t.equal(modes.effective(), 'autonomous');
+    t.equal((await setUp(store)).modes.local(), undefined);
+  });
+});

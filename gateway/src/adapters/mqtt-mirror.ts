@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { Aedes, type AedesPublishPacket, type Client } from 'aedes';
+import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
 import { messageOf } from '../domain/errors.ts';
 import { type Bodies, type Channel, type OperatorBody, RETAINED } from '../domain/messages.ts';
 import type { Delivery, Unsubscribe } from '../ports/bus.ts';
@@ -28,6 +28,10 @@ const STATE_INTERVAL_MSEC = 50;
 /** Clients of one unit: peers, Node-RED, a few screens. */
 const MAX_CONNECTIONS = 100;
 
+/** The broker's memory of retained messages: a public property of it that its types leave out. */
+const retainedOf = (broker: Aedes): { storeRetained(packet: PublishPacket): Promise<void> } =>
+  (broker as unknown as { persistence: { storeRetained(packet: PublishPacket): Promise<void> } }).persistence;
+
 const refuse = (message: string): Error => new Error(message);
 
 /**
@@ -45,7 +49,12 @@ export class MqttMirror {
   /** Opens the broker; rejects with the error of `listen`, e.g. code EADDRINUSE. */
   static async start(options: MqttMirrorOptions): Promise<MqttMirror> {
     const mirror = new MqttMirror(options, await Aedes.createBroker({ drainTimeout: 10_000 }));
-    await mirror.#listen();
+    try {
+      await mirror.#listen();
+    } catch (error) {
+      await new Promise<void>((resolve) => mirror.#broker.close(() => resolve()));
+      throw error;
+    }
     return mirror;
   }
 
@@ -117,11 +126,21 @@ export class MqttMirror {
     this.#send(topic, JSON.stringify(delivery.envelope), RETAINED[delivery.channel]);
   }
 
-  #send(topic: string, payload: string, retain: boolean): void {
+  /**
+   * Says it to those who listen now, and keeps it for those who come later. Not as one retained publish: the broker
+   * stores that asynchronously first, a later message overtakes it, and its duplicate filter then drops the former.
+   */
+  #send(topic: string, text: string, retain: boolean): void {
     if (this.#broker.closed) return;
-    this.#broker.publish({ cmd: 'publish', topic, payload, qos: 0, retain, dup: false }, (error) => {
-      if (error) this.#options.log.warn({ topic, message: error.message }, 'mirror.publish-failed');
-    });
+    const packet = { cmd: 'publish', topic, payload: Buffer.from(text), qos: 0, dup: false } as const;
+    const failed = (error: unknown): void => {
+      this.#options.log.warn({ topic, message: messageOf(error) }, 'mirror.publish-failed');
+    };
+    if (retain)
+      retainedOf(this.#broker)
+        .storeRetained({ ...packet, retain })
+        .catch(failed);
+    this.#broker.publish({ ...packet, retain: false }, (error) => error && failed(error));
   }
 
   /** Clients may say nothing but `operator/<id>`; a refusal ends their connection (MQTT 3.1.1 has no milder one). */

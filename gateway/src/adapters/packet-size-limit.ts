@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { Duplex, Transform } from 'node:stream';
 
 /** Type byte, up to four length bytes, topic: what a packet may hold beside its message. */
 const HEADER_ALLOWANCE = 1024;
@@ -51,17 +50,18 @@ class FrameLengths {
   }
 }
 
-/** The socket as a stream that dies when a packet is announced with more than `maxBytes` of message. */
-export function limitPacketSize(socket: Socket, maxBytes: number): Duplex {
+/**
+ * Makes the socket die when a packet is announced with more than `maxBytes` of message. It judges what its reader
+ * takes out of it, which costs no second stream per connection.
+ */
+export function limitPacketSize(socket: Socket, maxBytes: number): Socket {
   const frames = new FrameLengths(maxBytes + HEADER_ALLOWANCE);
-  const guard = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      if (frames.accepts(chunk)) done(null, chunk);
-      else done(new Error(`packet over ${maxBytes} bytes`));
-    },
-  });
-  socket.on('error', (error) => guard.destroy(error));
-  guard.on('error', () => socket.destroy());
-  socket.pipe(guard);
-  return Duplex.from({ readable: guard, writable: socket });
+  const read = socket.read.bind(socket);
+  socket.read = (size?: number): unknown => {
+    const chunk: unknown = read(size);
+    if (!Buffer.isBuffer(chunk) || frames.accepts(chunk)) return chunk;
+    socket.destroy(new Error(`packet over ${maxBytes} bytes`));
+    return null;
+  };
+  return socket;
 }

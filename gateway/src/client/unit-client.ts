@@ -8,6 +8,7 @@ import type { Unsubscribe } from '../ports/bus.ts';
 import { type Log, silentLog } from '../ports/log.ts';
 import { BrokerConnection, type ConnectionState, type UnitAddress } from './broker-connection.ts';
 import { CommunityPicture, type CommunityState } from './community-picture.ts';
+import { EventHub } from './event-hub.ts';
 import { type AnyDelivery, type Heard, hear } from './message-schemas.ts';
 import { PendingAnswers } from './pending-answers.ts';
 
@@ -47,11 +48,7 @@ export class UnitClient {
   readonly #peers = new Map<string, { readonly connection: BrokerConnection; readonly address: string }>();
   readonly #picture = new CommunityPicture();
   readonly #answers = new PendingAnswers();
-  readonly #handlers: { [E in keyof UnitClientEvents]: Set<(value: UnitClientEvents[E]) => void> } = {
-    connection: new Set(),
-    change: new Set(),
-    message: new Set(),
-  };
+  readonly #events: EventHub<UnitClientEvents>;
   readonly #watch: NodeJS.Timeout;
   #place: UnitPlace | undefined;
   #isHomeKnown = false;
@@ -67,6 +64,7 @@ export class UnitClient {
 
   private constructor(address: AddressSource, options: UnitClientOptions) {
     this.#log = options.log ?? silentLog;
+    this.#events = new EventHub(this.#log);
     this.#follow = options.follow ?? true;
     const source = typeof address === 'function' ? address : () => address;
     this.#home = this.#connect(source, undefined, (state) => this.#onHomeState(state));
@@ -94,8 +92,7 @@ export class UnitClient {
   }
 
   on<E extends keyof UnitClientEvents>(event: E, handle: (value: UnitClientEvents[E]) => void): Unsubscribe {
-    this.#handlers[event].add(handle);
-    return () => this.#handlers[event].delete(handle);
+    return this.#events.on(event, handle);
   }
 
   /** Resolves once the unit is connected and has said who it is; rejects PeerError `peer.timeout`. */
@@ -285,14 +282,7 @@ export class UnitClient {
   }
 
   #emit<E extends keyof UnitClientEvents>(event: E, value: UnitClientEvents[E]): void {
-    if (this.#closed) return;
-    for (const handle of [...this.#handlers[event]]) {
-      try {
-        handle(value);
-      } catch (error) {
-        this.#log.error({ event, message: messageOf(error) }, 'client.handler-failed');
-      }
-    }
+    if (!this.#closed) this.#events.emit(event, value);
   }
 
   #ignore(topic: string, why: string): void {

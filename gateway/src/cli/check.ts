@@ -1,7 +1,8 @@
 import { detectKind } from '../config/detect-kind.ts';
 import { CONFIG_KINDS, type ConfigKind, type ParseOptions } from '../config/load.ts';
-import { type FileReader, loadUnit, readParsed, readText } from '../config/load-unit.ts';
-import { ConfigError, describeProblem, type Problem } from '../domain/errors.ts';
+import { type FileReader, loadUnit, type ParsedFile, readParsed, readText } from '../config/load-unit.ts';
+import type { UnitConfig } from '../config/unit-config.ts';
+import { ConfigError, describeProblem, messageOf, type Problem } from '../domain/errors.ts';
 
 /** What `apis check` needs of the world. */
 export interface CheckWorld extends FileReader, ParseOptions {
@@ -49,8 +50,24 @@ function checkFile(file: string, as: ConfigKind | undefined, world: CheckWorld):
   }
 }
 
-const warningsOf = (kind: ConfigKind, file: string, world: CheckWorld): readonly Problem[] =>
-  (kind === 'config' ? loadUnit(file, world, world) : readParsed(kind, file, world)).warnings;
+function warningsOf(kind: ConfigKind, file: string, world: CheckWorld): readonly Problem[] {
+  if (kind !== 'config') return readParsed(kind, file, world).warnings;
+  const config = readParsed(kind, file, world, world);
+  const missing = missingFiles(config, world);
+  return missing.length === 0 ? loadUnit(file, world, world).warnings : [...config.warnings, ...missing];
+}
+
+/** A config may be checked away from the machine it is for, so files that are not here do not make it bad. */
+function missingFiles({ value, lineOf, file }: ParsedFile<UnitConfig>, world: CheckWorld): Problem[] {
+  return (['hwConfigFile', 'policyFile', 'scenarioFile'] as const).flatMap((path) => {
+    try {
+      world.read(world.beside(file, value[path]));
+      return [];
+    } catch (error) {
+      return [{ file, line: lineOf(path), path, message: `not checked together: ${messageOf(error)}` }];
+    }
+  });
+}
 
 function kindOf(file: string, world: CheckWorld): ConfigKind {
   const kind = detectKind(readText(file, world), file);

@@ -27,9 +27,12 @@ export function record<S extends Shape>(shape: S): Field<ObjectOf<S>> {
     read(spot) {
       const object = spot.node === undefined ? emptyObject(spot.line) : objectAt(spot);
       if (object === undefined) return undefined;
+      const problemsBefore = spot.report.problems.length;
       refuseUnknownKeys(object, spot, known);
       const entries = [...known].map(([key, field]) => [key, field.read(childSpot(object, spot, key))] as const);
-      // The cast: entries hold one value for each key of the shape, or a problem has been reported and nobody uses them.
+      // Nobody may see an object that lacks what its type promises.
+      if (spot.report.problems.length > problemsBefore) return undefined;
+      // The cast: without a problem there is a value for each key of the shape that is not optional.
       return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as ObjectOf<S>;
     },
   };

@@ -14,7 +14,8 @@ type LineOf = (offset: number) => number;
  * Parses JSON with comments. Repeated keys: the last value wins, with a warning; the keys "#" and "" are comments
  * and vanish (market §0). Gives undefined after reporting syntax problems.
  */
-export function parseText(text: string, report: Report): JsonNode | undefined {
+export function parseText(fileText: string, report: Report): JsonNode | undefined {
+  const text = fileText.replace(/^\uFEFF/, ' '); // a byte order mark, as some editors leave it
   const lineOf = lineFinder(text);
   if (text.length > LARGEST_TEXT)
     return fail(report, 1, `expected at most ${LARGEST_TEXT} characters, got ${text.length}`);

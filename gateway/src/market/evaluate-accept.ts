@@ -19,7 +19,7 @@ export function evaluateAccept(
   const { pairUnitId, unitId: requestUnitId } = request;
   if (pairUnitId !== undefined && pairUnitId !== selfUnitId) return refuse('pair.not-addressed', { pairUnitId });
   if (request.type !== 'charge' && request.type !== 'discharge') return refuse('type.unknown', { type: request.type });
-  const status = statusOf(window.batteryStatus, standing.storedWh);
+  const status = statusOf(window, standing.storedWh);
   if (status === undefined || !isKnown(standing)) return noStatus(standing);
   const type = oppositeType(request.type);
   const rule = window.accept.get(status)?.[type];

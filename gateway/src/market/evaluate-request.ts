@@ -9,7 +9,7 @@ import { isKnown, noStatus, type Wish, wishOf } from './wish.ts';
  * nothing, discharging is tried too (W14).
  */
 export function evaluateRequest(window: ScenarioWindow, standing: Standing): Outcome<Wish> {
-  const status = statusOf(window.batteryStatus, standing.storedWh);
+  const status = statusOf(window, standing.storedWh);
   if (status === undefined || !isKnown(standing)) return noStatus(standing);
   const rules = window.request.get(status);
   const charge = rules?.charge && wishOf('charge', rules.charge, standing);

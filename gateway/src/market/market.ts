@@ -1,0 +1,151 @@
+import { type Deal, isDeactivated, isInvolved, isStarted } from '../domain/deal.ts';
+import { messageOf } from '../domain/errors.ts';
+import { NEVER } from '../domain/timestamp.ts';
+import type { Refusal, Request } from '../domain/trade.ts';
+import type { Unsubscribe } from '../ports/bus.ts';
+import { AnswerSide } from './answer-side.ts';
+import { decideRequest } from './decide.ts';
+import type { Decision } from './decision.ts';
+import { EvaluationTimer } from './evaluation-timer.ts';
+import type { MarketNeeds } from './needs.ts';
+import { Negotiation } from './negotiation.ts';
+import { type Outcome, refuse } from './outcome.ts';
+import { TradingDesk } from './trading-desk.ts';
+import { validateProposal } from './validate-proposal.ts';
+
+/** User and mediator of one unit: asks for deals when the scenario wants some, answers others, keeps its slots. */
+export class Market {
+  readonly #desk: TradingDesk;
+  readonly #answers: AnswerSide;
+  readonly #timer: EvaluationTimer;
+  readonly #listening: Unsubscribe[] = [];
+  #negotiation: Negotiation | undefined;
+  /** An evaluation that was asked for while a negotiation ran. */
+  #postponed: string | undefined;
+
+  constructor(needs: MarketNeeds) {
+    this.#desk = new TradingDesk(needs);
+    this.#answers = new AnswerSide(this.#desk);
+    this.#timer = new EvaluationTimer({
+      clock: needs.clock,
+      entropy: needs.entropy,
+      periodMsec: () => needs.policy().user.houseKeepingPeriodMsec,
+      run: (why) => this.#evaluateNow(why),
+    });
+  }
+
+  /** Answers requests and evaluates the scenario from now on. */
+  start(): void {
+    if (this.#listening.length > 0) return;
+    const { bus } = this.#desk.needs;
+    this.#listening.push(
+      bus.listen('request', (delivery) => this.#answers.handle(delivery)),
+      bus.listen('accept', (delivery) => this.#negotiation?.take(delivery)),
+      bus.listen('deal', ({ envelope }) => this.#learnFrom(envelope.sender, envelope.body)),
+    );
+    this.#timer.start();
+  }
+
+  /** Silent from now on; deals that exist are not touched. */
+  stop(): void {
+    for (const unsubscribe of this.#listening.splice(0)) unsubscribe();
+    this.#timer.stop();
+    this.#postponed = undefined;
+    this.#negotiation?.stop();
+  }
+
+  /** Something has changed that may make a deal possible: evaluates soon. */
+  evaluate(why: string): void {
+    this.#timer.ask(why);
+  }
+
+  /** Every decision with its reason and numbers. */
+  onDecision(handle: (decision: Decision) => void): Unsubscribe {
+    return this.#desk.decisions.onDecision(handle);
+  }
+
+  /**
+   * Acceptor side of `deal.propose`: undefined when the deal may be journalled and acknowledged, which keeps a slot for
+   * it from this moment on; otherwise why not. Asking again about a deal that has its slot gives the same yes.
+   */
+  validateProposal(deal: Deal, from: string): Refusal | undefined {
+    const refusal = this.#whyRefuse(deal, from);
+    const negotiationId = String(deal.negotiationId);
+    this.#desk.report({ step: 'proposal', negotiationId, peerUnitId: from, ...(refusal ? { refusal } : { deal }) });
+    return refusal;
+  }
+
+  #whyRefuse(deal: Deal, from: string): Refusal | undefined {
+    if (this.#listening.length === 0) return refuse('operation.stopped').refusal;
+    if (this.#desk.slots.find(deal.dealId)?.requestUnitId === from) return undefined;
+    const crossing = this.#negotiation?.crossingWith(from);
+    const { unitId } = this.#desk.needs;
+    if (crossing !== undefined && unitId < from) return refuse('crossing.merged', { standing: unitId }).refusal;
+    const promised = this.#answers.promisedTo(from, deal.negotiationId);
+    const refusal = validateProposal(deal, promised, this.#desk.situation(crossing?.dealId));
+    if (refusal !== undefined || promised === undefined) return refusal;
+    crossing?.giveWay();
+    this.#answers.fulfilled(promised);
+    // Time passes between this yes and the acceptor's record: the slot is taken here and now (W3, W19).
+    return this.#desk.slots.hold(deal, 2 * this.#desk.negotiationTimeoutMsec());
+  }
+
+  /** One negotiation at a time (W22); what comes meanwhile is done afterwards. */
+  #evaluateNow(why: string): void {
+    if (this.#negotiation !== undefined) {
+      this.#postponed = why;
+      return;
+    }
+    const request = decideRequest(this.#desk.situation());
+    const partners: Outcome<readonly string[]> = 'ok' in request ? this.#partnersFor(request.ok) : request;
+    if ('refusal' in request || 'refusal' in partners) {
+      this.#desk.report({ step: 'request', why, ...partners });
+      return;
+    }
+    this.#desk.report({ step: 'request', why, offer: request.ok });
+    this.#negotiate(new Negotiation(this.#desk, request.ok, partners.ok));
+  }
+
+  /** Whose answers are worth waiting for. */
+  #partnersFor(request: Request): Outcome<readonly string[]> {
+    const { needs, backoff } = this.#desk;
+    const alive = needs.aliveMembers().filter((id) => id !== needs.unitId && this.#desk.isMember(id));
+    const { pairUnitId } = request;
+    const partners = pairUnitId === undefined ? alive : alive.filter((id) => id === pairUnitId);
+    if (partners.length === 0)
+      return refuse('partners.none-alive', { alive: alive.length, pairUnitId: pairUnitId ?? '' });
+    const pauses = partners.map((id) => backoff.refusal(id));
+    const [pause] = pauses;
+    if (pause !== undefined && !pauses.includes(undefined)) return { refusal: pause };
+    return { ok: partners };
+  }
+
+  #negotiate(negotiation: Negotiation): void {
+    this.#negotiation = negotiation;
+    negotiation
+      .run()
+      .catch((error: unknown) => {
+        const { log, unitId } = this.#desk.needs;
+        log.error({ unitId, message: messageOf(error) }, 'market.negotiation-failed');
+      })
+      .finally(() => {
+        this.#negotiation = undefined;
+        const postponed = this.#postponed;
+        this.#postponed = undefined;
+        if (postponed !== undefined) this.#timer.ask(postponed);
+      });
+  }
+
+  /**
+   * How a deal went on tells whether another with the same peer is worth trying (W7): the grid master may discard
+   * what the two parties could not know to be impossible.
+   */
+  #learnFrom(sender: string, deal: Deal): void {
+    const { unitId } = this.#desk.needs;
+    // Each party publishes its copy: only the own one counts, so that each deal counts once.
+    if (sender !== unitId || !isInvolved(deal, unitId)) return;
+    const peerUnitId = deal.chargeUnitId === unitId ? deal.dischargeUnitId : deal.chargeUnitId;
+    if (isStarted(deal) && deal.startDateTime !== NEVER) this.#desk.backoff.succeeded(peerUnitId);
+    else if (isDeactivated(deal)) this.#desk.backoff.failed(peerUnitId, deal.abortReason ?? 'deal.never-started');
+  }
+}

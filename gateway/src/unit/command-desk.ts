@@ -1,0 +1,107 @@
+import type { DealJournal } from '../cluster/deal-journal.ts';
+import type { Election } from '../cluster/election.ts';
+import type { Controller } from '../controller/index.ts';
+import type { Deal } from '../domain/deal.ts';
+import { InternalError, PeerError } from '../domain/errors.ts';
+import type { CommandBody, Envelope, ReplyBody } from '../domain/messages.ts';
+import type { OperationMode } from '../domain/operation-mode.ts';
+import type { Refusal } from '../domain/trade.ts';
+import type { UnitData } from '../domain/unit-data.ts';
+import type { GridMaster } from '../grid-master/index.ts';
+
+export interface CommandDeskNeeds {
+  readonly unitId: string;
+  readonly election: Election;
+  readonly journal: DealJournal;
+  readonly controller: Controller;
+  isMember(unitId: string): boolean;
+  gridMaster(): GridMaster | undefined;
+  validateProposal(deal: Deal, from: string): Refusal | undefined;
+  unitData(): UnitData | undefined;
+  /** The grid master stamps a mode and tells everybody. */
+  stampMode(value: OperationMode): Promise<void>;
+  emergencyStop(reason: string): Promise<void>;
+}
+
+type Kind = CommandBody['kind'];
+type Of<K extends Kind> = Extract<CommandBody, { kind: K }>;
+type Answers = {
+  readonly [K in Kind]: (body: Of<K>, from: string, envelope: Envelope<CommandBody>) => Promise<ReplyBody>;
+};
+
+const OK: ReplyBody = { ok: true };
+
+/** Answers what other units ask of this one; a table from kind to answer, checks first. */
+export function commandDesk(needs: CommandDeskNeeds) {
+  const { election, journal, controller } = needs;
+
+  /** INV-6, RULE-2: only the grid master whom this unit obeys, in the term that it has promised. */
+  const fenceOf = (from: string, envelope: Envelope<CommandBody>) => (): void => {
+    if (from === election.gridMasterUnitId && envelope.term === election.term) return;
+    throw new PeerError(
+      'term.old',
+      from,
+      `${needs.unitId} obeys ${election.gridMasterUnitId ?? 'nobody'} in term ${election.term}, not ${from} in term ${envelope.term}`,
+    );
+  };
+
+  const journalKnown = async (deals: readonly Deal[]): Promise<void> => {
+    for (const deal of deals) {
+      if (journal.get(deal.dealId) === undefined) {
+        throw new PeerError('deal.unknown', needs.unitId, `${needs.unitId} has no deal ${deal.dealId}`);
+      }
+      await journal.put(deal);
+    }
+  };
+
+  const leading = (): GridMaster => {
+    const gridMaster = needs.gridMaster();
+    if (gridMaster !== undefined) return gridMaster;
+    throw new PeerError('grid-master.elsewhere', needs.unitId, `${needs.unitId} is not the grid master`);
+  };
+
+  const answers: Answers = {
+    'deal.propose': async ({ deal }, from) => {
+      const refusal = needs.validateProposal(deal, from);
+      if (refusal !== undefined) return { ok: false, refusal, message: JSON.stringify(refusal) };
+      await journal.put(deal);
+      return OK;
+    },
+    'deal.update': async ({ deal }, from, envelope) => {
+      fenceOf(from, envelope)();
+      await journalKnown([deal]);
+      return OK;
+    },
+    control: async ({ device, deals }, from, envelope) => {
+      const fence = fenceOf(from, envelope);
+      fence();
+      await journalKnown(deals);
+      return { ok: true, dcdc: await controller.execute(device, fence) };
+    },
+    read: async ({ what }) => {
+      const dcdc = await controller.read(what);
+      const unit = needs.unitData();
+      return { ok: true, dcdc, ...(unit === undefined ? {} : { unit }) };
+    },
+    'deal.stop': async ({ dealId, reasons }) => {
+      leading().requestStop(dealId, reasons);
+      return OK;
+    },
+    'mode.set': async ({ value }) => {
+      leading();
+      await needs.stampMode(value);
+      return OK;
+    },
+    'emergency-stop': async ({ reason }) => {
+      await needs.emergencyStop(reason);
+      return OK;
+    },
+  };
+
+  return async (from: string, body: CommandBody, envelope: Envelope<CommandBody>): Promise<ReplyBody> => {
+    if (!needs.isMember(from)) throw new PeerError('peer.no-member', from, `${from} is not a member`); // INV-11
+    const answer = answers[body.kind] as ((...args: unknown[]) => Promise<ReplyBody>) | undefined; // kind and body belong together by type
+    if (answer === undefined) throw new InternalError(`unknown command kind ${String(body.kind)}`);
+    return answer(body, from, envelope);
+  };
+}

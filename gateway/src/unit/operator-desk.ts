@@ -1,0 +1,94 @@
+import type { Election } from '../cluster/election.ts';
+import type { Modes } from '../cluster/modes.ts';
+import type { Requests } from '../cluster/requests.ts';
+import { messageOf, PeerError } from '../domain/errors.ts';
+import type { CommandBody, OperatorBody } from '../domain/messages.ts';
+import { type Clock, sleep } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
+
+/** How long an operator's word is tried until the grid master has carried it out. */
+const DEADLINE_MSEC = 10_000;
+const RETRY_MSEC = 250;
+const REPLY_DEADLINE_MSEC = 2_000;
+
+export interface OperatorDeskNeeds {
+  readonly unitId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly election: Election;
+  readonly modes: Modes;
+  readonly requests: Requests;
+  memberUnitIds(): readonly string[];
+  /** Own converter to WAIT now. */
+  stopNow(reason: string): Promise<void>;
+  /** Something could not be carried out; a warning, because what could be done locally is done. */
+  warn(reason: string, message: string): void;
+}
+
+type Words = { readonly [K in OperatorBody['kind']]: (body: Extract<OperatorBody, { kind: K }>) => Promise<void> };
+
+/**
+ * Takes an operator's word at any unit (architecture.md §3): lowering is in effect here at once and goes on to the
+ * grid master; raising is in effect when the grid master's stamp comes back.
+ */
+export class OperatorDesk {
+  readonly #needs: OperatorDeskNeeds;
+  readonly #words: Words = {
+    mode: (body) => {
+      this.#needs.modes.lowerAtOnce(body.value);
+      return this.#askGridMaster({ kind: 'mode.set', value: body.value });
+    },
+    'local-mode': (body) => this.#needs.modes.setLocal(body.value ?? undefined),
+    'emergency-stop': (body) => this.#emergencyStopEverywhere(body.reason),
+    'deal.stop': (body) => this.#askGridMaster({ kind: 'deal.stop', dealId: body.dealId, reasons: [body.reason] }),
+    'fault.acknowledge': async () => {},
+  };
+
+  constructor(needs: OperatorDeskNeeds) {
+    this.#needs = needs;
+  }
+
+  /** Carries an operator's word out; rejects with `PeerError` when no grid master did its part in time. */
+  async operate(body: OperatorBody): Promise<void> {
+    this.#needs.log.info({ ...body }, 'operator');
+    await (this.#words[body.kind] as (body: OperatorBody) => Promise<void>)(body); // kind and body belong together by type
+  }
+
+  /** WAIT now, the voltage reference included: an emergency does not wait for currents to fall. */
+  async emergencyStopHere(reason: string): Promise<void> {
+    this.#needs.modes.lowerAtOnce('stop');
+    await this.#needs.stopNow(reason);
+  }
+
+  async #emergencyStopEverywhere(reason: string): Promise<void> {
+    const { requests, election, unitId } = this.#needs;
+    const others = this.#needs.memberUnitIds().filter((id) => id !== unitId);
+    const told = others.map((id) =>
+      requests
+        .ask(id, { kind: 'emergency-stop', reason }, REPLY_DEADLINE_MSEC, election.term)
+        .catch((error: unknown) => this.#needs.warn('emergency-stop.unconfirmed', messageOf(error))),
+    );
+    await Promise.all([this.emergencyStopHere(reason), ...told]);
+    await this.#askGridMaster({ kind: 'mode.set', value: 'stop' });
+  }
+
+  /** Asks whoever is grid master, again and again until it answers or the operator's deadline has passed. */
+  async #askGridMaster(body: CommandBody): Promise<void> {
+    const { clock, election, requests, unitId } = this.#needs;
+    const giveUpAt = clock.monotonic() + DEADLINE_MSEC;
+    for (;;) {
+      const to = election.gridMasterUnitId;
+      try {
+        if (to === undefined) throw new PeerError('grid-master.absent', unitId, 'there is no grid master');
+        await requests.ask(to, body, REPLY_DEADLINE_MSEC, election.term);
+        return;
+      } catch (error) {
+        if (clock.monotonic() < giveUpAt) await sleep(clock, RETRY_MSEC);
+        else {
+          this.#needs.warn('operator.not-carried-out', `${body.kind} was not carried out: ${messageOf(error)}`);
+          throw error;
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,404 @@
+import { Community } from '../cluster/community.ts';
+import { DealJournal } from '../cluster/deal-journal.ts';
+import { Election, type Vow } from '../cluster/election.ts';
+import { Members } from '../cluster/members.ts';
+import { Modes } from '../cluster/modes.ts';
+import { PermitHolder } from '../cluster/permit-holder.ts';
+import { Requests } from '../cluster/requests.ts';
+import type { HwConfig } from '../config/hw-config.ts';
+import type { Policy } from '../config/policy.ts';
+import type { Scenario } from '../config/scenario.ts';
+import { type Acquired, Controller } from '../controller/index.ts';
+import { modeOfCode } from '../domain/converter-mode.ts';
+import { type Deal, isInvolved, isStopped } from '../domain/deal.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Birth, ModeState, OperatorBody } from '../domain/messages.ts';
+import { isLowering, type OperationMode } from '../domain/operation-mode.ts';
+import { secondsOfDay } from '../domain/timestamp.ts';
+import type { OesUnit, UnitData } from '../domain/unit-data.ts';
+import { Market, statusOf, windowAt } from '../market/index.ts';
+import type { Bus, Unsubscribe } from '../ports/bus.ts';
+import { type Clock, sleep } from '../ports/clock.ts';
+import type { Device } from '../ports/device.ts';
+import type { Entropy } from '../ports/entropy.ts';
+import type { Log } from '../ports/log.ts';
+import type { Store } from '../ports/store.ts';
+import { commandDesk } from './command-desk.ts';
+import { FaultDesk } from './fault-desk.ts';
+import { GridMasterHost } from './grid-master-host.ts';
+import { every } from './heartbeat.ts';
+import { OperatorDesk } from './operator-desk.ts';
+import { ReferenceWatch } from './reference-watch.ts';
+import { composeUnitData } from './unit-data.ts';
+
+const VOW_KEY = 'vow';
+/** Finished deals stay published for so long, that everybody sees how they ended. */
+const FINISHED_STAYS_MSEC = 60_000;
+
+export interface UnitOptions {
+  readonly identity: Omit<OesUnit, 'budo'>;
+  readonly device: Device;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly store: Store;
+  readonly policy: () => Policy;
+  readonly hwConfig: () => HwConfig;
+  readonly scenario: () => Scenario | undefined;
+  readonly policyHash: string;
+  /** Where clients find this unit and its peers. */
+  readonly addresses?: Pick<Birth, 'broker' | 'peers'>;
+}
+
+/** One unit: the services of a house, wired together (architecture.md §4). */
+export class Unit {
+  readonly unitId: string;
+  readonly #options: UnitOptions;
+  readonly #members: Members;
+  readonly #election: Election;
+  readonly #permits: PermitHolder;
+  readonly #requests: Requests;
+  readonly #journal: DealJournal;
+  readonly #community: Community;
+  readonly #modes: Modes;
+  readonly #faults: FaultDesk;
+  readonly #controller: Controller;
+  readonly #market: Market;
+  readonly #host: GridMasterHost;
+  readonly #operator: OperatorDesk;
+  readonly #referenceWatch: ReferenceWatch;
+  readonly #stops: Unsubscribe[] = [];
+  #beacon = 0;
+  #data: UnitData | undefined;
+  #status: string | undefined;
+  #wasReachable = false;
+  #running = false;
+
+  constructor(options: UnitOptions) {
+    this.#options = options;
+    const { bus, clock, log, store, entropy, policy, hwConfig, scenario } = options;
+    const unitId = bus.unitId;
+    this.unitId = unitId;
+    const memberUnitIds = (): readonly string[] => policy().memberUnitIds;
+    const permitMsec = (): number => policy().gridMaster.permitMsec;
+
+    this.#faults = new FaultDesk({ bus, clock, log, sustainingMsec: () => policy().user.errorSustainingMsec });
+    this.#members = new Members({ bus, clock, memberUnitIds });
+    this.#permits = new PermitHolder(unitId, bus.session, clock);
+    this.#requests = new Requests(bus, clock);
+    this.#community = new Community(bus, clock, (id) => memberUnitIds().includes(id));
+    this.#modes = new Modes({
+      store,
+      log,
+      initial: () => policy().operationMode,
+      changed: () => this.#modeChanged(),
+    });
+    this.#journal = new DealJournal({ bus, store, log, changed: (deal) => this.#dealChanged(deal) });
+    this.#election = new Election({
+      unitId,
+      clock,
+      entropy,
+      log,
+      members: this.#members,
+      memberUnitIds,
+      permitMsec,
+      leaseMsec: () => policy().gridMaster.leaseMsec,
+      founder: () => founderOf(policy()),
+      persist: (vow) => store.save(VOW_KEY, vow),
+      announce: (state) => {
+        this.#beacon += 1;
+        this.#permits.sentBeacon(this.#beacon);
+        bus.publish('election', '', { ...state, session: bus.session, beacon: this.#beacon }, { term: state.term });
+      },
+      lead: (leading, term) => this.#host.lead(leading, term),
+    });
+    this.#controller = new Controller({
+      unitId,
+      device: options.device,
+      clock,
+      entropy,
+      log,
+      policy,
+      hwConfig,
+      effectiveMode: () => this.#modes.effective(),
+      ownDeals: () => this.#journal.open(),
+      permit: () => this.#permits.current(),
+      raise: (fault) => this.#faults.raise(fault),
+    });
+    this.#market = new Market({
+      unitId,
+      bus,
+      clock,
+      entropy,
+      log,
+      policy,
+      hwConfig,
+      scenario,
+      unitData: () => (this.#data?.stale ? undefined : this.#data),
+      effectiveMode: () => this.#modes.effective(),
+      hasLocalErrors: () => this.#faults.hasLocalErrors(),
+      grid: () => ({
+        reachable: this.#election.gridMasterUnitId !== undefined,
+        hasGlobalErrors: this.#faults.hasGlobalErrors(),
+      }),
+      openDeals: () => this.#slotHolders(),
+      aliveMembers: () => this.#members.alive(),
+      propose: async (to, deal, deadlineMsec) => {
+        await this.#requests.ask(to, { kind: 'deal.propose', deal }, deadlineMsec, this.#election.term);
+      },
+      journal: async (deal) => {
+        await this.#journal.put(deal);
+      },
+    });
+    this.#operator = new OperatorDesk({
+      unitId,
+      clock,
+      log,
+      election: this.#election,
+      modes: this.#modes,
+      requests: this.#requests,
+      memberUnitIds,
+      stopNow: async (reason) => {
+        await this.#controller.stopLocal(reason);
+      },
+      warn: (reason, message) => this.#warn(reason, message),
+    });
+    this.#referenceWatch = new ReferenceWatch({
+      unitId,
+      members: this.#members,
+      converterMode: () => modeOfCode(this.#controller.latest()?.reading.dcdc.status.status),
+      stopNow: (reason) => this.#stopNow(reason),
+    });
+    this.#host = new GridMasterHost({
+      bus,
+      clock,
+      log,
+      election: this.#election,
+      members: this.#members,
+      memberUnitIds,
+      permitMsec,
+      scramVoltageReferenceDelayMsec: () => policy().controller.scramVoltageReferenceDelayMsec,
+      mode: () => this.#modes.global(),
+      gridMasterNeeds: (term) => ({
+        clock,
+        entropy,
+        log,
+        policy,
+        community: {
+          unit: (id) => this.#community.unit(id),
+          isAlive: (id) => this.#members.isAlive(id),
+          deals: () => this.#community.deals(),
+          onChange: (handle) => this.#community.onChange(handle),
+        },
+        mode: () => this.#modes.acting(),
+        command: (to, body, deadlineMsec) => this.#requests.ask(to, body, deadlineMsec, term),
+        finished: () => {},
+        raise: (fault) => this.#faults.raise(fault),
+      }),
+    });
+  }
+
+  /** Loads what the last process left, then joins the cluster; resolves when the first reading is there. */
+  async start(): Promise<void> {
+    const { bus, clock, policy, store } = this.#options;
+    this.#running = true;
+    await this.#modes.load();
+    await this.#journal.load();
+    bus.publish('birth', '', this.#birth());
+    this.#members.start();
+    this.#community.start();
+    this.#requests.start(
+      commandDesk({
+        unitId: this.unitId,
+        election: this.#election,
+        journal: this.#journal,
+        controller: this.#controller,
+        isMember: (id) => policy().memberUnitIds.includes(id),
+        gridMaster: () => this.#host.gridMaster,
+        validateProposal: (deal, from) => this.#market.validateProposal(deal, from),
+        unitData: () => this.#data,
+        stampMode: (value) => this.#stampMode(value),
+        emergencyStop: (reason) => this.#operator.emergencyStopHere(reason),
+      }),
+    );
+    this.#stops.push(
+      this.#members.onBeacon((member) => {
+        this.#election.hear(member);
+        this.#referenceWatch.check();
+        this.#community.changed('members');
+      }),
+      bus.listen('grid', ({ envelope }) => {
+        if (!this.#election.hearGrid(envelope.sender, envelope.body)) return;
+        this.#permits.hearGrid(envelope.body);
+        this.#referenceWatch.hearGrid(envelope.body);
+        void this.#modes.adopt(envelope.body.mode);
+        if (!this.#wasReachable) this.#market.evaluate('grid-master.reachable');
+        this.#wasReachable = true;
+      }),
+      this.#controller.onAcquired((acquired) => this.#acquired(acquired)),
+    );
+    this.#election.start((await store.load(VOW_KEY)) as Vow | undefined); // only `persist` above writes it
+    this.#publishMode();
+    await this.#controller.start();
+    this.#stops.push(
+      every(
+        clock,
+        () => policy().gridMaster.heartbeatMsec,
+        () => {
+          this.#election.tick();
+          this.#referenceWatch.check();
+          this.#host.publish();
+        },
+      ),
+    );
+    this.#market.start();
+  }
+
+  /** Agrees to nothing more and lowers a constant-current converter; a voltage reference holds on until `stop`. */
+  async standDown(): Promise<void> {
+    this.#market.stop();
+    await this.#controller.scram(true);
+  }
+
+  /** Orderly end: deals are stopped, the converter goes to WAIT, leadership is given up. */
+  async stop(): Promise<void> {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#market.stop();
+    await this.#controller.stop();
+    this.#election.resign();
+    for (const stop of this.#stops.splice(0)) stop();
+    this.#requests.stop();
+    this.#community.stop();
+    this.#members.stop();
+  }
+
+  data(): UnitData | undefined {
+    return this.#data;
+  }
+
+  mode(): ModeState {
+    return { global: this.#modes.global(), local: this.#modes.local() ?? null, effective: this.#modes.effective() };
+  }
+
+  deals(): readonly Deal[] {
+    return this.#journal.open();
+  }
+
+  /** Trading-ready: measured, and a grid master is there. */
+  isReady(): boolean {
+    return this.#data !== undefined && this.#election.gridMasterUnitId !== undefined;
+  }
+
+  get isGridMaster(): boolean {
+    return this.#host.gridMaster !== undefined;
+  }
+
+  onDecision: Market['onDecision'] = (handle) => this.#market.onDecision(handle);
+
+  /** An operator's word to this unit: see `OperatorDesk`. */
+  operate(body: OperatorBody): Promise<void> {
+    return this.#operator.operate(body);
+  }
+
+  async #stampMode(value: OperationMode): Promise<void> {
+    await this.#modes.adopt(this.#modes.nextStamp(value, this.#election.term));
+    this.#host.publish();
+  }
+
+  #acquired(acquired: Acquired): void {
+    const { bus, clock, hwConfig, policy, identity } = this.#options;
+    this.#data = composeUnitData({
+      identity,
+      acquired,
+      mode: this.mode(),
+      isGridMaster: this.isGridMaster,
+      dealIds: this.#slotHolders().map((deal) => deal.dealId),
+      hwConfig: hwConfig(),
+      policy: policy(),
+      clock,
+    });
+    bus.publish('unit', '', this.#data, { term: this.#election.term });
+    const status = this.#statusNow(this.#data);
+    if (status !== this.#status) this.#market.evaluate('battery.status-changed');
+    this.#status = status;
+  }
+
+  #statusNow(data: UnitData): string | undefined {
+    const scenario = this.#options.scenario();
+    const second = secondsOfDay(data.time);
+    const window = scenario === undefined || second === undefined ? undefined : windowAt(scenario, second);
+    return window === undefined ? undefined : statusOf(window, data.apis.remaining_capacity_wh);
+  }
+
+  /** Deals that occupy a slot: from registration until their current has stopped. */
+  #slotHolders(): readonly Deal[] {
+    return this.#journal.open().filter((deal) => isInvolved(deal, this.unitId) && !isStopped(deal));
+  }
+
+  #dealChanged(deal: Deal): void {
+    if (!isStopped(deal)) return;
+    this.#market.evaluate('deal.stopped');
+    if (this.#journal.open().some((open) => open.dealId === deal.dealId)) return;
+    this.#options.clock.after(FINISHED_STAYS_MSEC, () => this.#journal.retire(deal.dealId));
+  }
+
+  #modeChanged(): void {
+    this.#publishMode();
+    this.#community.changed('mode');
+    const effective = this.#modes.effective();
+    if (effective === 'autonomous') this.#market.evaluate('mode.changed');
+    if (isLowering('manual', effective)) void this.#stopHere();
+  }
+
+  /**
+   * Force stop as this unit does it by itself: constant current to WAIT at once, a voltage reference after the
+   * others (RULE-7). The grid master stops the deals in order meanwhile; both ways end in WAIT.
+   */
+  async #stopHere(): Promise<void> {
+    const { clock, policy } = this.#options;
+    try {
+      await this.#controller.scram(true);
+      await sleep(clock, policy().controller.scramVoltageReferenceDelayMsec);
+      if (this.#modes.effective() === 'stop') await this.#controller.scram(false);
+    } catch (error) {
+      this.#warn('stop.failed', `the converter did not go to WAIT: ${messageOf(error)}`);
+    }
+  }
+
+  #stopNow(reason: string): void {
+    this.#options.log.warn({ reason }, 'unit.stopped-itself');
+    this.#controller
+      .stopLocal(reason)
+      .catch((error: unknown) => this.#warn('stop.failed', `the converter did not go to WAIT: ${messageOf(error)}`));
+  }
+
+  #warn(reason: string, message: string): void {
+    this.#faults.raise({ category: 'FRAMEWORK', extent: 'LOCAL', level: 'WARN', reason, message });
+  }
+
+  #publishMode(): void {
+    this.#options.bus.publish('mode', '', this.mode(), { term: this.#election.term });
+  }
+
+  #birth(): Birth {
+    const { bus, clock, identity, policyHash, addresses } = this.#options;
+    return {
+      unitId: this.unitId,
+      session: bus.session,
+      version: '0.1.0',
+      display: identity.display,
+      policyHash,
+      startedAt: clock.now(),
+      ...addresses,
+    };
+  }
+}
+
+/** Who founds a cluster: the fixed grid master where the policy names one, else the smallest id. */
+function founderOf(policy: Policy): string {
+  const { strategy, fixedUnitId } = policy.gridMaster.gridMasterSelection;
+  const fixed = strategy === 'fixed' && fixedUnitId !== undefined && policy.memberUnitIds.includes(fixedUnitId);
+  return fixed ? fixedUnitId : ([...policy.memberUnitIds].sort()[0] as string); // the schema demands a member
+}

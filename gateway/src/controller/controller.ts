@@ -1,0 +1,274 @@
+import type { DeviceCommand } from '../domain/device-command.ts';
+import { DeviceError, reasonOf } from '../domain/errors.ts';
+import type { Dcdc } from '../domain/unit-data.ts';
+import type { Unsubscribe } from '../ports/bus.ts';
+import { Acquisition } from './acquisition.ts';
+import { type QueuedCommand, sequenceOf } from './command-table.ts';
+import { DeviceQueue } from './device-queue.ts';
+import { DeviceState } from './device-state.ts';
+import { DriverCalls } from './driver-calls.ts';
+import { FaultBook } from './fault-book.ts';
+import { type Finding, SuspicionBook, violationsOf } from './local-safety.ts';
+import { LocalStop, type StopOptions } from './local-stop.ts';
+import type { Acquired, ControllerNeeds } from './needs.ts';
+import { PermitWatch } from './permit-watch.ts';
+import type { SafetyInput } from './safety-check.ts';
+import type { SequenceContext } from './sequence.ts';
+import { runSequence } from './sequence-runner.ts';
+import type { StepTools } from './steps.ts';
+import { Transition } from './transition.ts';
+
+const ALWAYS = (): void => {};
+/** How many stops one reading outlives. */
+const MOST_REREADS = 5;
+
+/** The one who talks to a unit's converter and battery: measures, carries out commands, keeps the unit safe (control.md §1, §5.2). */
+export class Controller {
+  readonly #needs: ControllerNeeds;
+  readonly #queue: DeviceQueue;
+  readonly #calls: DriverCalls;
+  readonly #state = new DeviceState();
+  readonly #acquisition: Acquisition;
+  readonly #watch: PermitWatch;
+  readonly #stops: LocalStop;
+  readonly #transition: Transition;
+  readonly #suspicions = new SuspicionBook();
+  readonly #faults: FaultBook;
+  readonly #tools: StepTools;
+  readonly #handlers = new Set<(acquired: Acquired) => void>();
+
+  constructor(needs: ControllerNeeds) {
+    const { clock, log, policy } = needs;
+    this.#needs = needs;
+    this.#queue = new DeviceQueue(clock);
+    this.#calls = new DriverCalls(needs);
+    this.#transition = new Transition(clock);
+    const raise: ControllerNeeds['raise'] = (fault) => needs.raise(fault);
+    this.#faults = new FaultBook({ clock, log, raise, repeatMsec: () => policy().user.errorSustainingMsec / 3 });
+    this.#acquisition = new Acquisition({
+      clock,
+      queue: this.#queue,
+      calls: this.#calls,
+      state: this.#state,
+      policy: () => policy(),
+      heard: (what) => this.#heard(what),
+      turnedStale: () => this.#turnedStale(),
+      failed: (error) => this.#faults.raiseError(error),
+    });
+    this.#watch = new PermitWatch({
+      clock,
+      state: this.#state,
+      policy: () => policy(),
+      permit: () => needs.permit(),
+      stop: (reason) => this.#stopBehind(reason),
+    });
+    const report: StepTools['report'] = (reason, error) => this.#faults.raiseError(error, reason);
+    this.#tools = { clock, calls: this.#calls, state: this.#state, acquisition: this.#acquisition, report };
+    this.#stops = new LocalStop({
+      ...this.#tools,
+      queue: this.#queue,
+      policy: () => policy(),
+      context: () => this.#context(),
+      began: (reason) => {
+        log.info({ reason }, 'controller.stop');
+        this.#transition.clear();
+      },
+    });
+  }
+
+  /**
+   * Reads for the first time and puts the converter to WAIT when it is not (RULE-17); then measures periodically.
+   * Resolves after the first attempt: a device that does not answer yet is a fault, not an end.
+   */
+  async start(): Promise<void> {
+    await this.#acquisition.start();
+    if (this.#state.mode !== 'WAIT') await this.#stop({ reason: 'start', ramp: false }).catch(ALWAYS); // raised, and tried again, there
+  }
+
+  /**
+   * Ends all loops and puts the own converter to WAIT.
+   * @throws DeviceError when the converter did not confirm
+   */
+  async stop(): Promise<void> {
+    this.#acquisition.stop();
+    this.#watch.end();
+    this.#queue.close();
+    this.#stops.end();
+    await this.#stop({ reason: 'end', ramp: true });
+  }
+
+  /** The last reading; undefined before the first one. */
+  latest(): Acquired | undefined {
+    return this.#acquisition.latest();
+  }
+
+  /** Calls `handle` after every full reading, local safety first, and when the last one has turned stale. */
+  onAcquired(handle: (acquired: Acquired) => void): Unsubscribe {
+    this.#handlers.add(handle);
+    return () => this.#handlers.delete(handle);
+  }
+
+  /** Reads the hardware now, ahead of the periodic reading; a stop in between only delays it. @throws DeviceError */
+  async read(what: 'unit' | 'status', signal?: AbortSignal): Promise<Dcdc> {
+    for (let again = MOST_REREADS; ; again -= 1) {
+      try {
+        return await this.#turn('urgent', signal, (overtaken) => this.#readNow(what, either(overtaken, signal)));
+      } catch (error) {
+        if (again > 0 && reasonOf(error) === 'device.superseded') continue;
+        if (!signal?.aborted) this.#faults.raiseError(error);
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * Carries out a grid master's command (control.md §1.9). `WAIT` and `scram` overtake everything (RULE-11); others
+   * take their turn and need a live permit (INV-2).
+   * @param fence throws when the command is no longer valid; asked before every driver write (RULE-2, INV-6)
+   * @throws DeviceError, what `fence` throws, the signal's reason
+   */
+  async execute(command: DeviceCommand, fence: () => void, signal?: AbortSignal): Promise<Dcdc> {
+    fence();
+    if (command.command === 'WAIT' || command.command === 'scram') {
+      return this.#stop({ reason: command.command, ramp: true, fence });
+    }
+    return this.#queued(command, fence, signal);
+  }
+
+  /** WAIT now, without bringing anything down first; overtakes everything (INV-3, RULE-11). @throws DeviceError */
+  stopLocal(reason: string): Promise<Dcdc> {
+    return this.#stop({ reason, ramp: false });
+  }
+
+  /** WAIT with what comes before it, overtaking everything; leaves a voltage reference alone on demand (control.md §1.10). */
+  async scram(excludeVoltageReference: boolean): Promise<Dcdc> {
+    if (excludeVoltageReference && this.#state.mode === 'VOLTAGE_REFERENCE') return this.#state.dcdc;
+    return this.#stop({ reason: 'scram', ramp: true });
+  }
+
+  #readNow(what: 'unit' | 'status', signal: AbortSignal): Promise<Dcdc> {
+    const gate = { signal, check: ALWAYS };
+    return what === 'unit' ? this.#acquisition.readAll(gate) : this.#acquisition.readStatus(gate);
+  }
+
+  #stop(options: StopOptions): Promise<Dcdc> {
+    return this.#stops.stop(options);
+  }
+
+  /** A stop that nobody waits for: its failure is raised, and tried again, by itself. */
+  #stopBehind(reason: string): void {
+    this.#stops.stop({ reason, ramp: false }).catch(ALWAYS);
+  }
+
+  async #queued(command: QueuedCommand, fence: () => void, signal: AbortSignal | undefined): Promise<Dcdc> {
+    try {
+      return await this.#turn('command', signal, async (overtaken) => {
+        await this.#refreshed({ signal: either(overtaken, signal), check: fence });
+        this.#transition.begin(command.command, this.#needs.policy());
+        const tools = { ...this.#tools, mustHold: this.#mustHold };
+        const dcdc = await runSequence(sequenceOf(command, this.#context()), tools, { overtaken, signal, fence });
+        this.#transition.succeeded(command.command);
+        return dcdc;
+      });
+    } catch (error) {
+      this.#failed(error, signal);
+      throw error;
+    } finally {
+      this.#watch.check();
+    }
+  }
+
+  #failed(error: unknown, signal: AbortSignal | undefined): void {
+    if (reasonOf(error) === 'device.wrong-mode')
+      this.#stopBehind('wrong mode'); // INV-3
+    else this.#acquisition.refresh(); // what the converter did now is not what was wanted: look
+    if (!signal?.aborted) this.#faults.raiseError(error);
+  }
+
+  /** No command begins on a stale picture (control.md Q2). */
+  async #refreshed(gate: { signal: AbortSignal; check(): void }): Promise<void> {
+    if (this.#acquisition.isStale) await this.#acquisition.readAll(gate);
+  }
+
+  readonly #mustHold: PermitWatch['mustHold'] = (mode) => {
+    if (this.#stops.isOwed) throw new DeviceError('device.no-permit', 'the last stop has not succeeded yet');
+    this.#watch.mustHold(mode);
+  };
+
+  #turn<T>(
+    priority: 'command' | 'urgent',
+    signal: AbortSignal | undefined,
+    work: (overtaken: AbortSignal) => Promise<T>,
+  ) {
+    const { retryLimit, requestTimeoutMsec } = this.#needs.policy().controller;
+    const waitMsec = Math.max(1, retryLimit) * requestTimeoutMsec;
+    return this.#queue.run({ priority, waitMsec, ...(signal === undefined ? {} : { signal }) }, work);
+  }
+
+  #context(): SequenceContext {
+    const { entropy, policy, hwConfig } = this.#needs;
+    return { policy: policy(), hwConfig: hwConfig(), entropy, state: this.#state };
+  }
+
+  /** Local safety first, then the permit, then everybody else (architecture.md §4). */
+  #heard(what: 'unit' | 'status'): void {
+    const violations = violationsOf(this.#safetyInput(), what);
+    const findings: readonly Finding[] =
+      what === 'unit'
+        ? this.#suspicions.judge(violations, this.#needs.clock.monotonic())
+        : violations.map((violation) => ({ ...violation, level: 'ERROR' }));
+    this.#act(findings);
+    if (what === 'unit') this.#tell();
+  }
+
+  /** Stops first, informs afterwards (INV-3). */
+  #act(findings: readonly Finding[]): void {
+    const grave = findings.find(({ stops, level }) => stops && level === 'ERROR');
+    if (grave !== undefined && this.#mustStop) this.#stopBehind(grave.reason);
+    else this.#watch.check();
+    for (const { category, level, reason, message } of findings)
+      this.#faults.raise({ category, level, reason, message });
+  }
+
+  /** Out of WAIT, or nobody knows. */
+  get #mustStop(): boolean {
+    return this.#state.mode !== 'WAIT' || this.#state.activeMode !== undefined;
+  }
+
+  #turnedStale(): void {
+    this.#faults.raise({
+      category: 'HARDWARE',
+      level: 'ERROR',
+      reason: 'device.stale',
+      message: 'the device has not answered for two periods and a timeout',
+    });
+    if (this.#mustStop) this.#stopBehind('the device does not answer'); // what cannot be measured cannot be supervised
+    this.#tell();
+  }
+
+  #tell(): void {
+    const acquired = this.#acquisition.latest();
+    if (acquired === undefined) return;
+    for (const handle of [...this.#handlers]) handle(acquired);
+  }
+
+  #safetyInput(): SafetyInput {
+    const { unitId, policy, hwConfig } = this.#needs;
+    const { dcdc, mode, reading } = this.#state;
+    return {
+      unitId,
+      dcdc,
+      batteryOperationStatus: reading?.battery.battery_operation_status,
+      mode,
+      isExpected: mode !== undefined && this.#state.isExpected(mode),
+      band: this.#transition.band,
+      effectiveMode: this.#needs.effectiveMode(),
+      deals: this.#needs.ownDeals(),
+      policy: policy(),
+      hwConfig: hwConfig(),
+    };
+  }
+}
+
+const either = (overtaken: AbortSignal, signal: AbortSignal | undefined): AbortSignal =>
+  signal === undefined ? overtaken : AbortSignal.any([overtaken, signal]);

@@ -1,0 +1,75 @@
+import { CURRENT_SIGN } from '../domain/converter-mode.ts';
+import { type SafetyCheck, type SafetyInput, usualHoldMsec } from './safety-check.ts';
+import type { Band } from './transition.ts';
+
+/** Where a value has to lie. */
+interface Bounds {
+  readonly what: 'vg' | 'ig';
+  readonly min: number;
+  readonly max: number;
+}
+
+const around = (what: Bounds['what'], value: number, allowance: number): Bounds => ({
+  what,
+  min: value - allowance,
+  max: value + allowance,
+});
+
+/** The voltage of a reference, by band: commanded within allowance and droop, rising, or being tried out. */
+const REFERENCE_BOUNDS: Readonly<Record<Band, (input: SafetyInput) => Bounds>> = {
+  steady: (input) => around('vg', input.dcdc.vdis.dvg, allowanceV(input) + droopV(input, input.dcdc.vdis.drg)),
+  current: (input) => REFERENCE_BOUNDS.steady(input),
+  'ramp-up': (input) => ({ what: 'vg', min: -allowanceV(input), max: input.dcdc.vdis.dvg + allowanceV(input) }),
+  excursion: (input) => rangeV(input, allowanceV(input)),
+  'hand-over': (input) =>
+    around('vg', input.dcdc.vdis.dvg, allowanceV(input) + droopV(input, input.hwConfig.droopRatio)),
+};
+
+const allowanceV = ({ policy }: SafetyInput): number => policy.gridVoltageAllowanceV;
+const droopV = ({ dcdc }: SafetyInput, ratio: number): number => dcdc.vdis.dvg * ratio;
+const rangeV = ({ policy: { operationGridVoltageVRange: range } }: SafetyInput, allowance: number): Bounds => ({
+  what: 'vg',
+  min: range.min - allowance,
+  max: range.max + allowance,
+});
+
+/** Constant current: what was commanded; on the way there anything between nothing and the capacity, in its direction. */
+function constantCurrentBounds(input: SafetyInput, sign: -1 | 1): readonly Bounds[] {
+  const { gridCurrentAllowanceA, gridCurrentCapacityA } = input.hwConfig;
+  if (input.band === 'steady') {
+    return [around('ig', sign * input.dcdc.param.dig, gridCurrentAllowanceA), rangeV(input, 0)];
+  }
+  const [min, max] = sign > 0 ? [0, gridCurrentCapacityA] : [-gridCurrentCapacityA, 0];
+  const ig: Bounds = { what: 'ig', min: min - gridCurrentAllowanceA, max: max + gridCurrentAllowanceA };
+  return [ig, rangeV(input, allowanceV(input))];
+}
+
+function boundsOf(input: SafetyInput): readonly Bounds[] {
+  const { mode, band, hwConfig } = input;
+  if (mode === undefined) return [];
+  if (mode === 'VOLTAGE_REFERENCE') return [REFERENCE_BOUNDS[band](input)];
+  const sign = CURRENT_SIGN[mode];
+  return sign === 0 ? [around('ig', 0, hwConfig.gridCurrentAllowanceA)] : constantCurrentBounds(input, sign);
+}
+
+const isWithin = ({ dcdc }: SafetyInput, { what, min, max }: Bounds): boolean =>
+  dcdc.meter[what] >= min && dcdc.meter[what] <= max;
+
+/** L10: the meter follows the command (control.md §5.3). The first bound that does not hold counts. */
+export const checkDynamics: SafetyCheck = (input) => {
+  if (input.effectiveMode === 'manual') return [];
+  // A missing meter is L9's; a missing echo makes the bounds NaN, and nothing lies within those.
+  const broken = boundsOf(input).find((bounds) => !isWithin(input, bounds));
+  if (broken === undefined) return [];
+  const { what, min, max } = broken;
+  return [
+    {
+      check: `L10.${input.mode}.${what}`,
+      reason: what === 'ig' ? 'safety.current-off-command' : 'safety.voltage-off-command',
+      category: 'HARDWARE',
+      message: `in ${input.mode} (${input.band}) ${what} is ${input.dcdc.meter[what]}, expected ${min} to ${max}`,
+      stops: false,
+      holdMsec: usualHoldMsec(input.policy),
+    },
+  ];
+};

@@ -1,0 +1,3 @@
+/** The controller room: one unit's converter and battery (control.md §1, §5.2). */
+export { Controller } from './controller.ts';
+export type { Acquired, ControllerNeeds, HeldPermit } from './needs.ts';

@@ -1,0 +1,146 @@
+import type { Policy } from '../config/policy.ts';
+import { DeviceError } from '../domain/errors.ts';
+import type { Dcdc } from '../domain/unit-data.ts';
+import { type Cancel, withDeadline } from '../ports/clock.ts';
+import type { DeviceQueue } from './device-queue.ts';
+import { rampDown, waitSetting } from './ramp-down.ts';
+import type { SequenceContext } from './sequence.ts';
+import { runSequence } from './sequence-runner.ts';
+import { performStep, type StepGate, type StepTools } from './steps.ts';
+
+/** A stop that failed is tried again after this time, until it succeeds. */
+const AGAIN_MSEC = 1000;
+
+export interface LocalStopNeeds extends StepTools {
+  readonly queue: DeviceQueue;
+  policy(): Policy;
+  context(): SequenceContext;
+  /** A stop begins: what was allowed for a command's sake is over. */
+  began(reason: string): void;
+}
+
+export interface StopOptions {
+  readonly reason: string;
+  /** Bring current or voltage down first, as far as that succeeds within `gridMaster.deal.stopTimeoutMsec`. */
+  readonly ramp: boolean;
+  readonly fence?: () => void;
+}
+
+const ALWAYS = (): void => {};
+const never = (): AbortSignal => new AbortController().signal;
+
+/** Brings the own converter to WAIT, whatever else goes on or goes wrong (INV-3, RULE-11). */
+export class LocalStop {
+  readonly #needs: LocalStopNeeds;
+  #isOwed = false;
+  #cancelAgain: Cancel = ALWAYS;
+  #hasEnded = false;
+  #direct: Promise<Dcdc> | undefined;
+
+  constructor(needs: LocalStopNeeds) {
+    this.#needs = needs;
+  }
+
+  /** A stop has not succeeded yet: nothing may be raised until it has. */
+  get isOwed(): boolean {
+    return this.#isOwed;
+  }
+
+  /**
+   * Overtakes everything and writes WAIT, again when an older write may have landed behind it.
+   * @throws DeviceError when the converter did not confirm; then the stop is tried again by itself
+   */
+  stop(options: StopOptions): Promise<Dcdc> {
+    const isDirect = !options.ramp && options.fence === undefined;
+    if (!isDirect) return this.#run(options);
+    // While one direct stop runs nothing can be raised, so another one would add nothing.
+    this.#direct ??= this.#run(options).finally(() => {
+      this.#direct = undefined;
+    });
+    return this.#direct;
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#cancelAgain();
+  }
+
+  async #run(options: StopOptions): Promise<Dcdc> {
+    const { acquisition, queue, state } = this.#needs;
+    const dcdc = await queue.stop(options.reason, async (overtaken) => {
+      this.#needs.began(options.reason);
+      await this.#bringDown(options, overtaken);
+      return state.reading === undefined ? acquisition.readAll({ signal: never(), check: ALWAYS }) : state.dcdc;
+    });
+    acquisition.refresh();
+    return dcdc;
+  }
+
+  async #bringDown(options: StopOptions, overtaken: AbortSignal): Promise<void> {
+    const { calls, policy } = this.#needs;
+    const fence = options.fence ?? ALWAYS;
+    if (options.ramp) await this.#ramp(fence, overtaken);
+    const hadWritesInFlight = calls.writesInFlight > 0;
+    await this.#writeWait(options, fence);
+    if (!hadWritesInFlight) return;
+    // RULE-3: a write that we gave up may still land, so WAIT has the last word.
+    await calls.quiet(policy().controller.requestTimeoutMsec);
+    await this.#writeWait(options, fence);
+  }
+
+  /** Its failure is reported and delays WAIT by the stop timeout at most (control.md S10). */
+  async #ramp(fence: () => void, overtaken: AbortSignal): Promise<void> {
+    const { acquisition, clock, context, policy, report, state } = this.#needs;
+    if (acquisition.isStale) return;
+    if (state.mode === undefined) report('device.unknown-mode', 'stopping out of an unknown mode');
+    const limitMsec = policy().gridMaster.deal.stopTimeoutMsec;
+    const timeout = new AbortController();
+    const late = (): DeviceError => new DeviceError('device.slow-stop', `not down within ${limitMsec} ms`);
+    const ramp = runSequence(
+      rampDown(context()),
+      { ...this.#needs, mustHold: ALWAYS },
+      {
+        overtaken: AbortSignal.any([overtaken, timeout.signal]),
+        fence,
+      },
+    );
+    try {
+      await withDeadline(clock, limitMsec, ramp, late);
+    } catch (error) {
+      timeout.abort(error);
+      if (!overtaken.aborted) report('device.degraded-stop', error);
+    }
+  }
+
+  async #writeWait(options: StopOptions, fence: () => void): Promise<void> {
+    let isFenced = false;
+    const gate: StepGate = {
+      signal: never(),
+      mustHold: ALWAYS,
+      fence: () => {
+        isFenced = true;
+        fence();
+        isFenced = false;
+      },
+    };
+    try {
+      await performStep({ kind: 'mode', setting: waitSetting(this.#needs.policy()) }, this.#needs, gate);
+      this.#isOwed = false;
+      this.#cancelAgain();
+    } catch (error) {
+      if (!isFenced) this.#owe(options, error);
+      throw error;
+    }
+  }
+
+  #owe({ reason }: StopOptions, error: unknown): void {
+    this.#isOwed = true;
+    this.#needs.report('device.stop-failed', error);
+    this.#cancelAgain();
+    if (this.#hasEnded) return;
+    this.#cancelAgain = this.#needs.clock.after(AGAIN_MSEC, () => {
+      // Its failure is reported and owed again above.
+      this.stop({ reason, ramp: false }).catch(ALWAYS);
+    });
+  }
+}

@@ -1,0 +1,73 @@
+import type { Policy } from '../config/policy.ts';
+import type { ConverterMode } from '../domain/converter-mode.ts';
+import { DeviceError } from '../domain/errors.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Cancel, Clock } from '../ports/clock.ts';
+import type { DeviceState } from './device-state.ts';
+import type { HeldPermit } from './needs.ts';
+
+export interface PermitWatchNeeds {
+  readonly clock: Clock;
+  readonly state: Pick<DeviceState, 'activeMode'>;
+  policy(): Policy;
+  permit(): HeldPermit | undefined;
+  /** WAIT, now. */
+  stop(reason: string): void;
+}
+
+/** Keeps INV-2: no converter is out of WAIT, and none is raised, without a live permit that names its mode. */
+export class PermitWatch {
+  readonly #needs: PermitWatchNeeds;
+  /** The latest permit that was seen: says, once there is none, whether it ran out or was taken back. */
+  #lastSeen: HeldPermit | undefined;
+  #cancel: Cancel = () => {};
+
+  constructor(needs: PermitWatchNeeds) {
+    this.#needs = needs;
+  }
+
+  /**
+   * Asked directly before a driver write that raises.
+   * @throws DeviceError `device.no-permit`
+   */
+  mustHold(mode: ConverterMode | undefined): void {
+    const leftMsec = this.#leftMsec(mode);
+    if (leftMsec <= 0) throw new DeviceError('device.no-permit', `no live permit to be in ${mode}`);
+    this.#arm(leftMsec);
+  }
+
+  /** Compares mode and permit; without one the converter goes to WAIT, with no message needed. */
+  check(): void {
+    this.#cancel();
+    const mode = this.#needs.state.activeMode;
+    if (mode === undefined) return;
+    const leftMsec = Math.max(this.#leftMsec(mode), this.#graceMsec(mode));
+    if (leftMsec > 0) this.#arm(leftMsec);
+    else this.#needs.stop(`no live permit to be in ${mode}`);
+  }
+
+  end(): void {
+    this.#cancel();
+  }
+
+  #leftMsec(mode: ConverterMode | undefined): Milliseconds {
+    const permit = this.#needs.permit();
+    if (permit === undefined) return 0;
+    this.#lastSeen = permit;
+    return mode !== undefined && permit.modes.includes(mode) ? permit.expiresAt - this.#needs.clock.monotonic() : 0;
+  }
+
+  /** When permits run out, the reference stays a while longer, until the others have left the bus (RULE-7). */
+  #graceMsec(mode: ConverterMode): Milliseconds {
+    const now = this.#needs.clock.monotonic();
+    const last = this.#lastSeen;
+    if (mode !== 'VOLTAGE_REFERENCE' || last === undefined) return 0;
+    const ranOut = last.modes.includes(mode) && now >= last.expiresAt;
+    return ranOut ? last.expiresAt + this.#needs.policy().controller.scramVoltageReferenceDelayMsec - now : 0;
+  }
+
+  #arm(delayMsec: Milliseconds): void {
+    this.#cancel();
+    this.#cancel = this.#needs.clock.after(delayMsec, () => this.check());
+  }
+}

@@ -1,0 +1,67 @@
+import { copyFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Makes a rename or a removal in the directory survive a power loss. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Creates the directory and makes each new link of the chain durable. */
+export async function makeDirectory(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true });
+  if (first === undefined) return;
+  for (let made = directory; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+}
+
+/** A second name for the present content, which the coming rename does not touch; nothing to keep is fine. */
+async function keepBackup(path: string): Promise<void> {
+  const fresh = `${path}.bak.tmp`;
+  await rm(fresh, { force: true });
+  try {
+    // File systems without hard links (FAT) get a copy.
+    await link(path, fresh).catch((error) => (error.code === 'ENOENT' ? Promise.reject(error) : copyFile(path, fresh)));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    throw error;
+  }
+  await rename(fresh, `${path}.bak`);
+}
+
+/**
+ * Replaces a file as a whole: temp, fsync, rename, fsync of the directory (INV-7). Whenever the power fails, the old
+ * or the new content stands there. With `backup` the former content stays as `<path>.bak`. Rejects, with the file as
+ * it was, when the disk is full or the place is not writable.
+ */
+export async function writeAtomically(path: string, text: string, backup = false): Promise<void> {
+  await makeDirectory(dirname(path));
+  const temp = `${path}.tmp`;
+  try {
+    const handle = await open(temp, 'w');
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if (backup) await keepBackup(path);
+    await rename(temp, path);
+  } catch (error) {
+    await rm(temp, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Removes a file and its backup, durably; the backup first, so that it never comes back as the truth. */
+export async function removeDurably(path: string): Promise<void> {
+  await rm(`${path}.bak`, { force: true });
+  await rm(path, { force: true });
+  await syncDirectory(dirname(path)).catch((error) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}

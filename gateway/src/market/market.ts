@@ -77,7 +77,9 @@ export class Market {
 
   #whyRefuse(deal: Deal, from: string): Refusal | undefined {
     if (this.#listening.length === 0) return refuse('operation.stopped').refusal;
-    if (this.#desk.slots.find(deal.dealId)?.requestUnitId === from) return undefined;
+    const known = this.#desk.slots.find(deal.dealId);
+    if (known?.requestUnitId === from) return undefined;
+    if (known !== undefined) return refuse('slots.already-held', { dealId: deal.dealId }).refusal;
     const crossing = this.#negotiation?.crossingWith(from);
     const { unitId } = this.#desk.needs;
     if (crossing !== undefined && unitId < from) return refuse('crossing.merged', { standing: unitId }).refusal;

@@ -16,6 +16,11 @@ import type { TradingDesk } from './trading-desk.ts';
 import { NEW_DEAL_STAMP } from './validate-proposal.ts';
 import { strategyOf } from './window.ts';
 
+/** Less than this is no time to propose a deal in. */
+const SHORTEST_TRY_MSEC: Milliseconds = 50;
+/** Refusals after which no second choice is asked: a deal exists already, or may yet come to exist. */
+const FINAL: readonly string[] = ['crossing.merged', 'journal.failed'];
+
 interface Proposal {
   readonly deal: Deal;
   /** The other unit's crossing proposal has taken the place of this one. */
@@ -49,10 +54,11 @@ export class Negotiation {
 
   /** Resolves when the deal is journalled at both units or nothing came of it: at most twice the negotiation time. */
   async run(): Promise<void> {
-    const { bus, clock, aliveMembers } = this.#desk.needs;
+    const { needs } = this.#desk;
+    const { bus, clock } = needs;
     const limitMsec = this.#desk.negotiationTimeoutMsec();
     bus.publish('request', this.#id, this.#request, { expiryMsec: limitMsec });
-    await this.#inbox.complete(clock, limitMsec, aliveMembers);
+    await this.#inbox.complete(clock, limitMsec, () => needs.aliveMembers());
     const ranked = this.#choose();
     if ('refusal' in ranked) return this.#report('choice', { refusal: ranked.refusal });
     await this.#register(ranked.ok, clock.monotonic() + limitMsec);
@@ -106,7 +112,7 @@ export class Negotiation {
       const refusal = 'refusal' in deal ? deal.refusal : await this.#propose(deal.ok, deadline);
       if (refusal === undefined) return;
       this.#report('proposal', { peerUnitId: accept.unitId, offer: accept, refusal });
-      if (refusal.reason === 'crossing.merged') return;
+      if (FINAL.includes(refusal.reason)) return;
     }
   }
 
@@ -114,7 +120,7 @@ export class Negotiation {
   #stillWanted({ unitId }: Accept, deadline: Milliseconds): Outcome<Request> {
     const { needs, slots } = this.#desk;
     if (this.#stopped) return refuse('operation.stopped');
-    if (needs.clock.monotonic() >= deadline) return refuse('choice.too-late');
+    if (deadline - needs.clock.monotonic() < SHORTEST_TRY_MSEC) return refuse('choice.too-late');
     const isMerged = (deal: Deal): boolean => !this.#formerDealIds.has(deal.dealId) && deal.requestUnitId === unitId;
     const merged = slots.taken().find(isMerged);
     if (merged !== undefined) return refuse('crossing.merged', { standing: unitId, dealId: merged.dealId });
@@ -146,39 +152,48 @@ export class Negotiation {
     this.#proposal = proposal;
     try {
       await this.#askAcceptor(deal, deadline);
-      if (proposal.crossed) return refuse('crossing.merged', { standing: deal.acceptUnitId }).refusal;
-      await this.#journal(deal);
     } catch (error) {
+      if (proposal.crossed) return mergedInto(deal.acceptUnitId);
       slots.release(deal.dealId);
       backoff.failed(deal.acceptUnitId, reasonOf(error));
       return refuse(reasonOf(error), { message: messageOf(error) }).refusal;
     } finally {
       this.#proposal = undefined;
     }
-    this.#report('deal', { peerUnitId: deal.acceptUnitId, deal });
-    return undefined;
+    // A yes although the acceptor's own proposal stands: its half of this deal is forgotten there (RULE-14).
+    return proposal.crossed ? mergedInto(deal.acceptUnitId) : this.#keep(deal);
   }
 
   /** Half of the time that is left, so that a silent first choice leaves time for a second one. */
   #askAcceptor(deal: Deal, deadline: Milliseconds): Promise<void> {
-    const { clock, propose } = this.#desk.needs;
+    const { needs } = this.#desk;
+    const { clock } = needs;
     const to = deal.acceptUnitId;
-    const limitMsec = (deadline - clock.monotonic()) / 2;
+    const limitMsec = Math.max(SHORTEST_TRY_MSEC, (deadline - clock.monotonic()) / 2);
     const tooLate = (): PeerError => new PeerError('peer.timeout', to, `${to} kept no deal within ${limitMsec} ms`);
-    return withDeadline(clock, limitMsec, propose(to, deal, limitMsec), tooLate);
+    return withDeadline(clock, limitMsec, needs.propose(to, deal, limitMsec), tooLate);
   }
 
-  #journal(deal: Deal): Promise<void> {
-    const { clock, journal } = this.#desk.needs;
+  /** Writes the own copy. When that fails the slot stays held for its time: the record may still come to be. */
+  async #keep(deal: Deal): Promise<Refusal | undefined> {
+    const { needs } = this.#desk;
     const limitMsec = this.#desk.negotiationTimeoutMsec();
-    const tooLate = (): Error => new InternalError(`deal ${deal.dealId} was not written within ${limitMsec} ms`);
-    return withDeadline(clock, limitMsec, journal(deal), tooLate);
+    const tooLate = (): Error => new InternalError(`not written within ${limitMsec} ms`);
+    try {
+      await withDeadline(needs.clock, limitMsec, needs.journal(deal), tooLate);
+    } catch (error) {
+      return refuse('journal.failed', { dealId: deal.dealId, message: messageOf(error) }).refusal;
+    }
+    this.#report('deal', { peerUnitId: deal.acceptUnitId, deal });
+    return undefined;
   }
 
   #report(step: 'choice' | 'proposal' | 'deal' | 'message', rest: ReportRest): void {
     this.#desk.report({ step, negotiationId: this.#id, ...rest });
   }
 }
+
+const mergedInto = (standing: string): Refusal => refuse('crossing.merged', { standing }).refusal;
 
 interface ReportRest {
   readonly peerUnitId?: string;

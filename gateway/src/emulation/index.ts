@@ -1,0 +1,7 @@
+/** The emulated world: houses, batteries, converters and the DC bus between them. */
+export * from './dataset.ts';
+export * from './energy-account.ts';
+export * from './world.ts';
+export * from './world-event.ts';
+export * from './world-fault.ts';
+export * from './world-options.ts';

@@ -1,0 +1,73 @@
+// Composes what Node-RED loads out of what people write: dist/nodes/<node>.{js,html} with locales and icons, and the
+// dashboard widget as resources/ui-apis-community.umd.js. Runs after `tsc -b`.
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import vue from '@vitejs/plugin-vue';
+import { build } from 'vite';
+import cssInjectedByJs from 'vite-plugin-css-injected-by-js';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const source = join(root, 'src');
+const target = join(root, 'dist', 'nodes');
+const LANGUAGES = ['en-US', 'ja'];
+
+const read = (...path) => readFileSync(join(...path), 'utf8').trimEnd();
+const write = (text, ...path) => {
+  mkdirSync(dirname(join(...path)), { recursive: true });
+  writeFileSync(join(...path), `${text}\n`);
+};
+
+/** A folder below src/ is a node when it has an editor. */
+const nodes = readdirSync(source).filter((name) => existsSync(join(source, name, 'editor.html')));
+
+const help = (node, file) =>
+  `<script type="text/markdown" data-help-name="${node}">\n${read(source, node, file)}\n</script>`;
+
+const texts = (...path) => JSON.parse(read(source, ...path));
+
+/** A node's texts under its own name, with those that all nodes share. */
+function catalogue(node, language) {
+  const own = texts(node, 'locales', `${language}.json`);
+  const shared = texts('lib', 'locales', `${language}.json`);
+  const sections = Object.keys({ ...shared, ...own }).map((key) => [key, { ...shared[key], ...own[key] }]);
+  return JSON.stringify({ [node]: Object.fromEntries(sections) }, null, 2);
+}
+
+function composeNode(node) {
+  write(`${read(source, node, 'editor.html')}\n\n${help(node, 'help.md')}`, target, `${node}.html`);
+  // One file per node type, so that a broken node hides only itself; the code stays in modules shared by all.
+  write(`export { default } from '../${node}/index.js';`, target, `${node}.js`);
+  cpSync(join(source, node, 'icon.svg'), join(target, 'icons', `${node}.svg`));
+  for (const language of LANGUAGES) {
+    write(catalogue(node, language), target, 'locales', language, `${node}.json`);
+    const translated = join(source, node, `help.${language}.md`);
+    if (existsSync(translated)) write(help(node, `help.${language}.md`), target, 'locales', language, `${node}.html`);
+  }
+}
+
+const buildWidget = () =>
+  build({
+    root,
+    configFile: false,
+    logLevel: 'warn',
+    plugins: [vue(), cssInjectedByJs()],
+    define: { 'process.env.NODE_ENV': '"production"' },
+    build: {
+      outDir: join(root, 'resources'),
+      emptyOutDir: true,
+      lib: {
+        entry: join(source, 'widgets', 'community', 'index.ts'),
+        name: 'ui-apis-community',
+        formats: ['umd'],
+        fileName: () => 'ui-apis-community.umd.js',
+      },
+      // The page brings Vue along.
+      rollupOptions: { external: ['vue'], output: { globals: { vue: 'Vue' } } },
+    },
+  });
+
+rmSync(target, { recursive: true, force: true });
+mkdirSync(join(target, 'icons'), { recursive: true });
+nodes.forEach(composeNode);
+await buildWidget();

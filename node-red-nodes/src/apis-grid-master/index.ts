@@ -1,0 +1,51 @@
+import type { Fault } from '@apis-edge/gateway/domain';
+import { type GridState, labelOfMode } from '@apis-edge/gateway/domain';
+import type { NodeAPI, NodeStatus } from 'node-red';
+import { attachToUnit, type UnitNodeDef } from '../lib/attach.ts';
+import { openDealsOf } from '../lib/deals.ts';
+import { operatorCommand } from '../lib/operator-command.ts';
+import { registerNode } from '../lib/register.ts';
+import { respond } from '../lib/respond.ts';
+import { linkStatus, valueStatus } from '../lib/status.ts';
+import { whenChanged } from '../lib/when-changed.ts';
+
+/** What output 1 tells: the grid master's word without its heartbeat, in the words of the user interface. */
+const gridMessage = (grid: GridState) => ({
+  gridMasterUnitId: grid.gridMasterUnitId,
+  term: grid.term,
+  mode: labelOfMode(grid.mode.value),
+  voltageReferenceUnitId: grid.voltageReferenceUnitId ?? null,
+  masterDealId: grid.masterDealId ?? null,
+  handOver: grid.handOver ?? null,
+  hasGlobalErrors: grid.hasGlobalErrors,
+});
+
+const statusOf = (type: string, grid: GridState | undefined): NodeStatus =>
+  grid === undefined
+    ? { ...linkStatus(type, 'connecting'), text: `${type}.status.noGridMaster` }
+    : valueStatus(`${grid.gridMasterUnitId} ${labelOfMode(grid.mode.value)}`, grid.hasGlobalErrors);
+
+/** The community's grid master, through any of its units: modes in; grid state, deals and faults out. */
+export default function register(RED: NodeAPI): void {
+  registerNode<UnitNodeDef>(RED, 'apis-grid-master', (node, config) => {
+    const sendGrid = whenChanged((payload: object) => node.send([{ topic: 'grid', payload }, null, null]));
+    const sendDeals = whenChanged((payload: unknown) => node.send([null, { topic: 'deals', payload }, null]));
+    const sendFault = (payload: Fault): void => node.send([null, null, { topic: 'fault', payload }]);
+    const attached = attachToUnit(RED, node, config.unit, {
+      onState: (state) => {
+        if (state.grid !== undefined) sendGrid(gridMessage(state.grid));
+        if (state.grid !== undefined || state.deals.length > 0) sendDeals(openDealsOf(state));
+        return statusOf(node.type, state.grid);
+      },
+      onMessage: (message) => {
+        if (message.channel === 'fault') sendFault(message.envelope.body);
+      },
+    });
+    respond(node, async (message) => {
+      if (attached === undefined) throw new Error(RED._('apis-grid-master.errors.noUnit'));
+      const reason =
+        typeof message.topic === 'string' && message.topic !== '' ? message.topic : `node ${node.name ?? node.id}`;
+      await attached.client.send(operatorCommand(message.payload, reason));
+    });
+  });
+}

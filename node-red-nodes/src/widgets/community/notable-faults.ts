@@ -1,0 +1,10 @@
+import type { Fault } from '@apis-edge/gateway/domain';
+
+const SHOWN = 5;
+
+/** The youngest faults that are more than a warning, newest first. */
+export const notableFaults = (faults: readonly Fault[]): readonly Fault[] =>
+  faults
+    .filter((fault) => fault.level === 'ERROR' || fault.level === 'FATAL')
+    .slice(-SHOWN)
+    .reverse();

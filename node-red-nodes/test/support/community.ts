@@ -1,0 +1,86 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MqttMirror } from '../../../gateway/src/adapters/mqtt-mirror.ts';
+import type { OperatorBody } from '../../../gateway/src/domain/messages.ts';
+import type { Bus } from '../../../gateway/src/ports/bus.ts';
+import { silentLog } from '../../../gateway/src/ports/log.ts';
+import { MemoryBusHub } from '../../../gateway/src/ports/memory-bus.ts';
+import { VirtualClock } from '../../../gateway/src/ports/virtual-clock.ts';
+import { aBirth, aMode, aUnit } from '../../../gateway/test/support/messages.ts';
+
+export interface FakeUnit {
+  readonly bus: Bus;
+  readonly port: number;
+  readonly heard: OperatorBody[];
+  stop(): Promise<void>;
+}
+
+export interface FakeCommunity {
+  readonly units: Readonly<Record<string, FakeUnit>>;
+  /** Data directory with the `daemon.json` of these units, as `apis up` hands it to Node-RED. */
+  readonly dataDir: string;
+  unit(unitId: string): FakeUnit;
+  stop(): Promise<void>;
+}
+
+export interface FakeCommunityOptions {
+  readonly dataDir?: string;
+  readonly speed?: number;
+  readonly ports?: Readonly<Record<string, number>>;
+  /** Reason with which every operator's message is refused. */
+  readonly refuse?: string;
+}
+
+const PLACE = { communityId: 'test', clusterId: 'one' };
+
+async function aFakeUnit(hub: MemoryBusHub, unitId: string, options: FakeCommunityOptions): Promise<FakeUnit> {
+  const heard: OperatorBody[] = [];
+  const mirror = await MqttMirror.start({
+    ...PLACE,
+    unitId,
+    hub,
+    port: options.ports?.[unitId] ?? 0,
+    log: silentLog,
+    onOperator: (body) => {
+      if (options.refuse !== undefined) throw new Error(options.refuse);
+      heard.push(body);
+    },
+  });
+  return { bus: hub.join(unitId, `${unitId}-session`), port: mirror.address.port, heard, stop: () => mirror.stop() };
+}
+
+const host = '127.0.0.1';
+
+/** Units with real brokers on loopback that say what a test lets them say; nothing behind them. */
+export async function aFakeCommunity(
+  unitIds: readonly string[],
+  options: FakeCommunityOptions = {},
+): Promise<FakeCommunity> {
+  const hub = new MemoryBusHub(new VirtualClock(Date.UTC(2026, 0, 2)));
+  const entries = await Promise.all(unitIds.map(async (id) => [id, await aFakeUnit(hub, id, options)] as const));
+  const units = Object.fromEntries(entries);
+  const addresses = entries.map(([unitId, { port }]) => ({ unitId, host, port }));
+  for (const [unitId, { bus }] of entries) {
+    const peers = addresses.filter((address) => address.unitId !== unitId);
+    bus.publish('birth', '', aBirth(unitId, { peers }));
+    bus.publish('mode', '', aMode());
+    bus.publish('unit', '', aUnit(unitId));
+  }
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'apis-nodes-')));
+  const daemon = { pid: process.pid, units: addresses, speed: options.speed ?? 1 };
+  await writeFile(join(dataDir, 'daemon.json'), JSON.stringify(daemon));
+  return {
+    units,
+    dataDir,
+    unit: (unitId) => {
+      const unit = units[unitId];
+      if (unit === undefined) throw new Error(`no unit ${unitId} in this community`);
+      return unit;
+    },
+    stop: async () => {
+      await Promise.all(entries.map(([, unit]) => unit.stop()));
+      if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}

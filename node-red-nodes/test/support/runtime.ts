@@ -1,0 +1,74 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Flow } from './package-files.ts';
+import { PACKAGE_DIR } from './package-files.ts';
+
+/** The parts of an embedded Node-RED that tests use; the package has no types for them. */
+interface EmbeddedRed {
+  init(server: unknown, settings: object): void;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  readonly httpAdmin: unknown;
+  readonly httpNode: unknown;
+  readonly events: { on(event: string, handle: (value: never) => void): void };
+  readonly nodes: { getNode(id: string): unknown; getFlows(): unknown };
+  readonly runtime: { readonly flows: { setFlows(options: object): Promise<unknown> } };
+}
+
+export interface Runtime {
+  readonly red: EmbeddedRed;
+  readonly url: string;
+  /** Last status of each node that has shown one, as the editor gets it. */
+  readonly statuses: ReadonlyMap<string, { readonly fill?: string; readonly text?: string }>;
+  stop(): Promise<void>;
+}
+
+type AnyHandler = (request: unknown, response: unknown) => void;
+
+const require = createRequire(import.meta.url);
+
+const settingsFor = (userDir: string): object => ({
+  userDir,
+  nodesDir: [PACKAGE_DIR],
+  flowFile: 'flows.json',
+  httpAdminRoot: '/',
+  httpNodeRoot: '/',
+  uiHost: '127.0.0.1',
+  credentialSecret: 'test',
+  telemetry: { enabled: false, updateNotification: false },
+  externalModules: { autoInstall: false, palette: { allowInstall: false }, modules: { allowInstall: false } },
+  logging: { console: { level: 'fatal', metrics: false, audit: false } },
+});
+
+/** Node-RED with this package and the dashboard in this process, running `flow`. Only one per process. */
+export async function startRuntime(flow: Flow): Promise<Runtime> {
+  const red = require('node-red') as EmbeddedRed;
+  const express = require('express') as () => AnyHandler & { use(path: string, handler: unknown): void };
+  const userDir = await mkdtemp(join(tmpdir(), 'apis-red-'));
+  const app = express();
+  const server = createServer(app);
+  red.init(server, settingsFor(userDir));
+  app.use('/', red.httpAdmin);
+  app.use('/', red.httpNode);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const statuses = new Map<string, object>();
+  red.events.on('node-status', ({ id, status }: { id: string; status: object }) => void statuses.set(id, status));
+  const started = new Promise<void>((resolve) => red.events.on('flows:started', () => resolve()));
+  await red.start();
+  await started;
+  const restarted = new Promise<void>((resolve) => red.events.on('flows:started', () => resolve()));
+  await red.runtime.flows.setFlows({ flows: { flows: flow }, deploymentType: 'full' });
+  await restarted;
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const stop = async (): Promise<void> => {
+    await red.stop();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await rm(userDir, { recursive: true, force: true });
+  };
+  return { red, url: `http://127.0.0.1:${port}`, statuses, stop };
+}

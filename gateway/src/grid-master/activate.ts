@@ -1,0 +1,84 @@
+import type { Deal } from '../domain/deal.ts';
+import { DeviceError, PeerError } from '../domain/errors.ts';
+import { accrue } from './accrue.ts';
+import { type ActivationPlan, currentStep, peakCurrentA, planFirst, planJoin } from './activation-plan.ts';
+import type { BusWatch } from './bus-watch.ts';
+import type { DealChange } from './deal-marks.ts';
+import { firstDealGate } from './first-deal-gate.ts';
+import type { Grid } from './grid.ts';
+import { masterDealOf, modeOf } from './grid-view.ts';
+import { masterSide, sidesOf } from './master-side.ts';
+import { performHandOver } from './perform-hand-over.ts';
+import { retryIn, type StepResult } from './step-result.ts';
+
+/** How soon an obstacle on the bus is looked at again. */
+const OBSTACLE_RETRY_MSEC = 500;
+
+const readParties = async (grid: Grid, deal: Deal): Promise<void> => {
+  await Promise.all([deal.chargeUnitId, deal.dischargeUnitId].map((unitId) => grid.read(unitId, 'unit')));
+};
+
+const activation = (grid: Grid, deal: Deal, plan: ActivationPlan): DealChange => ({
+  activateDateTime: grid.timeOf(deal),
+  compensationTargetVoltageReferenceGridCurrentA: plan.targetA,
+  ...(plan.becomesMaster ? { isMaster: true } : {}),
+});
+
+/**
+ * The first deal: its master-side unit energises the bus (control.md §4.6). Waits while the bus is not idle, or a
+ * converter on it is active without an owner (INV-2).
+ */
+export async function energise(grid: Grid, deal: Deal, watch: BusWatch): Promise<StepResult> {
+  await readParties(grid, deal);
+  const plan = planFirst(grid.view(), deal);
+  const { vg } = grid.units.demandDcdc(plan.masterUnitId).meter;
+  if (!watch.mayEnergise(grid, firstDealGate(grid.policy, vg), vg)) return retryIn(OBSTACLE_RETRY_MSEC);
+  await grid.intend(deal.dealId, activation(grid, deal, plan));
+  grid.voltageReferenceUnitId = plan.voltageReferenceUnitId;
+  for (const step of plan.masterSteps) await grid.raise(step.unitId, step.command);
+  return 'advanced';
+}
+
+/** Is the reference able to bear the deal while its sides come in one after the other (INV-4)? */
+function hasHeadRoom(grid: Grid, deal: Deal, plan: ActivationPlan, vr: string): boolean {
+  const limitA = grid.units.demandDcdc(vr).param.dig;
+  return peakCurrentA(deal, plan) <= limitA + 1e-9;
+}
+
+async function moveReference(grid: Grid, deal: Deal, plan: ActivationPlan): Promise<void> {
+  if (plan.handOver === undefined) return;
+  if ((await performHandOver(grid, plan.handOver)) === 'rolled-back') {
+    throw new PeerError(
+      'hand-over.rolled-back',
+      plan.handOver.to,
+      `${plan.handOver.to} could not take the voltage over`,
+    );
+  }
+  grid.needs.log.info({ dealId: deal.dealId, ...plan.handOver }, 'grid.voltage-reference-moved');
+}
+
+/** A deal that joins a live bus: master side, then slave side. */
+export async function join(grid: Grid, deal: Deal, vr: string): Promise<StepResult> {
+  await Promise.all([readParties(grid, deal), grid.read(vr, 'status')]);
+  accrue(grid);
+  const plan = planJoin(grid.view(), deal, vr);
+  if (!hasHeadRoom(grid, deal, plan, vr)) return retryIn(OBSTACLE_RETRY_MSEC);
+  const former = masterDealOf(grid.view());
+  await grid.intend(deal.dealId, activation(grid, deal, plan));
+  await moveReference(grid, deal, plan);
+  if (plan.becomesMaster && former !== undefined) grid.note(former.dealId, { isMaster: undefined });
+  for (const step of plan.masterSteps) await grid.raise(step.unitId, step.command);
+  return warmUp(grid, deal);
+}
+
+/** The slave side comes in: the first current flows (control.md §4.7 step 1). */
+export async function warmUp(grid: Grid, deal: Deal): Promise<StepResult> {
+  const { masterUnitId, slaveUnitId } = sidesOf(deal, masterSide(grid.view()));
+  if (modeOf(grid.view(), masterUnitId) === 'WAIT') {
+    throw new DeviceError('device.wrong-mode', `${masterUnitId} is in WAIT, it should hold the master side`);
+  }
+  const step = currentStep(grid.view(), deal, slaveUnitId);
+  await grid.intend(deal.dealId, { warmUpDateTime: grid.timeOf(deal) });
+  await grid.raise(step.unitId, step.command);
+  return 'advanced';
+}

@@ -1,0 +1,64 @@
+import type { Policy } from '../config/policy.ts';
+import type { Deal } from '../domain/deal.ts';
+import type { Amperes } from '../domain/quantities.ts';
+import { branchOverload } from './branch-capacity.ts';
+import { agreedCurrentA } from './deal-currents.ts';
+import { type GridView, isCarrying, othersOf } from './grid-view.ts';
+
+/** Why a deal has to wait; it is queued, not destroyed, until its start deadline (control.md S24). */
+export interface Obstacle {
+  readonly reason: string;
+  readonly message: string;
+}
+
+const EPSILON_A = 1e-9;
+
+/** INV-5: nobody charges in one deal and discharges in another. A lingering deal moves nothing any more. */
+function directionObstacle(deal: Deal, others: readonly Deal[]): Obstacle | undefined {
+  const clash = others.find(
+    (other) => other.chargeUnitId === deal.dischargeUnitId || other.dischargeUnitId === deal.chargeUnitId,
+  );
+  if (clash === undefined) return undefined;
+  return { reason: 'admission.direction', message: `a party moves the other way in deal ${clash.dealId}` };
+}
+
+function currentObstacle(policy: Policy, deals: readonly Deal[], reservedA: Amperes): Obstacle | undefined {
+  const topology = policy.safety.gridTopologyBasedEvaluation;
+  if (topology.enabled) return branchOverload(topology, deals);
+  const limitA = policy.safety.sumOfDealGridCurrentMaxA ?? 0;
+  const sumA = deals.reduce((sum, one) => sum + one.dealGridCurrentA, reservedA);
+  if (sumA <= limitA + EPSILON_A) return undefined;
+  return { reason: 'admission.current', message: `deals would add up to ${sumA} A, the limit is ${limitA} A` };
+}
+
+/**
+ * RULE-9, admission `n-1`: after the loss of any one converter the reference still stays within its limit. The
+ * reference carries what the others leave over, so the loss of `u` moves it by the current of `u`.
+ */
+function lossObstacle(view: GridView, deals: readonly Deal[]): Obstacle | undefined {
+  const vr = view.voltageReferenceUnitId;
+  const limitA = vr === undefined ? undefined : view.dcdc(vr)?.param.dig;
+  if (view.policy.gridMaster.admission !== 'n-1' || vr === undefined || limitA === undefined) return undefined;
+  const currents = new Map<string, Amperes>();
+  for (const deal of deals) {
+    for (const unitId of [deal.chargeUnitId, deal.dischargeUnitId]) {
+      currents.set(unitId, (currents.get(unitId) ?? 0) + agreedCurrentA(deal, unitId));
+    }
+  }
+  const ownA = currents.get(vr) ?? 0;
+  const lost = [...currents].find(
+    ([unitId, currentA]) => unitId !== vr && Math.abs(ownA + currentA) > limitA + EPSILON_A,
+  );
+  if (lost === undefined) return undefined;
+  return { reason: 'admission.n-1', message: `the reference ${vr} could not bear the loss of ${lost[0]}` };
+}
+
+/**
+ * Whether a new deal fits on the bus beside those that are carried (control.md §4.5): direction, total or branch
+ * current, and the reference's head-room. `reservedA` is kept for converters that may still be active (RULE-10).
+ */
+export function admissionObstacle(view: GridView, deal: Deal, reservedA: Amperes = 0): Obstacle | undefined {
+  const others = othersOf(view, deal).filter(isCarrying);
+  const all = [...others, deal];
+  return directionObstacle(deal, others) ?? currentObstacle(view.policy, all, reservedA) ?? lossObstacle(view, all);
+}

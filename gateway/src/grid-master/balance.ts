@@ -1,0 +1,90 @@
+import type { Deal } from '../domain/deal.ts';
+import { DeviceError } from '../domain/errors.ts';
+import type { Amperes } from '../domain/quantities.ts';
+import { accrue } from './accrue.ts';
+import {
+  type CompensationRoles,
+  type Correction,
+  compensationRoles,
+  correct,
+  nominalCurrentA,
+} from './compensation.ts';
+import { otherCurrentA } from './deal-currents.ts';
+import type { DealChange } from './deal-marks.ts';
+import type { Grid } from './grid.ts';
+import { masterSide, sidesOf } from './master-side.ts';
+import type { StepResult } from './step-result.ts';
+
+async function measure(grid: Grid, deal: Deal, roles: CompensationRoles, targetA: Amperes): Promise<Correction> {
+  await grid.read(roles.watchedUnitId, 'status');
+  return correct({
+    targetA,
+    measuredA: grid.units.demandDcdc(roles.watchedUnitId).meter.ig,
+    commandedA: grid.units.demandDcdc(roles.adjustedUnitId).param.dig,
+    adjustedSide: roles.adjustedSide,
+    driftAllowanceA: grid.policy.gridMaster.currentCompensation.driftAllowanceA,
+    nominalA: nominalCurrentA(grid.deals.all(), deal, roles.adjustedUnitId),
+    dealGridCurrentA: deal.dealGridCurrentA,
+  });
+}
+
+/** The reference's current does not come to its target: the deal cannot run. */
+function giveUp(grid: Grid, deal: Deal, roles: CompensationRoles, targetA: Amperes): never {
+  const { ig } = grid.units.demandDcdc(roles.watchedUnitId).meter;
+  const message = `${roles.watchedUnitId} carries ${ig} A instead of ${targetA} A in spite of corrections at ${roles.adjustedUnitId}`;
+  grid.raiseFault({
+    category: 'HARDWARE',
+    extent: 'GLOBAL',
+    level: 'WARN',
+    reason: 'deal.compensation-failed',
+    message,
+    dealId: deal.dealId,
+  });
+  throw new DeviceError('deal.compensation-failed', message);
+}
+
+/** At most `limitOfTrials` corrections, each measured (control.md §4.7). */
+async function adjust(grid: Grid, deal: Deal, roles: CompensationRoles, targetA: Amperes): Promise<void> {
+  const { limitOfTrials } = grid.policy.gridMaster.currentCompensation;
+  for (let trial = 0; ; trial += 1) {
+    const correction = await measure(grid, deal, roles, targetA);
+    if (correction === 'done') return;
+    if (correction === 'saturated' || trial >= limitOfTrials) giveUp(grid, deal, roles, targetA);
+    await grid.raise(roles.adjustedUnitId, { command: 'current', gridCurrentA: correction.gridCurrentA });
+  }
+}
+
+/** What each side carries for this deal, now that it is balanced. */
+function compensatedCurrents(grid: Grid, deal: Deal): DealChange {
+  const ownA = (unitId: string): Amperes =>
+    grid.units.demandDcdc(unitId).meter.ig - otherCurrentA(grid.deals.all(), deal, unitId);
+  return {
+    dischargeUnitCompensatedGridCurrentA: ownA(deal.dischargeUnitId),
+    chargeUnitCompensatedGridCurrentA: ownA(deal.chargeUnitId),
+  };
+}
+
+/** Balances a warmed-up deal and starts its account. */
+export async function compensate(grid: Grid, deal: Deal): Promise<StepResult> {
+  const vr = grid.voltageReferenceUnitId;
+  const targetA = deal.compensationTargetVoltageReferenceGridCurrentA;
+  if (vr === undefined || targetA === undefined) {
+    throw new DeviceError('deal.compensation-failed', 'there is no voltage reference or no target current');
+  }
+  const roles = compensationRoles(grid.policy, deal, sidesOf(deal, masterSide(grid.view())), vr);
+  if (roles !== undefined) await adjust(grid, deal, roles, targetA);
+  await Promise.all([deal.chargeUnitId, deal.dischargeUnitId].map((unitId) => grid.read(unitId, 'unit')));
+  accrue(grid); // until here the shares of the other deals were those without this one
+  start(grid, deal);
+  return 'advanced';
+}
+
+function start(grid: Grid, deal: Deal): void {
+  const at = grid.timeOf(deal);
+  const currents = compensatedCurrents(grid, deal);
+  grid.note(deal.dealId, { ...currents, startDateTime: at, cumulateDateTime: at, cumulateAmountWh: 0 });
+  const { referenceSide } = grid.policy.gridMaster.deal;
+  const sample = grid.units.energySample(referenceSide === 'chargeUnit' ? deal.chargeUnitId : deal.dischargeUnitId);
+  grid.deals.note(deal.dealId, { amountWh: 0, recordedAt: grid.now, ...(sample === undefined ? {} : { sample }) });
+  grid.needs.log.info({ dealId: deal.dealId, ...currents }, 'deal.started');
+}

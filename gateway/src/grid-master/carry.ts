@@ -1,0 +1,85 @@
+import { type Deal, isStopped } from '../domain/deal.ts';
+import { DeviceError, messageOf } from '../domain/errors.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { accrue, accrueFresh, cumulated, dealPowerW, sampleAgeMsec } from './accrue.ts';
+import { timeToAmountMsec } from './cumulation.ts';
+import { releaseCommand } from './deactivation-plan.ts';
+import { aborted } from './deal-marks.ts';
+import type { Grid } from './grid.ts';
+import { masterSide, sidesOf } from './master-side.ts';
+import { retryIn, type StepResult } from './step-result.ts';
+
+/** Time from which on the end of a deal is read rather than predicted, and shortest time between two readings. */
+const CLOSE_MSEC = 50;
+
+/** Time until the amount will be reached at the present power, from the last sample on. */
+function predictedMsec(grid: Grid, deal: Deal): Milliseconds | undefined {
+  const progress = grid.deals.progress(deal.dealId);
+  const powerW = dealPowerW(grid, deal);
+  if (progress === undefined || powerW === undefined) return undefined;
+  const atSample = timeToAmountMsec(deal.dealAmountWh - progress.amountWh, powerW);
+  return atSample === undefined ? undefined : atSample - (sampleAgeMsec(grid, deal) ?? 0);
+}
+
+/** A unit that is alive and whose device says nothing for so long does not run a deal any more. */
+const silenceLimitMsec = (grid: Grid): Milliseconds =>
+  grid.policy.gridMaster.permitMsec + grid.policy.gridMaster.mainLoopPeriodMsec;
+
+async function readReference(grid: Grid, deal: Deal): Promise<void> {
+  try {
+    await accrueFresh(grid, deal);
+  } catch (error) {
+    const ageMsec = sampleAgeMsec(grid, deal) ?? Number.POSITIVE_INFINITY;
+    if (ageMsec <= silenceLimitMsec(grid)) return;
+    throw new DeviceError('device.silent', `the reference side says nothing any more: ${messageOf(error)}`);
+  }
+}
+
+const isOld = (grid: Grid, deal: Deal): boolean =>
+  (sampleAgeMsec(grid, deal) ?? Number.POSITIVE_INFINITY) >= grid.policy.gridMaster.mainLoopPeriodMsec;
+
+/** Writes the energy into the record once in a period: every write is a journal entry at both parties. */
+function recordNowAndThen(grid: Grid, deal: Deal): void {
+  const progress = grid.deals.progress(deal.dealId);
+  if (progress === undefined || grid.now - progress.recordedAt < grid.policy.gridMaster.mainLoopPeriodMsec) return;
+  grid.deals.note(deal.dealId, { recordedAt: grid.now });
+  grid.note(deal.dealId, cumulated(grid, deal));
+}
+
+/**
+ * Keeps the account of a running deal from what its reference unit pushes, reads it when the predicted end is near
+ * or the data are old, and comes back at the predicted end (control.md §4.9).
+ */
+export async function cumulate(grid: Grid, deal: Deal): Promise<StepResult> {
+  const isNear = (predictedMsec(grid, deal) ?? CLOSE_MSEC) < CLOSE_MSEC;
+  if (isNear || isOld(grid, deal)) await readReference(grid, deal);
+  recordNowAndThen(grid, deal);
+  if ((grid.deals.progress(deal.dealId)?.amountWh ?? 0) > deal.dealAmountWh) return 'advanced';
+  const waitMsec = predictedMsec(grid, deal) ?? grid.policy.gridMaster.mainLoopPeriodMsec;
+  return retryIn(Math.min(Math.max(waitMsec, CLOSE_MSEC), grid.policy.gridMaster.mainLoopPeriodMsec));
+}
+
+/** What flowed until the slave side stood still belongs to the deal; without an answer the last word counts. */
+async function closeAccount(grid: Grid, deal: Deal): Promise<void> {
+  try {
+    await accrueFresh(grid, deal);
+  } catch (error) {
+    grid.needs.log.warn({ dealId: deal.dealId, message: messageOf(error) }, 'deal.last-reading-failed');
+    accrue(grid);
+  }
+}
+
+/** The amount is reached: slave side off, then the account is closed (control.md §4.9 step 4). */
+export async function halt(grid: Grid, deal: Deal): Promise<StepResult> {
+  const { slaveUnitId } = sidesOf(deal, masterSide(grid.view()));
+  const command = releaseCommand(grid.view(), deal, slaveUnitId);
+  const hasStopped = command === undefined || (await grid.lower(slaveUnitId, command));
+  await closeAccount(grid, deal);
+  const present = grid.deals.record(deal.dealId) ?? deal;
+  if (isStopped(present)) return 'advanced';
+  const at = grid.timeOf(deal);
+  const failure = hasStopped ? {} : aborted(present, at, `deal.stop-failed : ${slaveUnitId}`);
+  grid.note(deal.dealId, { ...cumulated(grid, present), stopDateTime: at, ...failure });
+  grid.needs.log.info({ dealId: deal.dealId, amountWh: grid.deals.progress(deal.dealId)?.amountWh }, 'deal.stopped');
+  return 'advanced';
+}

@@ -1,0 +1,135 @@
+import { type Deal, isDeactivated, isInvolved, isNewerCopy } from '../domain/deal.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { type DealChange, withChange } from './deal-marks.ts';
+import { stateOf } from './deal-table.ts';
+import type { DealCopies } from './needs.ts';
+import { newProgress, type Progress } from './progress.ts';
+
+interface Page {
+  deal: Deal;
+  progress: Progress;
+  stopReasons: readonly string[];
+  /** Parties that have not acknowledged the present record. */
+  behind: ReadonlySet<string>;
+}
+
+const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
+
+/** Both parties have published a copy: only then does a deal exist (architecture.md §3). */
+const isHeldByBoth = ({ deal, holders }: DealCopies): boolean => partiesOf(deal).every((id) => holders.includes(id));
+
+/**
+ * The grid master's picture of the deals: their newest records, of which it is the only writer, and what it
+ * remembers beside them.
+ */
+export class DealBook {
+  readonly #term: number;
+  readonly #pages = new Map<string, Page>();
+  /** Deals that have left, as long as old copies of them are still published. */
+  readonly #left = new Set<string>();
+
+  constructor(term: number) {
+    this.#term = term;
+  }
+
+  /** Takes in what the parties publish; a deal that never began and is not held by both any more is dropped (RULE-14). */
+  refresh(copies: readonly DealCopies[], now: Milliseconds): void {
+    const published = new Map(copies.map((one) => [one.deal.dealId, one]));
+    for (const dealId of this.#left) if (!published.has(dealId)) this.#left.delete(dealId);
+    for (const one of copies) this.#takeIn(one, now);
+    for (const [dealId, page] of this.#pages) {
+      const copy = published.get(dealId);
+      if (stateOf(page.deal) === 'created' && (copy === undefined || !isHeldByBoth(copy))) this.#pages.delete(dealId);
+    }
+  }
+
+  #takeIn(copy: DealCopies, now: Milliseconds): void {
+    const { deal } = copy;
+    if (this.#left.has(deal.dealId)) return;
+    const page = this.#pages.get(deal.dealId);
+    if (page === undefined) {
+      // Finished records are settled by their parties; one that has begun counts even when a party has lost its copy.
+      if (!isDeactivated(deal) && (isHeldByBoth(copy) || stateOf(deal) !== 'created')) this.#open(deal, now);
+    } else if (isNewerCopy(deal, page.deal)) {
+      this.#write(page, deal, now);
+    }
+  }
+
+  #open(deal: Deal, now: Milliseconds): void {
+    const progress = newProgress(now, stateOf(deal), deal.cumulateAmountWh ?? 0);
+    this.#pages.set(deal.dealId, { deal, progress, stopReasons: [], behind: new Set() });
+  }
+
+  #write(page: Page, deal: Deal, now: Milliseconds): void {
+    const state = stateOf(deal);
+    page.deal = deal;
+    page.behind = new Set(partiesOf(deal));
+    if (state !== page.progress.state) page.progress = { ...page.progress, state, stateSince: now };
+  }
+
+  /** Every open deal with its stop requests in it. */
+  all(): readonly Deal[] {
+    return [...this.#pages.values()].map(({ deal, stopReasons }) =>
+      stopReasons.length === 0 ? deal : { ...deal, needToStopReasons: stopReasons },
+    );
+  }
+
+  get(dealId: string): Deal | undefined {
+    return this.all().find((deal) => deal.dealId === dealId);
+  }
+
+  /** The record as it is written to the parties, without what is only in memory (control.md §4.12). */
+  record(dealId: string): Deal | undefined {
+    return this.#pages.get(dealId)?.deal;
+  }
+
+  progress(dealId: string): Progress | undefined {
+    return this.#pages.get(dealId)?.progress;
+  }
+
+  note(dealId: string, progress: Partial<Progress>): void {
+    const page = this.#pages.get(dealId);
+    if (page !== undefined) page.progress = { ...page.progress, ...progress };
+  }
+
+  /** A younger record of this term; the caller sends it to the parties. Undefined when the deal is gone. */
+  change(dealId: string, change: DealChange, now: Milliseconds): Deal | undefined {
+    const page = this.#pages.get(dealId);
+    if (page === undefined) return undefined;
+    this.#write(page, withChange(page.deal, change, this.#term), now);
+    return page.deal;
+  }
+
+  /** Wants the deal to end; the same reason counts once. */
+  requestStop(dealId: string, reasons: readonly string[]): boolean {
+    const page = this.#pages.get(dealId);
+    if (page === undefined) return false;
+    page.stopReasons = [...new Set([...page.stopReasons, ...reasons])];
+    return true;
+  }
+
+  /** A party has journalled this revision. */
+  acknowledged(deal: Deal, unitId: string): void {
+    const page = this.#pages.get(deal.dealId);
+    if (page?.deal.revision !== deal.revision) return;
+    page.behind = new Set([...page.behind].filter((id) => id !== unitId));
+  }
+
+  /** Parties that still have to be told the present record. */
+  partiesBehind(dealId: string): readonly string[] {
+    return [...(this.#pages.get(dealId)?.behind ?? [])];
+  }
+
+  /** Takes a deal out of the picture for good. */
+  remove(dealId: string): Deal | undefined {
+    const page = this.#pages.get(dealId);
+    this.#pages.delete(dealId);
+    this.#left.add(dealId);
+    return page?.deal;
+  }
+
+  /** Open deals of a unit. */
+  of(unitId: string): readonly Deal[] {
+    return this.all().filter((deal) => isInvolved(deal, unitId));
+  }
+}

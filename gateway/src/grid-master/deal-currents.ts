@@ -1,0 +1,30 @@
+import { type Deal, isInvolved, slaveSideMustBeActive } from '../domain/deal.ts';
+import type { Amperes } from '../domain/quantities.ts';
+
+export type CurrentMode = 'CHARGE' | 'DISCHARGE';
+
+/** The constant-current mode of a unit's role in a deal. */
+export const currentModeOf = (deal: Deal, unitId: string): CurrentMode =>
+  deal.chargeUnitId === unitId ? 'CHARGE' : 'DISCHARGE';
+
+/** Signed current agreed for a unit: + for the charging party, − for the discharging one. */
+export const agreedCurrentA = (deal: Deal, unitId: string): Amperes =>
+  deal.chargeUnitId === unitId ? deal.dealGridCurrentA : -deal.dealGridCurrentA;
+
+/** Signed current that compensation has found for a unit; undefined until then. */
+export const compensatedCurrentA = (deal: Deal, unitId: string): Amperes | undefined =>
+  deal.chargeUnitId === unitId ? deal.chargeUnitCompensatedGridCurrentA : deal.dischargeUnitCompensatedGridCurrentA;
+
+/** Deals other than this one in which the unit's converter must move current. */
+export const otherRunningDeals = (deals: readonly Deal[], deal: Deal, unitId: string): readonly Deal[] =>
+  deals.filter((other) => other.dealId !== deal.dealId && isInvolved(other, unitId) && slaveSideMustBeActive(other));
+
+/**
+ * `Σother(u)` of control.md §4.4. A deal that is warmed up and not yet compensated counts with its agreed current:
+ * counting it as 0, as the original did, would take its current away when a deal that shares the unit ends.
+ */
+export const otherCurrentA = (deals: readonly Deal[], deal: Deal, unitId: string): Amperes =>
+  otherRunningDeals(deals, deal, unitId).reduce(
+    (sum, other) => sum + (compensatedCurrentA(other, unitId) ?? agreedCurrentA(other, unitId)),
+    0,
+  );

@@ -1,0 +1,103 @@
+import { isActivated, isDeactivated } from '../domain/deal.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { sleep } from '../ports/clock.ts';
+import { accrue } from './accrue.ts';
+import { scrammed } from './deal-marks.ts';
+import { finalRecord } from './finish.ts';
+import type { Grid } from './grid.ts';
+
+const POLL_MSEC = 100;
+
+/** Every converter that may hold the voltage: one, or both of a hand-over. */
+const referencesOf = (grid: Grid): readonly string[] => [
+  ...new Set([grid.voltageReferenceUnitId, grid.handOver?.from, grid.handOver?.to].filter((one) => one !== undefined)),
+];
+
+/** Parties of the deals that have been activated. */
+const busyUnitsOf = (grid: Grid): readonly string[] => {
+  const active = grid.deals.all().filter((deal) => isActivated(deal) && !isDeactivated(deal));
+  return [...new Set(active.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]))];
+};
+
+const without = (units: readonly string[], those: readonly string[]): readonly string[] =>
+  units.filter((unitId) => !those.includes(unitId));
+
+/** WAIT, and SCRAM when that is not confirmed in time; a dead unit is told, and nobody waits for it. */
+async function stopUnit(grid: Grid, unitId: string, deadlineMsec?: Milliseconds): Promise<void> {
+  const told = grid.lower(unitId, { command: 'WAIT' }, deadlineMsec);
+  if (!grid.needs.community.isAlive(unitId)) return;
+  if (!(await told)) void grid.lower(unitId, { command: 'scram' });
+}
+
+const stopUnits = async (grid: Grid, units: readonly string[], deadlineMsec?: Milliseconds): Promise<void> => {
+  await Promise.all(units.map((unitId) => stopUnit(grid, unitId, deadlineMsec)));
+};
+
+/** The account is closed with what the units say after their currents have ended. */
+async function closeAccounts(grid: Grid): Promise<void> {
+  const readings = busyUnitsOf(grid)
+    .filter((unitId) => grid.needs.community.isAlive(unitId))
+    .map((unitId) => grid.read(unitId, 'unit'));
+  for (const one of await Promise.allSettled(readings)) {
+    if (one.status === 'rejected') grid.needs.log.warn({ message: messageOf(one.reason) }, 'deal.last-reading-failed');
+  }
+  accrue(grid);
+}
+
+function leaveBus(grid: Grid): void {
+  grid.voltageReferenceUnitId = undefined;
+  grid.handOver = undefined;
+}
+
+/**
+ * Stops all deals in order: the constant-current sides first and together, the voltage last (control.md D22).
+ * A step that is running can raise nothing more (RULE-11).
+ */
+export async function stopInOrder(grid: Grid, reason: string): Promise<void> {
+  grid.raiseEpoch();
+  grid.needs.log.warn({ reason }, 'grid.stop');
+  accrue(grid);
+  const references = referencesOf(grid);
+  await stopUnits(grid, without(busyUnitsOf(grid), references), grid.policy.gridMaster.deal.stopTimeoutMsec);
+  await closeAccounts(grid);
+  await stopUnits(grid, references);
+  leaveBus(grid);
+  for (const deal of grid.deals.all()) {
+    if (!isDeactivated(deal)) grid.conclude(deal.dealId, finalRecord(grid, deal, reason));
+  }
+  grid.publish();
+}
+
+/** Until the reference carries next to nothing, or the policy's delay is over. */
+async function waitForIdleReference(grid: Grid, references: readonly string[]): Promise<void> {
+  const end = grid.now + grid.policy.controller.scramVoltageReferenceDelayMsec;
+  const limitA = grid.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA;
+  while (references.length > 0 && grid.now < end) {
+    await sleep(grid.needs.clock, Math.min(POLL_MSEC, end - grid.now));
+    const left = end - grid.now;
+    const isIdle = (unitId: string): boolean => Math.abs(grid.units.dcdc(unitId)?.meter.ig ?? 0) <= limitA;
+    const readings = references.map((unitId) => grid.readWithin(unitId, left));
+    if ((await Promise.all(readings)).every((hasAnswered) => hasAnswered) && references.every(isIdle)) return;
+  }
+}
+
+/** Everything to WAIT at once, the voltage after its delay or as soon as nothing flows (control.md §7.4). */
+export async function scramAll(grid: Grid, reason: string): Promise<void> {
+  grid.raiseEpoch();
+  grid.needs.log.error({ reason }, 'grid.scram');
+  accrue(grid);
+  const references = referencesOf(grid);
+  const members = [...new Set([...grid.policy.memberUnitIds, ...busyUnitsOf(grid)])];
+  const currents = without(members, references).map((unitId) => grid.lower(unitId, { command: 'scram' }));
+  await waitForIdleReference(grid, references);
+  accrue(grid);
+  const voltages = references.map((unitId) => grid.lower(unitId, { command: 'scram' }));
+  leaveBus(grid);
+  for (const deal of grid.deals.all()) {
+    if (!isDeactivated(deal))
+      grid.conclude(deal.dealId, { ...finalRecord(grid, deal), ...scrammed(deal, grid.timeOf(deal), reason) });
+  }
+  grid.publish();
+  await Promise.all([...currents, ...voltages]);
+}

@@ -1,0 +1,125 @@
+import { type Deal, isActivated, isDeactivated, isInvolved, otherSide, unitOnSide } from '../domain/deal.ts';
+import { messageOf } from '../domain/errors.ts';
+import { accrue, cumulated } from './accrue.ts';
+import { releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
+import { aborted, type DealChange, ended } from './deal-marks.ts';
+import type { Grid } from './grid.ts';
+import { masterDealOf, modeOf } from './grid-view.ts';
+import { masterSide } from './master-side.ts';
+import { HandOverLost, performHandOver } from './perform-hand-over.ts';
+import { retryIn, type StepResult } from './step-result.ts';
+
+/** How soon a party that has not acknowledged the last record is told again. */
+const RETELL_MSEC = 1_000;
+
+/** Takes a deal's current away from one unit. A dead unit is told as well, but nobody waits for it. */
+async function release(grid: Grid, deal: Deal, unitId: string): Promise<void> {
+  const command = releaseCommand(grid.view(), deal, unitId);
+  if (command === undefined) return;
+  const told = grid.lower(unitId, command);
+  if (grid.needs.community.isAlive(unitId)) await told;
+}
+
+/** Both sides, slave side first (control.md §4.10, §4.11); the voltage reference is not touched here. */
+async function releaseBoth(grid: Grid, deal: Deal): Promise<void> {
+  const side = masterSide(grid.view());
+  for (const one of [otherSide(side), side]) await release(grid, deal, unitOnSide(deal, one));
+}
+
+/** The reference goes down: after it nobody holds the voltage. */
+async function dropReference(grid: Grid, unitId: string): Promise<void> {
+  const told = grid.lower(unitId, { command: 'WAIT' });
+  if (grid.needs.community.isAlive(unitId)) await told;
+  grid.voltageReferenceUnitId = undefined;
+}
+
+/** The deal that could not take the voltage over is given up; the next one is tried. */
+async function giveUpSuccessor(grid: Grid, succession: Succession): Promise<void> {
+  const { deal, voltageReferenceUnitId: unitId } = succession;
+  grid.note(deal.dealId, { isMaster: undefined });
+  await abort(grid, grid.deals.get(deal.dealId) ?? deal, `hand-over.rolled-back : ${unitId}`);
+}
+
+/** Marks the successor first (INV-7), then moves the voltage where it has to move; false when that did not work. */
+async function passOnTo(grid: Grid, succession: Succession): Promise<boolean> {
+  try {
+    await grid.intend(succession.deal.dealId, { isMaster: true });
+    return succession.handOver === undefined || (await performHandOver(grid, succession.handOver)) === 'completed';
+  } catch (error) {
+    if (grid.isStepSuperseded || error instanceof HandOverLost) throw error;
+    grid.needs.log.warn({ dealId: succession.deal.dealId, message: messageOf(error) }, 'hand-over.not-begun');
+    return false;
+  }
+}
+
+/** The voltage goes to another deal, or nobody needs it any more (control.md §4.10). */
+async function passReferenceOn(grid: Grid, deal: Deal): Promise<void> {
+  for (;;) {
+    const vr = grid.voltageReferenceUnitId;
+    if (vr === undefined) return;
+    const succession = successionOf(grid.view(), deal);
+    if (succession === undefined) return dropReference(grid, vr);
+    if (await passOnTo(grid, succession)) return;
+    await giveUpSuccessor(grid, succession);
+  }
+}
+
+/** Is the voltage held on behalf of this deal? */
+function holdsReference(grid: Grid, deal: Deal): boolean {
+  const view = grid.view();
+  const vr = view.voltageReferenceUnitId;
+  const master = masterDealOf(view);
+  return vr !== undefined && (master === undefined ? isInvolved(deal, vr) : master.dealId === deal.dealId);
+}
+
+/** A stopped deal leaves the bus: what it still holds is released, and the voltage passed on. */
+export async function deactivate(grid: Grid, deal: Deal): Promise<StepResult> {
+  const view = grid.view();
+  for (const unitId of [deal.chargeUnitId, deal.dischargeUnitId]) {
+    if (modeOf(view, unitId) !== 'WAIT') await release(grid, deal, unitId);
+  }
+  if (holdsReference(grid, deal)) await passReferenceOn(grid, deal);
+  end(grid, deal);
+  return 'advanced';
+}
+
+/**
+ * Ends a deal before its time, from its record only (control.md D9): both converters are told, whatever they last
+ * said, and nothing but this deal is touched (D5, D8).
+ */
+export async function abort(grid: Grid, deal: Deal, reason: string): Promise<StepResult> {
+  grid.needs.log.warn({ dealId: deal.dealId, reason }, 'deal.aborted');
+  accrue(grid);
+  if (isActivated(deal)) {
+    await releaseBoth(grid, deal);
+    if (holdsReference(grid, deal)) await passReferenceOn(grid, deal);
+  }
+  accrue(grid);
+  end(grid, deal, reason);
+  return 'advanced';
+}
+
+/** All marks of the end, with the account of what was still running. */
+export function finalRecord(grid: Grid, record: Deal, reason?: string): DealChange {
+  const at = grid.timeOf(record);
+  const failure = reason === undefined ? {} : aborted(record, at, reason);
+  const account = record.stopDateTime === undefined ? cumulated(grid, record) : {};
+  return { ...failure, ...account, ...ended(record, at) };
+}
+
+function end(grid: Grid, deal: Deal, reason?: string): void {
+  const record = grid.deals.record(deal.dealId);
+  if (record === undefined || isDeactivated(record)) return;
+  grid.note(deal.dealId, finalRecord(grid, record, reason));
+}
+
+/** The last record is told until both parties have it or have dropped the deal; no device is asked (control.md D10). */
+export async function dispose(grid: Grid, deal: Deal): Promise<StepResult> {
+  await grid.tellBehind(deal.dealId);
+  const copies = grid.needs.community.deals().find((one) => one.deal.dealId === deal.dealId);
+  const waitingFor = grid.deals.partiesBehind(deal.dealId).filter((unitId) => copies?.holders.includes(unitId));
+  if (waitingFor.length > 0) return retryIn(RETELL_MSEC);
+  const last = grid.deals.remove(deal.dealId);
+  if (last !== undefined) grid.needs.finished(last);
+  return 'advanced';
+}

@@ -1,0 +1,95 @@
+import { modeOfCode } from '../domain/converter-mode.ts';
+import { isInvolved, slaveSideMustBeActive } from '../domain/deal.ts';
+import type { FaultInput } from '../domain/fault.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { type GridView, gridCurrentOf } from './grid-view.ts';
+
+export interface Violation {
+  readonly check: 'balance' | 'idle-current' | 'branch';
+  readonly message: string;
+  /** Acts at the first sight, without a second look. */
+  readonly isImmediate: boolean;
+}
+
+const EPSILON_A = 1e-9;
+
+/** G2: the currents of all units of running deals add up to nothing, within an allowance per unit (INV-4). */
+function balanceViolation(view: GridView): Violation | undefined {
+  const running = view.deals.filter(slaveSideMustBeActive);
+  const units = [...new Set(running.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]))];
+  const currents = units.map((unitId) => gridCurrentOf(view, unitId));
+  const known = currents.filter((currentA) => currentA !== undefined);
+  // A unit that does not tell is the business of the guard on lost parties.
+  if (known.length === 0 || known.length < currents.length) return undefined;
+  const sumA = known.reduce((sum, currentA) => sum + currentA, 0);
+  const limitA = view.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA * units.length;
+  if (Math.abs(sumA) <= limitA + EPSILON_A) return undefined;
+  const message = `currents of ${units.join(', ')} add up to ${sumA.toFixed(3)} A, allowed are ${limitA.toFixed(3)} A`;
+  return { check: 'balance', message, isImmediate: false };
+}
+
+/** Leakage: a converter in WAIT without a deal moves no current (control.md S6). */
+function idleViolation(view: GridView): Violation | undefined {
+  const limitA = view.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA;
+  for (const unitId of view.policy.memberUnitIds) {
+    const dcdc = view.dcdc(unitId);
+    const isIdle = modeOfCode(dcdc?.status.status) === 'WAIT' && !view.deals.some((deal) => isInvolved(deal, unitId));
+    const currentA = dcdc?.meter.ig ?? 0;
+    if (isIdle && Math.abs(currentA) > limitA + EPSILON_A) {
+      const message = `${unitId} is in WAIT without a deal and moves ${currentA.toFixed(3)} A, allowed are ${limitA} A`;
+      return { check: 'idle-current', message, isImmediate: false };
+    }
+  }
+  return undefined;
+}
+
+/** G3: the measured currents behind a branch stay within its capacity. */
+function branchViolation(view: GridView): Violation | undefined {
+  const topology = view.policy.safety.gridTopologyBasedEvaluation;
+  if (!topology.enabled) return undefined;
+  for (const branchId of topology.branchIds) {
+    const units = topology.branchAssociation[branchId]?.forwardUnitIds ?? [];
+    const sumA = units.reduce((sum, unitId) => sum + (gridCurrentOf(view, unitId) ?? 0), 0);
+    const limitA = Math.abs(topology.branchCurrentCapacityA[branchId] ?? 0);
+    if (Math.abs(sumA) > limitA + EPSILON_A) {
+      const message = `branch ${branchId} carries ${sumA.toFixed(3)} A, its limit is ${limitA} A`;
+      return { check: 'branch', message, isImmediate: true };
+    }
+  }
+  return undefined;
+}
+
+/** Every violation of the global checks at this moment (control.md §5.4, G2 and G3). */
+export const violationsOf = (view: GridView): readonly Violation[] =>
+  [balanceViolation(view), idleViolation(view), branchViolation(view)].filter((one) => one !== undefined);
+
+/** For how long a violation has to last before it counts: two strikes by time, not by evaluations (control.md S3). */
+export const STRIKE_MSEC = 1_000;
+
+/** Remembers since when a check has been violated. */
+export class StrikeCounter {
+  readonly #since = new Map<Violation['check'], Milliseconds>();
+
+  /** The faults of this moment: WARN when a violation begins, ERROR when it lasts; a good evaluation forgets. */
+  faultsOf(violations: readonly Violation[], now: Milliseconds): readonly FaultInput[] {
+    for (const check of this.#since.keys()) {
+      if (!violations.some((violation) => violation.check === check)) this.#since.delete(check);
+    }
+    return violations.flatMap((violation) => {
+      const since = this.#since.get(violation.check);
+      if (since === undefined) this.#since.set(violation.check, now);
+      const lasts = violation.isImmediate || (since !== undefined && now - since >= STRIKE_MSEC);
+      return lasts || since === undefined ? [this.#fault(violation, lasts ? 'ERROR' : 'WARN')] : [];
+    });
+  }
+
+  /** The bus is being changed on purpose: what was seen so far does not count. */
+  clear(): void {
+    this.#since.clear();
+  }
+
+  #fault(violation: Violation, level: 'WARN' | 'ERROR'): FaultInput {
+    const reason = `grid.${violation.check}`;
+    return { category: 'HARDWARE', extent: 'GLOBAL', level, reason, message: violation.message };
+  }
+}

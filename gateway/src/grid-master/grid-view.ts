@@ -1,0 +1,55 @@
+import type { Policy } from '../config/policy.ts';
+import { type ConverterMode, modeOfCode } from '../domain/converter-mode.ts';
+import {
+  type Deal,
+  isActivated,
+  isInvolved,
+  isStopped,
+  isWarmedUp,
+  masterSideMustBeActive,
+  slaveSideMustBeActive,
+} from '../domain/deal.ts';
+import type { Amperes } from '../domain/quantities.ts';
+import type { Dcdc, UnitData } from '../domain/unit-data.ts';
+
+/** What the pure decisions of this room look at: one moment of the bus. */
+export interface GridView {
+  readonly policy: Policy;
+  /** Every open deal, newest record, stop requests included. */
+  readonly deals: readonly Deal[];
+  readonly voltageReferenceUnitId: string | undefined;
+  unit(unitId: string): UnitData | undefined;
+  dcdc(unitId: string): Dcdc | undefined;
+  isAlive(unitId: string): boolean;
+}
+
+/** The mode in which a unit's converter was last seen; undefined when nothing or something unknown was seen. */
+export const modeOf = (view: Pick<GridView, 'dcdc'>, unitId: string): ConverterMode | undefined =>
+  modeOfCode(view.dcdc(unitId)?.status.status);
+
+/** The grid current last measured by a unit. */
+export const gridCurrentOf = (view: Pick<GridView, 'dcdc'>, unitId: string): Amperes | undefined =>
+  view.dcdc(unitId)?.meter.ig;
+
+export const othersOf = (view: Pick<GridView, 'deals'>, deal: Deal): readonly Deal[] =>
+  view.deals.filter((other) => other.dealId !== deal.dealId);
+
+/** Activated and not yet stopped: its converters move energy, or are about to. A lingering deal does not. */
+export const isCarrying = (deal: Deal): boolean => isActivated(deal) && !isStopped(deal);
+
+/** The deal that the voltage reference belongs to; while it moves two are marked, and that of the present one counts. */
+export function masterDealOf(view: Pick<GridView, 'deals' | 'voltageReferenceUnitId'>): Deal | undefined {
+  const masters = view.deals.filter((deal) => deal.isMaster === true && masterSideMustBeActive(deal));
+  const vr = view.voltageReferenceUnitId;
+  return masters.find((deal) => vr !== undefined && isInvolved(deal, vr)) ?? masters[0];
+}
+
+/** Both sides must be active (control.md §4.1). */
+export const isRunning = slaveSideMustBeActive;
+
+/** Exactly the master side is meant to be active while the deal is on its way up. */
+export const isGoingUp = (deal: Deal): boolean => isCarrying(deal) && !isWarmedUp(deal);
+
+/** Is the unit a party of a deal that gives its converter something to do? */
+export const hasActiveDeal = (view: Pick<GridView, 'deals'>, unitId: string): boolean =>
+  view.deals.some((deal) => isInvolved(deal, unitId) && masterSideMustBeActive(deal));

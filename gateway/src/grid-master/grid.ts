@@ -1,0 +1,237 @@
+import type { Policy } from '../config/policy.ts';
+import type { Deal } from '../domain/deal.ts';
+import { unitOnSide } from '../domain/deal.ts';
+import type { DeviceCommand } from '../domain/device-command.ts';
+import { InternalError, messageOf, reasonOf } from '../domain/errors.ts';
+import type { FaultInput } from '../domain/fault.ts';
+import type { CommandBody } from '../domain/messages.ts';
+import type { Amperes, Milliseconds } from '../domain/quantities.ts';
+import { formatTimestamp } from '../domain/timestamp.ts';
+import type { Dcdc } from '../domain/unit-data.ts';
+import { answerDeadlineMsec, commandDeadlineMsec } from './command-deadline.ts';
+import { DealBook } from './deal-book.ts';
+import type { DealChange } from './deal-marks.ts';
+import type { GridView } from './grid-view.ts';
+import { masterSide } from './master-side.ts';
+import type { Confirmation, GridDraft, GridMasterNeeds } from './needs.ts';
+import { type HandOver, permitsOf } from './permits.ts';
+import { Suspects } from './suspects.ts';
+import { UnitBook } from './unit-book.ts';
+
+/** The bus in the hands of the grid master: what is known, who holds the voltage, and the ways to act on it. */
+export class Grid {
+  readonly needs: GridMasterNeeds;
+  readonly deals: DealBook;
+  readonly units: UnitBook;
+  readonly suspects: Suspects;
+  voltageReferenceUnitId: string | undefined;
+  handOver: HandOver | undefined;
+  #epoch = 0;
+  #stepEpoch = 0;
+  #globalErrorAt: Milliseconds | undefined;
+  #pass: Pick<GridDraft, 'pass' | 'passMsec'> = { pass: 0, passMsec: 0 };
+
+  constructor(needs: GridMasterNeeds) {
+    this.needs = needs;
+    this.deals = new DealBook(needs.term);
+    this.units = new UnitBook(needs.community, needs.clock);
+    this.suspects = new Suspects();
+  }
+
+  get policy(): Policy {
+    return this.needs.policy();
+  }
+
+  get now(): Milliseconds {
+    return this.needs.clock.monotonic();
+  }
+
+  view(): GridView {
+    return {
+      policy: this.policy,
+      deals: this.deals.all(),
+      voltageReferenceUnitId: this.voltageReferenceUnitId,
+      unit: (unitId) => this.units.unit(unitId),
+      dcdc: (unitId) => this.units.dcdc(unitId),
+      isAlive: (unitId) => this.needs.community.isAlive(unitId),
+    };
+  }
+
+  /** Time text for the marks of a deal: that of its reference side (control.md §4.1), else of this unit's clock. */
+  timeOf(deal: Deal): string {
+    const { clock } = this.needs;
+    const unit = this.units.unit(unitOnSide(deal, this.policy.gridMaster.deal.referenceSide));
+    return unit?.time ?? formatTimestamp(clock.now(), clock.zoneOffsetMinutes());
+  }
+
+  // --- stopping wins (RULE-11) ---
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** From here on the running step may raise nothing more. */
+  raiseEpoch(): void {
+    this.#epoch += 1;
+  }
+
+  /** A step begins: what it raises is good until the epoch changes. */
+  beginStep(): void {
+    this.#stepEpoch = this.#epoch;
+  }
+
+  get isStepSuperseded(): boolean {
+    return this.#stepEpoch !== this.#epoch;
+  }
+
+  /** Throws when a stop has taken the bus out of the running step's hands. */
+  #demandStep(): void {
+    if (this.isStepSuperseded) throw new InternalError('the step was overtaken by a stop');
+  }
+
+  // --- talking to units ---
+
+  async #ask(unitId: string, body: CommandBody, deadlineMsec: Milliseconds): Promise<Confirmation> {
+    const reply = await this.needs.command(unitId, body, deadlineMsec);
+    this.units.answered(unitId, reply);
+    return reply;
+  }
+
+  /** A fresh reading, merged into what is known. */
+  async read(unitId: string, what: 'unit' | 'status'): Promise<void> {
+    await this.#ask(unitId, { kind: 'read', what }, answerDeadlineMsec(this.policy));
+  }
+
+  /** A fresh reading where silence is an answer too: false when none came in time. */
+  async readWithin(unitId: string, deadlineMsec: Milliseconds): Promise<boolean> {
+    try {
+      await this.#ask(unitId, { kind: 'read', what: 'unit' }, deadlineMsec);
+      return true;
+    } catch (error) {
+      this.needs.log.debug({ unitId, message: messageOf(error) }, 'grid.no-reading');
+      return false;
+    }
+  }
+
+  /** A command that puts a converter out of WAIT or increases its current. Refused once a stop has overtaken the step. */
+  async raise(unitId: string, device: DeviceCommand): Promise<Dcdc> {
+    this.#demandStep();
+    this.publish(); // the permit goes ahead of the command that needs it (INV-2)
+    this.suspects.add(unitId, this.#busyCurrentA(device));
+    await this.#command(unitId, device);
+    this.#demandStep();
+    return this.units.demandDcdc(unitId);
+  }
+
+  /** A command towards WAIT: never refused here, and its failure is a fault, not an exception. */
+  async lower(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<boolean> {
+    try {
+      await this.#command(unitId, device, deadlineMsec);
+      if (device.command === 'WAIT' || device.command === 'scram') this.suspects.clear(unitId);
+      return true;
+    } catch (error) {
+      this.#lowerFailed(unitId, device, error);
+      return false;
+    }
+  }
+
+  #command(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<Confirmation> {
+    const limit = deadlineMsec ?? commandDeadlineMsec(this.policy, device.command);
+    this.needs.log.debug({ unitId, device }, 'grid.command');
+    return this.#ask(unitId, { kind: 'control', device, deals: [] }, limit);
+  }
+
+  /** Blamed on the unit that did not obey, never on the grid master's own (control.md D8). */
+  #lowerFailed(unitId: string, device: DeviceCommand, error: unknown): void {
+    this.suspects.doubt(unitId, this.now);
+    this.raiseFault({
+      unitId,
+      category: 'HARDWARE',
+      extent: 'LOCAL',
+      level: 'ERROR',
+      reason: 'deal.stop-failed',
+      message: `${unitId} did not carry out ${device.command}: ${messageOf(error)} (${reasonOf(error)})`,
+    });
+  }
+
+  #busyCurrentA(device: DeviceCommand): Amperes {
+    return 'gridCurrentA' in device ? (device.gridCurrentA ?? 0) : this.policy.mediator.deal.gridCurrentA;
+  }
+
+  // --- records ---
+
+  /** Writes a younger record and tells both parties; rejects unless both have journalled it (INV-7, intent first). */
+  async intend(dealId: string, change: DealChange): Promise<void> {
+    this.#demandStep();
+    const deal = this.deals.change(dealId, change, this.now);
+    if (deal === undefined) return;
+    await Promise.all([deal.chargeUnitId, deal.dischargeUnitId].map((unitId) => this.#update(deal, unitId)));
+    this.#demandStep();
+  }
+
+  /** Writes a younger record and tells the parties without waiting: what has been lowered is noted afterwards (RULE-11). */
+  note(dealId: string, change: DealChange): void {
+    this.#demandStep();
+    this.conclude(dealId, change);
+  }
+
+  /** As `note`, for the stop itself, which owns all records from its beginning on. */
+  conclude(dealId: string, change: DealChange): void {
+    const deal = this.deals.change(dealId, change, this.now);
+    if (deal !== undefined) void this.tellBehind(dealId);
+  }
+
+  /** Tells a record to those parties that have not acknowledged it; those that are silent are told later. */
+  async tellBehind(dealId: string): Promise<void> {
+    const deal = this.deals.record(dealId);
+    if (deal === undefined) return;
+    const reachable = this.deals.partiesBehind(dealId).filter((unitId) => this.needs.community.isAlive(unitId));
+    const results = await Promise.allSettled(reachable.map((unitId) => this.#update(deal, unitId)));
+    for (const one of results) {
+      if (one.status === 'rejected')
+        this.needs.log.warn({ dealId, message: messageOf(one.reason) }, 'deal.update-failed');
+    }
+  }
+
+  async #update(deal: Deal, unitId: string): Promise<void> {
+    await this.#ask(unitId, { kind: 'deal.update', deal }, answerDeadlineMsec(this.policy));
+    this.deals.acknowledged(deal, unitId);
+  }
+
+  // --- faults and the grid message ---
+
+  raiseFault(fault: FaultInput): void {
+    const isGlobalError = fault.extent === 'GLOBAL' && fault.level !== 'WARN';
+    if (isGlobalError) this.#globalErrorAt = this.now;
+    this.needs.raise(fault);
+  }
+
+  /** Nothing new begins for a while after a global error; stopping goes on (control.md D7). */
+  get hasGlobalErrors(): boolean {
+    const { errorSustainingMsec } = this.policy.gridMaster;
+    return this.#globalErrorAt !== undefined && this.now - this.#globalErrorAt < errorSustainingMsec;
+  }
+
+  set pass(pass: Pick<GridDraft, 'pass' | 'passMsec'>) {
+    this.#pass = pass;
+  }
+
+  publish(): void {
+    const { voltageReferenceUnitId: vr, handOver } = this;
+    const view = this.view();
+    const master = view.deals.find((deal) => deal.isMaster === true);
+    this.needs.publish({
+      ...this.#pass,
+      ...(vr === undefined ? {} : { voltageReferenceUnitId: vr }),
+      ...(master === undefined ? {} : { masterDealId: master.dealId }),
+      ...(handOver === undefined ? {} : { handOver }),
+      hasGlobalErrors: this.hasGlobalErrors,
+      permits: permitsOf({
+        ...view,
+        masterSide: masterSide(view),
+        handOver,
+        isFresh: (unitId) => this.units.isFresh(unitId),
+      }),
+    });
+  }
+}

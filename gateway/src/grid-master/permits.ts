@@ -1,0 +1,66 @@
+import type { ConverterMode } from '../domain/converter-mode.ts';
+import {
+  type Deal,
+  type DealSide,
+  isInvolved,
+  masterSideMustBeActive,
+  slaveSideMustBeActive,
+  unitOnSide,
+} from '../domain/deal.ts';
+import { currentModeOf } from './deal-currents.ts';
+import type { PermitDraft } from './needs.ts';
+
+export interface HandOver {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface PermitView {
+  readonly deals: readonly Deal[];
+  readonly masterSide: DealSide;
+  readonly voltageReferenceUnitId: string | undefined;
+  readonly handOver: HandOver | undefined;
+  isAlive(unitId: string): boolean;
+  /** Has this unit answered this grid master? Before that nothing of it is renewed (RULE-4). */
+  isFresh(unitId: string): boolean;
+}
+
+const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
+
+const isInHandOver = (view: PermitView, unitId: string): boolean =>
+  unitId === view.handOver?.from || unitId === view.handOver?.to;
+
+/** Deals that give a unit's converter something to do now: its side must be active, or it holds the voltage for them. */
+function dealsFor(view: PermitView, unitId: string, deals: readonly Deal[]): readonly Deal[] {
+  const holdsVoltage = unitId === view.voltageReferenceUnitId || isInHandOver(view, unitId);
+  return deals.filter(
+    (deal) =>
+      isInvolved(deal, unitId) &&
+      (holdsVoltage || unitOnSide(deal, view.masterSide) === unitId || slaveSideMustBeActive(deal)),
+  );
+}
+
+/** Constant current by its role, constant voltage as reference, both while the reference is handed over. */
+function modesOf(view: PermitView, unitId: string, deals: readonly Deal[]): readonly ConverterMode[] {
+  const roles = [...new Set(deals.map((deal) => currentModeOf(deal, unitId)))];
+  if (isInHandOver(view, unitId)) return ['VOLTAGE_REFERENCE', ...roles];
+  return unitId === view.voltageReferenceUnitId ? ['VOLTAGE_REFERENCE'] : roles;
+}
+
+/**
+ * Leave to be out of WAIT, for the units of deals whose master side must be active (INV-2). Without a reference
+ * that is alive nobody gets any (RULE-7), and a deal counts only once both its parties have answered (RULE-4).
+ */
+export function permitsOf(view: PermitView): readonly PermitDraft[] {
+  const vr = view.voltageReferenceUnitId;
+  if (vr === undefined || !view.isAlive(vr) || !view.isFresh(vr)) return [];
+  const isKnown = (unitId: string): boolean => view.isFresh(unitId);
+  const deals = view.deals.filter((deal) => masterSideMustBeActive(deal) && partiesOf(deal).every(isKnown));
+  const unitIds = [...new Set(deals.flatMap(partiesOf))].filter((unitId) => view.isAlive(unitId)).sort();
+  return unitIds.flatMap((unitId) => {
+    const own = dealsFor(view, unitId, deals);
+    return own.length === 0
+      ? []
+      : [{ unitId, modes: modesOf(view, unitId, own), dealIds: own.map((deal) => deal.dealId) }];
+  });
+}

@@ -1,0 +1,45 @@
+import type { Amperes, Milliseconds } from '../domain/quantities.ts';
+
+interface Suspect {
+  readonly currentA: Amperes;
+  /** When it was told to lower and did not confirm. */
+  readonly doubtedAt?: Milliseconds;
+}
+
+/**
+ * Converters that were put out of WAIT and have not been seen back there (RULE-10). A doubtful one keeps its
+ * current reserved until it is seen in WAIT again.
+ */
+export class Suspects {
+  readonly #active = new Map<string, Suspect>();
+
+  /** A converter is being raised, to this current at least. */
+  add(unitId: string, currentA: Amperes): void {
+    const known = this.#active.get(unitId);
+    this.#active.set(unitId, { currentA: Math.max(currentA, known?.currentA ?? 0) });
+  }
+
+  /** A lowering was not confirmed. */
+  doubt(unitId: string, now: Milliseconds): void {
+    const known = this.#active.get(unitId);
+    if (known !== undefined) this.#active.set(unitId, { ...known, doubtedAt: now });
+  }
+
+  /** Seen in WAIT. */
+  clear(unitId: string): void {
+    this.#active.delete(unitId);
+  }
+
+  get doubtful(): ReadonlyMap<string, Milliseconds> {
+    return new Map(
+      [...this.#active].flatMap(([unitId, { doubtedAt }]) => (doubtedAt === undefined ? [] : [[unitId, doubtedAt]])),
+    );
+  }
+
+  /** Current to keep free for converters that may still be active. */
+  get reservedA(): Amperes {
+    return [...this.#active.values()]
+      .filter((suspect) => suspect.doubtedAt !== undefined)
+      .reduce((sum, suspect) => sum + suspect.currentA, 0);
+  }
+}

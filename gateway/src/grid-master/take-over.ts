@@ -1,0 +1,85 @@
+import { type Deal, isInvolved, masterSideMustBeActive, slaveSideMustBeActive } from '../domain/deal.ts';
+import type { DeviceCommand } from '../domain/device-command.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { currentModeOf, otherCurrentA } from './deal-currents.ts';
+import type { Grid } from './grid.ts';
+import { modeOf } from './grid-view.ts';
+
+/** Members that are alive and have not answered in this term. */
+export const unheardMembers = (grid: Grid): readonly string[] =>
+  grid.policy.memberUnitIds.filter((unitId) => !grid.units.isFresh(unitId));
+
+/** Asks those that are alive; an answer proves that they obey this term (RULE-3). */
+export async function hearMembers(grid: Grid): Promise<void> {
+  const asked = unheardMembers(grid).filter((unitId) => grid.needs.community.isAlive(unitId));
+  const answers = await Promise.all(
+    asked.map((unitId) => grid.readWithin(unitId, grid.policy.gridMaster.leaseMsec / 2)),
+  );
+  const silent = asked.filter((_, index) => answers[index] !== true);
+  if (silent.length > 0) grid.needs.log.warn({ silent }, 'grid-master.members-silent');
+}
+
+/** From when on all permits of former grid masters have run out, whoever has not been heard (RULE-4). */
+export function formerPermitsEnd(grid: Grid, startedAt: Milliseconds): Milliseconds {
+  const { gridMaster, controller } = grid.policy;
+  return startedAt + gridMaster.permitMsec * 1.1 + 500 + controller.scramVoltageReferenceDelayMsec;
+}
+
+const activeDeals = (grid: Grid): readonly Deal[] => grid.deals.all().filter(masterSideMustBeActive);
+
+/** What a second reference of a hand-over that was cut in half does from now on. */
+function afterHandOver(grid: Grid, unitId: string): DeviceCommand {
+  const deal = activeDeals(grid).find((one) => isInvolved(one, unitId) && slaveSideMustBeActive(one));
+  if (deal === undefined) return { command: 'voltageReferenceDidHandOver', mode: 'WAIT' };
+  const gridCurrentA = Math.abs(otherCurrentA(grid.deals.all(), { ...deal, dealId: '' }, unitId));
+  return { command: 'voltageReferenceDidHandOver', mode: currentModeOf(deal, unitId), gridCurrentA };
+}
+
+/** Exactly one master deal, one that the reference is a party of. */
+function settleMaster(grid: Grid, unitId: string): void {
+  const own = activeDeals(grid).filter((deal) => isInvolved(deal, unitId));
+  const master = own.find((deal) => deal.isMaster === true) ?? own[0];
+  for (const deal of activeDeals(grid)) {
+    const shouldBe = deal.dealId === master?.dealId ? true : undefined;
+    if (deal.isMaster !== shouldBe) grid.note(deal.dealId, { isMaster: shouldBe });
+  }
+}
+
+async function leaveOneReference(grid: Grid, keeper: string, others: readonly string[]): Promise<void> {
+  grid.voltageReferenceUnitId = keeper;
+  const [other] = others;
+  grid.handOver = other === undefined ? undefined : { from: other, to: keeper };
+  grid.publish();
+  const left = await Promise.all(others.map((unitId) => grid.lower(unitId, afterHandOver(grid, unitId))));
+  // Droop goes only from the one that remains, once all others have left (INV-1, RULE-8).
+  const isAlone = left.every((hasLeft) => hasLeft);
+  if (isAlone && (grid.units.dcdc(keeper)?.vdis.drg ?? 0) > 0) {
+    await grid.lower(keeper, { command: 'voltageReferenceDidTakeOver' });
+  }
+  if (isAlone) grid.handOver = undefined;
+  settleMaster(grid, keeper);
+}
+
+/**
+ * Finds the voltage reference of the deals that a former grid master has left, and completes a hand-over that was
+ * cut in half, before anything else (RULE-8). A reference that belongs to no deal goes to WAIT.
+ */
+export async function settleReference(grid: Grid): Promise<void> {
+  const view = grid.view();
+  const holders = grid.policy.memberUnitIds.filter((unitId) => modeOf(view, unitId) === 'VOLTAGE_REFERENCE');
+  const deals = activeDeals(grid);
+  const belongs = (unitId: string): boolean => deals.some((deal) => isInvolved(deal, unitId));
+  const isMarked = (unitId: string): boolean =>
+    deals.some((deal) => deal.isMaster === true && isInvolved(deal, unitId));
+  const keeper = holders.find(isMarked) ?? holders.find(belongs);
+  if (keeper !== undefined) {
+    await leaveOneReference(
+      grid,
+      keeper,
+      holders.filter((unitId) => unitId !== keeper),
+    );
+  } else if (grid.needs.mode() !== 'manual') {
+    await Promise.all(holders.map((unitId) => grid.lower(unitId, { command: 'WAIT' })));
+  }
+  grid.needs.log.info({ holders, keeper, deals: deals.map((deal) => deal.dealId) }, 'grid-master.settled');
+}

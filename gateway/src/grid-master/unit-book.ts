@@ -1,0 +1,86 @@
+import { DeviceError } from '../domain/errors.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Dcdc, UnitData } from '../domain/unit-data.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { EnergySample } from './cumulation.ts';
+import type { Community, Confirmation } from './needs.ts';
+
+interface Stamped<T> {
+  readonly value: T;
+  readonly at: Milliseconds;
+}
+
+const newest = <T>(...values: readonly (Stamped<T> | undefined)[]): Stamped<T> | undefined =>
+  values.reduce(
+    (best, one) => (one !== undefined && (best === undefined || one.at >= best.at) ? one : best),
+    undefined,
+  );
+
+/** What is known of the units: what they push, and what they answer to commands and readings; the newer one counts. */
+export class UnitBook {
+  readonly #community: Community;
+  readonly #clock: Clock;
+  readonly #units = new Map<string, Stamped<UnitData>>();
+  readonly #dcdcs = new Map<string, Stamped<Dcdc>>();
+  readonly #fresh = new Set<string>();
+
+  constructor(community: Community, clock: Clock) {
+    this.#community = community;
+    this.#clock = clock;
+  }
+
+  /** Takes in what a unit has answered; an answer also proves that it obeys this term (RULE-3). */
+  answered(unitId: string, reply: Confirmation): void {
+    const at = this.#clock.monotonic();
+    this.#fresh.add(unitId);
+    if (reply.unit !== undefined) this.#units.set(unitId, { value: reply.unit, at });
+    const dcdc = reply.dcdc ?? reply.unit?.dcdc;
+    if (dcdc !== undefined) this.#dcdcs.set(unitId, { value: dcdc, at });
+  }
+
+  /** Has the unit answered anything in this term? */
+  isFresh(unitId: string): boolean {
+    return this.#fresh.has(unitId);
+  }
+
+  /** The unit is gone: what it comes back with counts, not what it answered before. */
+  forget(unitId: string): void {
+    this.#fresh.delete(unitId);
+    this.#units.delete(unitId);
+    this.#dcdcs.delete(unitId);
+  }
+
+  #full(unitId: string): Stamped<UnitData> | undefined {
+    const pushed = this.#community.unit(unitId);
+    const found = newest(pushed && { value: pushed.data, at: pushed.at }, this.#units.get(unitId));
+    return found?.value.stale === true ? undefined : found;
+  }
+
+  /** Newest full data of a unit, with the converter's newest answer in it; undefined when unknown or stale. */
+  unit(unitId: string): UnitData | undefined {
+    const full = this.#full(unitId);
+    const dcdc = this.dcdc(unitId);
+    return full === undefined || dcdc === undefined ? undefined : { ...full.value, dcdc };
+  }
+
+  /** Newest converter data of a unit. */
+  dcdc(unitId: string): Dcdc | undefined {
+    const full = this.#full(unitId);
+    return newest(full && { value: full.value.dcdc, at: full.at }, this.#dcdcs.get(unitId))?.value;
+  }
+
+  /** Newest converter data, for a step that cannot do without. */
+  demandDcdc(unitId: string): Dcdc {
+    const dcdc = this.dcdc(unitId);
+    if (dcdc === undefined)
+      throw new DeviceError('device.no-reading', `nothing is known of the converter of ${unitId}`);
+    return dcdc;
+  }
+
+  /** Newest word of a unit on its energy. */
+  energySample(unitId: string): EnergySample | undefined {
+    const full = this.#full(unitId);
+    if (full === undefined) return undefined;
+    return { at: full.at, energyWh: full.value.apis.energy_wh, batteryPowerW: full.value.dcdc.meter.wb };
+  }
+}

@@ -50,6 +50,12 @@ export interface HouseOverrides {
   offline?: boolean;
 }
 
+/** What of a house is either so or not. */
+export interface HouseSwitches extends Latches {
+  readonly full: boolean;
+  readonly empty: boolean;
+}
+
 const MSEC_PER_HOUR = 3_600_000;
 const SHORTEST_MSEC = 1e-3;
 const LONGEST_MSEC = MSEC_PER_HOUR;
@@ -68,13 +74,11 @@ export class House {
   readonly account: HouseAccount;
   readonly thermal: Thermal;
   latches: Latches = { bypass: false, acCharging: false };
-  /** As the world has last told everybody. */
-  wasFull = false;
-  wasEmpty = false;
   /** When something happens in the house by itself. */
   dueAt: Milliseconds = 0;
   #energyWh: WattHours;
   #segment: Segment;
+  #switches: HouseSwitches = { bypass: false, acCharging: false, full: false, empty: false };
 
   constructor(parts: HouseParts, at: Milliseconds, bus: Bus) {
     this.parts = parts;
@@ -130,14 +134,19 @@ export class House {
     this.account.batteryLoss += hours * integralOf(this.#segment.batteryLoss, x);
   }
 
-  /** Starts a new segment at `at`; returns the switches as they stood before. */
-  rebuild(at: Milliseconds, bus: Bus): Latches {
-    const before = this.latches;
+  /** Starts a new segment at `at`; returns the state before, to be compared with the new one. */
+  rebuild(at: Milliseconds, bus: Bus): HouseSwitches {
+    const before = this.#switches;
     this.latches = this.overrides.locked
       ? { bypass: true, acCharging: false }
-      : latchesAt(before, (100 * this.#energyWh) / this.parts.capacityWh);
+      : latchesAt(this.latches, (100 * this.#energyWh) / this.parts.capacityWh);
     this.#segment = this.#build(at, bus);
+    this.#switches = { ...this.latches, full: this.isFull(), empty: this.isEmpty() };
     return before;
+  }
+
+  state(): HouseSwitches {
+    return this.#switches;
   }
 
   /** Sets the state of charge by hand; a `rebuild` must follow. */

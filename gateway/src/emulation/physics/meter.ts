@@ -39,9 +39,8 @@ export class Meter {
   readonly #gainB: number;
   readonly #biasA: Amperes;
   readonly #biasV: Volts;
-  /** Faults: added to every reading. */
-  extraA: Amperes = 0;
-  extraV: Volts = 0;
+  #extraA: Amperes = 0;
+  #extraV: Volts = 0;
 
   constructor(errors: MeterErrors, entropy: Entropy) {
     this.#errors = errors;
@@ -52,13 +51,23 @@ export class Meter {
     this.#biasV = errors.offsetV * clipped(entropy);
   }
 
+  /** Shifts all later readings (a fault). */
+  shift(volts: Volts, amperes: Amperes): void {
+    this.#extraV = volts;
+    this.#extraA = amperes;
+  }
+
   read(truth: TrueValues): DcdcMeter {
-    const ig = truth.ig * this.#gainG + this.#biasA + this.extraA + this.#noise(this.#errors.noiseA);
+    const ig = truth.ig * this.#gainG + this.#biasA + this.#extraA + this.#noise(this.#errors.noiseA);
     const vg =
-      truth.vg === 0 && this.extraV === 0 ? 0 : truth.vg + this.#biasV + this.extraV + this.#noise(this.#errors.noiseV);
+      truth.vg === 0 && this.#extraV === 0
+        ? 0
+        : truth.vg + this.#biasV + this.#extraV + this.#noise(this.#errors.noiseV);
     const wb = truth.wb * this.#gainB;
     const wg =
-      this.#errors.step === 0 && this.#errors.gain === 0 && this.extraA === 0 && this.extraV === 0 ? truth.wg : vg * ig;
+      this.#errors.step === 0 && this.#errors.gain === 0 && this.#extraA === 0 && this.#extraV === 0
+        ? truth.wg
+        : vg * ig;
     return {
       wg: this.#step(wg),
       tmp: this.#step(truth.tmp),

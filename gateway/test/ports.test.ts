@@ -160,7 +160,15 @@ t.test('memory-bus.ts', async (t) => {
     const seen: string[] = [];
     a.listen('fault', ({ key }) => seen.push(`a${key}`));
     b.listen('fault', ({ key, envelope }) => seen.push(`b${key}:${envelope.sender}:${envelope.session}`));
-    const fault = { unitId: 'E001', category: 'USER', extent: 'LOCAL', level: 'WARN', reason: 'r', message: 'm', at: '' } as const;
+    const fault = {
+      unitId: 'E001',
+      category: 'USER',
+      extent: 'LOCAL',
+      level: 'WARN',
+      reason: 'r',
+      message: 'm',
+      at: '',
+    } as const;
     a.publish('fault', '1', fault);
     a.publish('fault', '2', fault, { term: 4, expiryMsec: 7 });
     await clock.advance(20);

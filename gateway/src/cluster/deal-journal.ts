@@ -6,16 +6,12 @@ import type { Store } from '../ports/store.ts';
 const ACTIVE = 'deals/active/';
 const activeKey = (dealId: string): string => `${ACTIVE}${dealId}`;
 
-/** `deals/YYYY/MM/DD/<dealId>` by the day the deal was made (architecture.md §8). */
-export const finishedKey = (deal: Deal): string => `deals/${deal.createDateTime.slice(0, 10)}/${deal.dealId}`;
-
-/** The record as the original logs it (market.md §3.9): without the order stamps, which are ours alone. */
-export const logRecord = ({ term: _term, revision: _revision, ...record }: Deal): object => record;
-
 export interface DealJournalNeeds {
   readonly bus: Bus;
   readonly store: Store;
   readonly log: Log;
+  /** Makes the record of a finished deal durable (market.md §3.9, RULE-13); resolves when it is. */
+  saveFinished(deal: Deal): Promise<void>;
   /** Called after a copy has been journalled. */
   changed(deal: Deal): void;
 }
@@ -74,7 +70,7 @@ export class DealJournal {
   }
 
   async #finish(deal: Deal): Promise<void> {
-    if (isSaveworthy(deal)) await this.#needs.store.save(finishedKey(deal), logRecord(deal));
+    if (isSaveworthy(deal)) await this.#needs.saveFinished(deal);
     await this.#needs.store.remove(activeKey(deal.dealId));
     this.#open.delete(deal.dealId);
     this.#finished.set(deal.dealId, deal);

@@ -1,44 +1,42 @@
-import type { HwConfig } from '../config/hw-config.ts';
-import type { Policy } from '../config/policy.ts';
-import type { Scenario } from '../config/scenario.ts';
+import type { UnitSettings } from '../config/load-unit.ts';
+import type { Deal } from '../domain/deal.ts';
 import type { Birth } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import type { OesUnit } from '../domain/unit-data.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
 import type { MemoryBusHub } from '../ports/memory-bus.ts';
 import type { Store } from '../ports/store.ts';
+import { identityOf, type NetworkIdentity, NO_NETWORK } from '../unit/identity.ts';
 import { Unit } from '../unit/unit.ts';
 
 /** One member of a community in one process. */
 export interface CommunityMember {
-  readonly identity: Omit<OesUnit, 'budo'>;
+  readonly settings: UnitSettings;
   readonly device: Device;
   readonly store: Store;
-  readonly hwConfig: HwConfig;
-  readonly scenario: Scenario;
+  readonly saveFinished: (deal: Deal) => Promise<void>;
+  readonly entropy: Entropy;
+  readonly network?: NetworkIdentity;
   readonly addresses?: Pick<Birth, 'broker' | 'peers'>;
 }
 
 export interface CommunityOptions {
   readonly clock: Clock;
   readonly hub: MemoryBusHub;
-  readonly entropy: Entropy & { fork(label: string): Entropy };
   readonly log: Log;
-  readonly policy: Policy;
   readonly policyHash: string;
   readonly members: readonly CommunityMember[];
 }
 
-/** Several whole units in one process on one in-memory bus: the demo's daemon, tests, benchmarks, fault runs. */
+/** Several whole units in one process on one in-memory bus: daemon, tests, benchmarks, fault runs. */
 export class LocalCommunity {
   readonly units: readonly Unit[];
-  readonly #options: CommunityOptions;
+  readonly #clock: Clock;
 
   constructor(options: CommunityOptions) {
-    this.#options = options;
+    this.#clock = options.clock;
     this.units = options.members.map((member) => unitOf(member, options));
   }
 
@@ -67,27 +65,28 @@ export class LocalCommunity {
     return this.units.every((unit) => unit.isReady());
   }
 
-  /** Resolves when every unit has measured and knows its grid master; polls on the community's own clock. */
+  /** Resolves when every unit has measured and knows its grid master; looks every `pollMsec` of its own clock. */
   async ready(pollMsec: Milliseconds = 20): Promise<void> {
-    while (!this.isReady()) await new Promise<void>((resolve) => this.#options.clock.after(pollMsec, resolve));
+    while (!this.isReady()) await new Promise<void>((resolve) => this.#clock.after(pollMsec, resolve));
   }
 }
 
 function unitOf(member: CommunityMember, options: CommunityOptions): Unit {
-  const unitId = member.identity.id;
-  const entropy = options.entropy.fork(unitId);
+  const { settings, entropy, addresses } = member;
+  const { unitConfig, hwConfig, policy, scenario } = settings;
   return new Unit({
-    identity: member.identity,
+    identity: identityOf(unitConfig, member.network ?? NO_NETWORK),
     device: member.device,
-    bus: options.hub.join(unitId, entropy.uuid()),
+    bus: options.hub.join(unitConfig.unitId, entropy.uuid()),
     clock: options.clock,
     entropy,
-    log: options.log.child({ unitId }),
+    log: options.log.child({ unitId: unitConfig.unitId }),
     store: member.store,
-    policy: () => options.policy,
-    hwConfig: () => member.hwConfig,
-    scenario: () => member.scenario,
+    saveFinished: member.saveFinished,
+    policy: () => policy,
+    hwConfig: () => hwConfig,
+    scenario: () => scenario,
     policyHash: options.policyHash,
-    ...(member.addresses === undefined ? {} : { addresses: member.addresses }),
+    ...(addresses === undefined ? {} : { addresses }),
   });
 }

@@ -43,6 +43,8 @@ export interface UnitOptions {
   readonly entropy: Entropy;
   readonly log: Log;
   readonly store: Store;
+  /** Writes the record of a finished deal. */
+  readonly saveFinished: (deal: Deal) => Promise<void>;
   readonly policy: () => Policy;
   readonly hwConfig: () => HwConfig;
   readonly scenario: () => Scenario | undefined;
@@ -94,7 +96,13 @@ export class Unit {
       initial: () => policy().operationMode,
       changed: () => this.#modeChanged(),
     });
-    this.#journal = new DealJournal({ bus, store, log, changed: (deal) => this.#dealChanged(deal) });
+    this.#journal = new DealJournal({
+      bus,
+      store,
+      log,
+      saveFinished: options.saveFinished,
+      changed: (deal) => this.#dealChanged(deal),
+    });
     this.#election = new Election({
       unitId,
       clock,

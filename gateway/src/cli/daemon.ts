@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { DealLogFiles } from '../adapters/deal-log-files.ts';
+import { DurableStore } from '../adapters/durable-store.ts';
+import { MqttMirror } from '../adapters/mqtt-mirror.ts';
+import { networkIdentity } from '../adapters/network-identity.ts';
+import { PacedClock } from '../adapters/paced-clock.ts';
+import { SystemClock } from '../adapters/system-clock.ts';
+import { SystemEntropy } from '../adapters/system-entropy.ts';
+import type { UnitSettings } from '../config/load-unit.ts';
+import { ConfigError, InternalError } from '../domain/errors.ts';
+import type { OperatorBody } from '../domain/messages.ts';
+import type { EpochMsec } from '../domain/quantities.ts';
+import { LocalCommunity } from '../emulation/community.ts';
+import type { Dataset } from '../emulation/dataset.ts';
+import { World } from '../emulation/world.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Device } from '../ports/device.ts';
+import { SeededEntropy } from '../ports/entropy.ts';
+import type { Log } from '../ports/log.ts';
+import { MemoryBusHub } from '../ports/memory-bus.ts';
+import { startRsoc } from './demo-set-up.ts';
+import { httpDeviceOf } from './http-device-of.ts';
+
+/** First port of the units' brokers; each further unit takes the next one. */
+export const FIRST_BROKER_PORT = 18_830;
+const EMULATION_SEED = 1;
+
+export interface DaemonOptions {
+  readonly settings: readonly UnitSettings[];
+  readonly dataDir: string;
+  readonly log: Log;
+  /** Times wall speed; other than 1 only when every device is emulated (architecture.md §6). */
+  readonly speed?: number;
+  /** Where emulated time begins; default now. */
+  readonly startAt?: EpochMsec;
+  /** Sun and load of emulated houses. */
+  readonly dataset?: Dataset;
+  /** Default `FIRST_BROKER_PORT`; 0 takes free ports. */
+  readonly firstBrokerPort?: number;
+}
+
+export interface DaemonUnit {
+  readonly unitId: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Units, their brokers and, where devices are emulated, the physics: everything of one process. */
+export interface Daemon {
+  readonly units: readonly DaemonUnit[];
+  readonly speed: number;
+  /** Resolves when every unit has measured and knows its grid master. */
+  readonly ready: Promise<void>;
+  /** Orderly end: every converter in WAIT, brokers closed. */
+  stop(): Promise<void>;
+}
+
+/** Starts a daemon; rejects with `ConfigError` before anything runs, or with the error of a port that is taken. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { settings, log, dataDir } = options;
+  const emulated = settings.filter(isEmulated);
+  const speed = options.speed ?? 1;
+  checkSettings(settings, emulated.length, speed);
+
+  const paced =
+    emulated.length === settings.length ? new PacedClock({ speed, start: options.startAt ?? Date.now() }) : undefined;
+  const clock: Clock = paced ?? new SystemClock(settings[0]?.unitConfig.timeZoneOffsetMinutes);
+  const world = emulated.length === 0 ? undefined : worldOf(emulated, clock, options.dataset);
+  const devices = await Promise.all(settings.map((one) => deviceOf(one, world)));
+  const hub = new MemoryBusHub(clock);
+
+  // The brokers stand before the units speak; their operators' words reach units that exist by then.
+  let community: LocalCommunity | undefined;
+  const operate = (unitId: string, body: OperatorBody): Promise<void> => {
+    const unit = community?.unit(unitId);
+    if (unit === undefined) throw new InternalError(`${unitId} is still starting`);
+    return unit.operate(body);
+  };
+  const mirrors: MqttMirror[] = [];
+  try {
+    for (const [index, { unitConfig }] of settings.entries()) {
+      mirrors.push(
+        await MqttMirror.start({
+          hub,
+          communityId: unitConfig.communityId,
+          clusterId: unitConfig.clusterId,
+          unitId: unitConfig.unitId,
+          host: unitConfig.mqtt.host,
+          port: brokerPort(unitConfig.mqtt.port, options.firstBrokerPort ?? FIRST_BROKER_PORT, index),
+          log,
+          onOperator: (body) => operate(unitConfig.unitId, body),
+        }),
+      );
+    }
+  } catch (error) {
+    await Promise.all(mirrors.map((mirror) => mirror.stop()));
+    throw error;
+  }
+  const units = settings.map(({ unitConfig }, index) => ({
+    unitId: unitConfig.unitId,
+    ...(mirrors[index] as MqttMirror).address, // one was made for every unit
+  }));
+
+  community = new LocalCommunity({
+    clock,
+    hub,
+    log,
+    policyHash: hashOf(settings[0]?.policy),
+    members: settings.map((one, index) => {
+      const { unitId } = one.unitConfig;
+      const directory = one.unitConfig.dataDir ?? join(dataDir, unitId);
+      const ledger = ledgerOf(one, directory);
+      return {
+        settings: one,
+        device: devices[index] as Device, // one was opened for every unit
+        store: new DurableStore(directory, (report) => log.warn({ unitId, ...report }, 'store.recovered')),
+        saveFinished: async (deal) => {
+          await ledger.save(deal);
+        },
+        entropy: new SystemEntropy(),
+        network: networkIdentity(),
+        addresses: {
+          broker: addressOf(units, unitId),
+          peers: [...units.filter((unit) => unit.unitId !== unitId), ...one.unitConfig.peers],
+        },
+      };
+    }),
+  });
+
+  paced?.start();
+  const started = community.start();
+  const ready = started.then(() => community.ready());
+  const stop = async (): Promise<void> => {
+    await started.catch(() => undefined); // a failed start is the business of whoever awaits `ready`
+    await community.stop();
+    world?.close();
+    await paced?.stop();
+    await Promise.all(mirrors.map((mirror) => mirror.stop()));
+  };
+  return { units, speed, ready, stop };
+}
+
+const isEmulated = ({ unitConfig }: UnitSettings): boolean => unitConfig.device?.type === 'emulated';
+
+const houseOf = ({ unitConfig }: UnitSettings): string => String(unitConfig.device?.house ?? unitConfig.unitId);
+
+function checkSettings(settings: readonly UnitSettings[], emulated: number, speed: number): void {
+  const refuse = (path: string, message: string): never => {
+    throw new ConfigError([{ file: 'set-up', path, message }]);
+  };
+  const ids = settings.map(({ unitConfig }) => unitConfig.unitId);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (ids.length === 0) refuse('units', 'expected at least one unit config, got none');
+  if (twice !== undefined) refuse('unitId', `expected every unit to have an id of its own, got ${twice} twice`);
+  if (speed !== 1 && emulated < ids.length) {
+    refuse('speed', `expected 1 because a real device is among the units, got ${speed}`);
+  }
+}
+
+function worldOf(settings: readonly UnitSettings[], clock: Clock, dataset: Dataset | undefined): World {
+  return new World({
+    clock,
+    entropy: new SeededEntropy(EMULATION_SEED),
+    houses: settings.map((one) => ({
+      id: houseOf(one),
+      rsoc: startRsoc(houseOf(one)),
+      capacityWh: one.hwConfig.batteryNominalCapacityWh,
+    })),
+    ...(dataset === undefined ? {} : { dataset }),
+  });
+}
+
+async function deviceOf(settings: UnitSettings, world: World | undefined): Promise<Device> {
+  return isEmulated(settings) && world !== undefined
+    ? world.device(houseOf(settings))
+    : httpDeviceOf(settings.unitConfig);
+}
+
+/** An original's `dealLogDirFormat` wins over the data directory (architecture.md §8). */
+function ledgerOf({ unitConfig }: UnitSettings, directory: string): DealLogFiles {
+  const { dealLogDirFormat } = unitConfig;
+  return new DealLogFiles(
+    dealLogDirFormat === undefined ? { directory: join(directory, 'deals') } : { dealLogDirFormat },
+  );
+}
+
+const brokerPort = (configured: number | undefined, first: number, index: number): number =>
+  configured ?? (first === 0 ? 0 : first + index);
+
+function addressOf(units: readonly DaemonUnit[], unitId: string): { host: string; port: number } {
+  const { host, port } = units.find((unit) => unit.unitId === unitId) as DaemonUnit; // asked for our own units only
+  return { host, port };
+}
+
+/** Equal policies have equal hashes, whatever the order of their keys. */
+function hashOf(policy: unknown): string {
+  const canonical = JSON.stringify(policy, (_key, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+}

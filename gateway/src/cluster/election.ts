@@ -175,7 +175,8 @@ export class Election {
   }
 
   #mayFound(): boolean {
-    return this.#role === 'follower' && this.#needs.founder() === this.#needs.unitId && this.#everybodyLeaderless();
+    if (this.#role !== 'follower' || this.#leader !== undefined) return false;
+    return this.#needs.founder() === this.#needs.unitId && this.#everybodyLeaderless();
   }
 
   #askPreVotes(): void {

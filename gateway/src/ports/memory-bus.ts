@@ -8,11 +8,6 @@ type Handler = (delivery: AnyDelivery) => void;
 /** Sees that a retained message is gone. */
 type SeeGone = (unitId: string, channel: Channel, key: string) => void;
 
-interface Tap {
-  readonly see: (delivery: AnyDelivery) => void;
-  readonly forget: (unitId: string, channel: Channel, key: string) => void;
-}
-
 export interface MemoryBusOptions {
   /** Delay of a delivery; default 1 ms. A function may draw it, and says `undefined` for a lost message. */
   readonly delay?: (from: string, to: string, channel: Channel) => Milliseconds | undefined;
@@ -27,6 +22,7 @@ export class MemoryBusHub {
   readonly #taps = new Set<{ readonly see: (delivery: AnyDelivery) => void; readonly seeGone: SeeGone }>();
   /** Earliest next delivery per pair, which keeps the order per sender under varying delays. */
   readonly #notBefore = new Map<string, Milliseconds>();
+  #due: { readonly at: Milliseconds; readonly gives: (() => void)[]; fired: boolean } | undefined;
   #nextId = 0;
 
   constructor(clock: Clock, options: MemoryBusOptions = {}) {
@@ -98,13 +94,15 @@ export class MemoryBusHub {
     if (RETAINED[delivery.channel]) this.#retained.set(`${sender}/${delivery.channel}/${delivery.key}`, delivery);
     for (const tap of this.#taps) tap.see(delivery);
     for (const [unitId, handlers] of this.#handlers) {
-      if (!handlers.get(delivery.channel)?.size) continue;
-      this.#deliver(unitId, delivery, (one) => {
-        // A unit that has left meanwhile hears nothing, even through handlers of its former self.
-        if (this.#handlers.get(unitId) !== handlers) return;
-        for (const handler of [...(handlers.get(one.channel) ?? [])]) handler(one);
-      });
+      if (handlers.get(delivery.channel)?.size)
+        this.#deliver(unitId, delivery, (one) => this.#hand(unitId, handlers, one));
     }
+  }
+
+  /** A unit that has left meanwhile hears nothing, even through handlers of its former self. */
+  #hand(unitId: string, handlers: ReadonlyMap<Channel, ReadonlySet<Handler>>, delivery: AnyDelivery): void {
+    if (this.#handlers.get(unitId) !== handlers) return;
+    for (const handler of [...(handlers.get(delivery.channel) ?? [])]) handler(delivery);
   }
 
   #deliver(to: string, delivery: AnyDelivery, give: (delivery: AnyDelivery) => void): void {
@@ -112,8 +110,24 @@ export class MemoryBusHub {
     const delay = from === to ? 0 : this.#delay(from, to, delivery.channel);
     if (delay === undefined) return;
     const pair = `${from}>${to}`;
-    const at = Math.max(this.#clock.monotonic() + delay, this.#notBefore.get(pair) ?? 0);
+    const now = this.#clock.monotonic();
+    const at = Math.max(now + delay, this.#notBefore.get(pair) ?? 0);
     this.#notBefore.set(pair, at);
-    this.#clock.after(at - this.#clock.monotonic(), () => give(delivery));
+    this.#at(at, now, () => give(delivery));
+  }
+
+  /** What arrives at the same moment shares one timer, in the order in which it was sent. */
+  #at(at: Milliseconds, now: Milliseconds, give: () => void): void {
+    const due = this.#due;
+    if (due?.at === at && !due.fired) {
+      due.gives.push(give);
+      return;
+    }
+    const fresh = { at, gives: [give], fired: false };
+    this.#due = fresh;
+    this.#clock.after(at - now, () => {
+      fresh.fired = true;
+      for (const one of fresh.gives) one();
+    });
   }
 }

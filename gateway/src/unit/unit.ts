@@ -75,6 +75,7 @@ export class Unit {
   #data: UnitData | undefined;
   #status: string | undefined;
   #wasReachable = false;
+  #present = '';
   #running = false;
 
   constructor(options: UnitOptions) {
@@ -234,7 +235,7 @@ export class Unit {
       this.#members.onBeacon((member) => {
         this.#election.hear(member);
         this.#referenceWatch.check();
-        this.#community.changed('members');
+        this.#noteMembers();
       }),
       bus.listen('grid', ({ envelope }) => {
         if (!this.#election.hearGrid(envelope.sender, envelope.body)) return;
@@ -313,6 +314,17 @@ export class Unit {
   async #stampMode(value: OperationMode): Promise<void> {
     await this.#modes.adopt(this.#modes.nextStamp(value, this.#election.term));
     this.#host.publish();
+  }
+
+  /** Tells the grid master's picture when somebody has come, gone or started anew. */
+  #noteMembers(): void {
+    const present = this.#members
+      .alive()
+      .map((id) => `${id}/${this.#members.get(id)?.state.session}`)
+      .join();
+    if (present === this.#present) return;
+    this.#present = present;
+    this.#community.changed('members');
   }
 
   #acquired(acquired: Acquired): void {

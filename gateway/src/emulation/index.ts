@@ -1,6 +1,8 @@
 /** The emulated world: houses, batteries, converters and the DC bus between them. */
 export * from './dataset.ts';
+export * from './dataset-csv.ts';
 export * from './energy-account.ts';
+export * from './generated-year.ts';
 export type { HouseState } from './house-state.ts';
 export * from './world.ts';
 export type { HouseSetting } from './world-checks.ts';

@@ -422,14 +422,14 @@ t.test('garbage is ignored and counted, by what is wrong with it (INV-11)', asyn
 
 t.test('memory stays bounded whatever is said', (t) => {
   const picture = new CommunityPicture();
-  const delivery = (channel: 'deal' | 'fault' | 'birth', body: unknown) =>
-    ({ channel, key: '', envelope: { id: 'i', sender: 'E001', session: 's', term: 0, time: 0, body } }) as never;
+  const delivery = (channel: 'deal' | 'fault' | 'birth', body: unknown, key = '') =>
+    ({ channel, key, envelope: { id: 'i', sender: 'E001', session: 's', term: 0, time: 0, body } }) as never;
   for (let n = 0; n < 2000; n += 1) {
     const dealId = `D${String(n).padStart(5, '0')}`;
     const createDateTime = `2026/01/02-03:${String(n % 60).padStart(2, '0')}:00`;
     picture.hear('E001', delivery('deal', aDeal(dealId, { createDateTime })), 0);
     picture.hear('E001', delivery('deal', aDeal(`F${dealId}`, { deactivateDateTime: 'x' })), 0);
-    picture.hear('E001', delivery('fault', { reason: `r${n}` }), 0);
+    picture.hear('E001', delivery('fault', { reason: `r${n}` }, String(n)), 0);
   }
   const units = Array.from({ length: 1000 }, (_, n) => picture.hear(`U${n}`, delivery('birth', aBirth(`U${n}`)), 0));
   const state = picture.state(() => true, 0);
@@ -441,6 +441,33 @@ t.test('memory stays bounded whatever is said', (t) => {
   t.equal(Object.keys(state.units).length, 256);
   t.equal(units.filter((isTaken) => !isTaken).length, 1000 - 255);
   t.end();
+});
+
+t.test('a late client hears the last 50 faults of its unit, each once', async (t) => {
+  const house = await aHouse(aHub(), 'E001');
+  t.teardown(() => house.mirror.stop());
+  house.bus.publish('birth', '', aBirth('E001'));
+  const say = (n: number): void =>
+    house.bus.publish('fault', String(n), {
+      unitId: 'E001',
+      category: 'LOGIC',
+      extent: 'LOCAL',
+      level: 'WARN',
+      reason: `r${n}`,
+      message: '',
+      at: '',
+    });
+  for (let n = 0; n < 60; n += 1) say(n);
+  const client = attach(t, house.mirror.address);
+  await client.when((state) => state.faults.length === 50, 3000);
+  say(59);
+  say(60);
+  await client.when((state) => state.faults.at(-1)?.faultId === '60', 3000);
+  const ids = client.state().faults.map(({ faultId }) => Number(faultId));
+  t.same(
+    ids.sort((a, b) => a - b),
+    Array.from({ length: 51 }, (_, n) => n + 10),
+  );
 });
 
 t.test('a unit is online while its connection is up and it spoke within 5 s', (t) => {

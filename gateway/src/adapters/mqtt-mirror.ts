@@ -25,6 +25,8 @@ export interface MqttMirrorOptions extends UnitPlace {
 
 /** Retained state of one key goes out at most this often; nothing is held back at the speed of life. */
 const STATE_INTERVAL_MSEC = 50;
+/** Faults are events, yet a screen that is opened later must show the last ones. */
+const REMEMBERED_FAULTS = 50;
 /** Clients of one unit: peers, Node-RED, a few screens. */
 const MAX_CONNECTIONS = 100;
 
@@ -44,6 +46,7 @@ export class MqttMirror {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #state: LatestValueGate<AnyDelivery>;
+  readonly #faultTopics = new Set<string>();
   #untap: Unsubscribe = () => {};
 
   /** Opens the broker; rejects with the error of `listen`, e.g. code EADDRINUSE. */
@@ -123,7 +126,18 @@ export class MqttMirror {
   }
 
   #publish(topic: string, delivery: AnyDelivery): void {
-    this.#send(topic, JSON.stringify(delivery.envelope), RETAINED[delivery.channel]);
+    const isFault = delivery.channel === 'fault';
+    if (isFault) this.#rememberFault(topic);
+    this.#send(topic, JSON.stringify(delivery.envelope), isFault || RETAINED[delivery.channel]);
+  }
+
+  #rememberFault(topic: string): void {
+    this.#faultTopics.delete(topic);
+    this.#faultTopics.add(topic);
+    const [oldest] = this.#faultTopics;
+    if (oldest === undefined || this.#faultTopics.size <= REMEMBERED_FAULTS) return;
+    this.#faultTopics.delete(oldest);
+    this.#send(oldest, '', true);
   }
 
   /**

@@ -15,6 +15,11 @@ export interface UnitState {
   readonly mode?: ModeState;
 }
 
+/** A fault with the id by which its unit knows it. */
+export interface KnownFault extends Fault {
+  readonly faultId: string;
+}
+
 /** What a client knows of the community, as plain data that can be shown or sent on. */
 export interface CommunityState {
   readonly units: Readonly<Record<string, UnitState>>;
@@ -22,7 +27,7 @@ export interface CommunityState {
   readonly deals: readonly Deal[];
   readonly grid?: GridState;
   /** The last 100, oldest first. */
-  readonly faults: readonly Fault[];
+  readonly faults: readonly KnownFault[];
   /** The community's own clock, as last heard: emulated time may run faster than ours. */
   readonly time?: EpochMsec;
 }
@@ -56,7 +61,8 @@ export class CommunityPicture {
   readonly #units = new Map<string, Seen>();
   readonly #open = new Map<string, Deal>();
   readonly #finished = new Map<string, Deal>();
-  readonly #faults: Fault[] = [];
+  /** By unit, session and id: a unit repeats its last faults to whoever connects again. */
+  readonly #faults = new Map<string, KnownFault>();
   #grid: GridState | undefined;
   #time: EpochMsec | undefined;
 
@@ -83,8 +89,11 @@ export class CommunityPicture {
         this.#hearGrid(delivery.envelope.body);
         break;
       case 'fault':
-        this.#faults.push(delivery.envelope.body);
-        if (this.#faults.length > MAX_FAULTS) this.#faults.shift();
+        this.#faults.set(`${unitId}/${delivery.envelope.session}/${delivery.key}`, {
+          ...delivery.envelope.body,
+          faultId: delivery.key,
+        });
+        trim(this.#faults, MAX_FAULTS);
         break;
       default: // elections, requests and commands are seen by listeners to messages, they are no state
     }
@@ -127,7 +136,7 @@ export class CommunityPicture {
       units: Object.fromEntries(units),
       deals: [...[...this.#open.values()].sort(byCreation), ...[...this.#finished.values()].sort(byCreation)],
       ...(this.#grid === undefined ? {} : { grid: this.#grid }),
-      faults: [...this.#faults],
+      faults: [...this.#faults.values()],
       ...(this.#time === undefined ? {} : { time: this.#time }),
     };
   }

@@ -1,6 +1,6 @@
 /** How programs outside the daemon talk to it. */
 export type { ConnectionState, UnitAddress } from './broker-connection.ts';
-export type { CommunityState, UnitState } from './community-picture.ts';
+export type { CommunityState, KnownFault, UnitState } from './community-picture.ts';
 export { type DaemonFile, readDaemonFile } from './daemon-file.ts';
 export type { AnyDelivery } from './message-schemas.ts';
 export {

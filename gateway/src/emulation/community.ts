@@ -44,10 +44,7 @@ export class LocalCommunity {
     await Promise.all(this.units.map((unit) => unit.start()));
   }
 
-  /**
-   * Orderly end of all units: nothing new is agreed, constant-current converters go to WAIT first and together,
-   * the voltage reference last (RULE-7).
-   */
+  /** Orderly end of all units: nothing new is agreed, the grid master ends the deals, every converter is in WAIT. */
   async stop(): Promise<void> {
     await Promise.all(this.units.map((unit) => unit.standDown()));
     await Promise.all(this.units.map((unit) => unit.stop()));

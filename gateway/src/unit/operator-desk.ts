@@ -40,7 +40,7 @@ export class OperatorDesk {
     },
     'local-mode': (body) => this.#needs.modes.setLocal(body.value ?? undefined),
     'emergency-stop': (body) => this.#emergencyStopEverywhere(body.reason),
-    'deal.stop': (body) => this.#askGridMaster({ kind: 'deal.stop', dealId: body.dealId, reasons: [body.reason] }),
+    'deal.stop': (body) => this.stopDeal(body.dealId, body.reason),
     'fault.acknowledge': async () => {},
   };
 
@@ -52,6 +52,11 @@ export class OperatorDesk {
   async operate(body: OperatorBody): Promise<void> {
     this.#needs.log.info({ ...body }, 'operator');
     await (this.#words[body.kind] as (body: OperatorBody) => Promise<void>)(body); // kind and body belong together by type
+  }
+
+  /** Asks the grid master to end a deal in order. */
+  stopDeal(dealId: string, reason: string): Promise<void> {
+    return this.#askGridMaster({ kind: 'deal.stop', dealId, reasons: [reason] });
   }
 
   /** WAIT now, the voltage reference included: an emergency does not wait for currents to fall. */

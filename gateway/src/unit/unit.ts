@@ -32,6 +32,8 @@ import { ReferenceWatch } from './reference-watch.ts';
 import { composeUnitData } from './unit-data.ts';
 
 const VOW_KEY = 'vow';
+/** How long a unit that ends waits for its deals to be stopped in order. */
+const STAND_DOWN_MSEC = 5_000;
 /** Finished deals stay published for so long, that everybody sees how they ended. */
 const FINISHED_STAYS_MSEC = 60_000;
 
@@ -76,6 +78,7 @@ export class Unit {
   #status: string | undefined;
   #wasReachable = false;
   #present = '';
+  #effective: OperationMode | undefined;
   #running = false;
 
   constructor(options: UnitOptions) {
@@ -235,7 +238,6 @@ export class Unit {
       this.#members.onBeacon((member) => {
         this.#election.hear(member);
         this.#referenceWatch.check();
-        this.#noteMembers();
       }),
       bus.listen('grid', ({ envelope }) => {
         if (!this.#election.hearGrid(envelope.sender, envelope.body)) return;
@@ -264,13 +266,26 @@ export class Unit {
     this.#market.start();
   }
 
-  /** Agrees to nothing more and lowers a constant-current converter; a voltage reference holds on until `stop`. */
+  /**
+   * Agrees to nothing more and has its deals ended in order: asks the grid master, and waits until they are finished
+   * or the deadline for stopping has passed. What is left then is for `stop`.
+   */
   async standDown(): Promise<void> {
+    const { clock } = this.#options;
     this.#market.stop();
-    await this.#controller.scram(true);
+    const giveUpAt = clock.monotonic() + STAND_DOWN_MSEC;
+    const asked = new Set<string>();
+    while (this.#journal.open().length > 0 && clock.monotonic() < giveUpAt) {
+      for (const { dealId } of this.#journal.open()) {
+        if (asked.has(dealId)) continue;
+        asked.add(dealId);
+        this.#operator.stopDeal(dealId, 'unit.stopping').catch(() => asked.delete(dealId));
+      }
+      await sleep(clock, 50);
+    }
   }
 
-  /** Orderly end: deals are stopped, the converter goes to WAIT, leadership is given up. */
+  /** End: the converter goes to WAIT, leadership is given up. Call `standDown` first for an orderly one. */
   async stop(): Promise<void> {
     if (!this.#running) return;
     this.#running = false;
@@ -368,6 +383,8 @@ export class Unit {
     this.#publishMode();
     this.#community.changed('mode');
     const effective = this.#modes.effective();
+    if (effective === this.#effective) return;
+    this.#effective = effective;
     if (effective === 'autonomous') this.#market.evaluate('mode.changed');
     if (isLowering('manual', effective)) void this.#stopHere();
   }

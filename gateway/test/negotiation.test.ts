@@ -164,6 +164,46 @@ t.test('the same seed negotiates the same', async (t) => {
   t.equal(await run(), await run());
 });
 
+t.test('twenty units that all ask at once find ten deals, well within a second (W1, W21)', async (t) => {
+  const members = Array.from({ length: 20 }, (_, index) => `E${String(index + 1).padStart(3, '0')}`);
+  for (const seed of [1, 2, 3]) {
+    const street = new Street({
+      seed,
+      policy: aPolicy({}, { memberUnitIds: members }),
+      hwConfig: aHwConfig({ gridCurrentCapacityA: 1.3 }),
+      delay: () => 5,
+    });
+    for (const [index, unitId] of members.entries())
+      street.house(unitId, index % 2 === 0 ? 30 + index : 92 + (index % 5));
+    let messages = 0;
+    street.hub.tap(() => {
+      messages += 1;
+    });
+    street.start();
+    await street.clock.advance(1000);
+    t.equal(street.sharedDeals().length, 10, `seed ${seed}`);
+    t.ok(messages < 600, `${messages} messages`);
+  }
+});
+
+t.test('who lost every race for a slot tries once more, not for ever', async (t) => {
+  const { street, house, buyer } = seller();
+  buyer.onProposal = () => refusal('slots.busy');
+  street.start();
+  await street.clock.advance(1000);
+  t.equal(buyer.proposals.length, 2);
+  t.same(
+    house.decisions.filter(({ step }) => step === 'request').map(({ why }) => why),
+    ['start', 'race.lost'],
+  );
+  const second = street.puppet('E003');
+  second.onRequest = (key) => second.accept(key, { amountWh: 100 });
+  house.market.evaluate('again');
+  await street.clock.advance(1000);
+  t.same(deals(house), ['E003']);
+  t.equal(buyer.proposals.length, 3, 'not after a deal with the second choice');
+});
+
 // --- the requester --------------------------------------------------------------------------------------------------
 
 /** E001, 95 % full, among puppets; by default E004 buys. */

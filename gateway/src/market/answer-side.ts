@@ -55,11 +55,11 @@ export class AnswerSide {
   }
 
   #answer(negotiationId: string, request: Request): void {
-    const { backoff, report } = this.#desk;
+    const { backoff } = this.#desk;
     const refusal = backoff.refusal(request.unitId);
     const accept: Outcome<Accept> = refusal === undefined ? decideAccept(this.#desk.situation(), request) : { refusal };
     if ('ok' in accept) this.#promises.give({ negotiationId, request, accept: accept.ok }, this.#promiseMsec());
-    report({
+    this.#desk.report({
       step: 'answer',
       negotiationId,
       peerUnitId: request.unitId,

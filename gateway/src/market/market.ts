@@ -13,6 +13,9 @@ import { type Outcome, refuse } from './outcome.ts';
 import { TradingDesk } from './trading-desk.ts';
 import { validateProposal } from './validate-proposal.ts';
 
+/** Why a unit evaluates once more when all slots it went for had just been given to others. */
+const LOST_RACE = 'race.lost';
+
 /** User and mediator of one unit: asks for deals when the scenario wants some, answers others, keeps its slots. */
 export class Market {
   readonly #desk: TradingDesk;
@@ -105,7 +108,7 @@ export class Market {
       return;
     }
     this.#desk.report({ step: 'request', why, offer: request.ok });
-    this.#negotiate(new Negotiation(this.#desk, request.ok, partners.ok));
+    this.#negotiate(new Negotiation(this.#desk, request.ok, partners.ok), why);
   }
 
   /** Whose answers are worth waiting for. */
@@ -122,7 +125,7 @@ export class Market {
     return { ok: partners };
   }
 
-  #negotiate(negotiation: Negotiation): void {
+  #negotiate(negotiation: Negotiation, why: string): void {
     this.#negotiation = negotiation;
     negotiation
       .run()
@@ -132,9 +135,11 @@ export class Market {
       })
       .finally(() => {
         this.#negotiation = undefined;
-        const postponed = this.#postponed;
+        // Once only: the next regular evaluation comes anyway.
+        const again = negotiation.hasLostRace && why !== LOST_RACE ? LOST_RACE : undefined;
+        const next = this.#postponed ?? again;
         this.#postponed = undefined;
-        if (postponed !== undefined) this.#timer.ask(postponed);
+        if (next !== undefined) this.#timer.ask(next);
       });
   }
 

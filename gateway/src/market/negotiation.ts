@@ -20,6 +20,7 @@ import { strategyOf } from './window.ts';
 const SHORTEST_TRY_MSEC: Milliseconds = 50;
 /** Refusals after which no second choice is asked: a deal exists already, or may yet come to exist. */
 const FINAL: readonly string[] = ['crossing.merged', 'journal.failed'];
+const SLOT_TAKEN = 'slots.busy';
 
 interface Proposal {
   readonly deal: Deal;
@@ -37,6 +38,7 @@ export class Negotiation {
   readonly #formerDealIds: ReadonlySet<string>;
   #proposal: Proposal | undefined;
   #stopped = false;
+  #hasLostRace = false;
 
   constructor(desk: TradingDesk, request: Request, expectedUnitIds: readonly string[]) {
     this.#desk = desk;
@@ -44,6 +46,11 @@ export class Negotiation {
     this.#id = desk.needs.entropy.uuid();
     this.#inbox = new AnswerInbox(request, expectedUnitIds);
     this.#formerDealIds = new Set(desk.slots.taken().map((deal) => deal.dealId));
+  }
+
+  /** True when it came to nothing and some acceptor had just given its slot to another: trying again may help. */
+  get hasLostRace(): boolean {
+    return this.#hasLostRace;
   }
 
   /** Ends waiting; a proposal that is on its way is still brought to its end, no further one is made. */
@@ -110,6 +117,7 @@ export class Negotiation {
       if ('refusal' in wanted) return this.#report('choice', { refusal: wanted.refusal });
       const deal = this.#dealWith(accept, wanted.ok);
       const refusal = 'refusal' in deal ? deal.refusal : await this.#propose(deal.ok, deadline);
+      this.#hasLostRace = refusal !== undefined && (this.#hasLostRace || refusal.reason === SLOT_TAKEN);
       if (refusal === undefined) return;
       this.#report('proposal', { peerUnitId: accept.unitId, offer: accept, refusal });
       if (FINAL.includes(refusal.reason)) return;

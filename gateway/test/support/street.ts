@@ -28,6 +28,7 @@ export interface HouseState {
   /** How long a record takes to be written. */
   journalMsec: number;
   journalFails: boolean;
+  proposeHangs: boolean;
   aliveMembers: () => readonly string[];
   mayUseBattery: ((type: DealType) => boolean) | undefined;
 }
@@ -106,6 +107,7 @@ export class Street {
       policy,
       journalMsec: 5,
       journalFails: false,
+      proposeHangs: false,
       aliveMembers: () => [...this.alive],
       mayUseBattery: undefined,
       ...more,
@@ -136,6 +138,7 @@ export class Street {
       openDeals: () => open,
       aliveMembers: () => state.aliveMembers(),
       propose: async (to, deal, deadlineMsec) => {
+        if (state.proposeHangs) await new Promise(() => {});
         await requests.ask(to, { kind: 'deal.propose', deal }, deadlineMsec, 1);
       },
       journal,

@@ -259,6 +259,7 @@ export class Unit {
         () => {
           this.#election.tick();
           this.#referenceWatch.check();
+          this.#noteMembers();
           this.#host.publish();
         },
       ),

@@ -1,8 +1,4 @@
-/** Share of light in an `r,g,b` text as Dashboard's theme variables hold it, 0 black … 1 white. */
-export function lightness(rgb: string): number {
-  const [red = 255, green = 255, blue = 255] = (rgb.match(/\d+(\.\d+)?/g) ?? []).map(Number);
-  return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255;
-}
+import { lightness } from './lightness.ts';
 
 /** True when the group that holds the element has a dark background in the page's theme. */
 export const isDarkTheme = (element: Element): boolean =>

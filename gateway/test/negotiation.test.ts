@@ -508,6 +508,14 @@ t.test(
   },
 );
 
+t.test('a request/reply that never settles is given up by the market itself', async (t) => {
+  const { street, house } = seller({}, { proposeHangs: true });
+  street.start();
+  await street.clock.advance(1200);
+  const message = 'E004 kept no deal within 1000 ms';
+  t.match(house.decisions.at(-1)?.refusal, { reason: 'peer.timeout', numbers: { message } });
+});
+
 t.test('ids that collide are refused, not booked twice', async (t) => {
   const entropy = { next: () => 0, uuid: () => 'always-the-same' };
   const { street, house } = seller({}, { entropy });
@@ -658,6 +666,18 @@ t.test('a proposal that differs in anything from what was agreed is refused (W17
     );
   }
   t.equal(house.market.validateProposal(deal, 'E004'), undefined, 'and the right one still goes through');
+});
+
+t.test('values that cannot become text are refused like any other (INV-11)', async (t) => {
+  const { house, deal } = await asked();
+  const odd = { toString: 1, valueOf: null };
+  for (const field of ['negotiationId', 'dealId', 'createDateTime', 'dealAmountWh', 'testFeature']) {
+    const refused = house.market.validateProposal({ ...deal, [field]: odd } as Deal, 'E004');
+    t.match(refused?.reason, /^proposal\./, field);
+  }
+  for (const nothing of [null, undefined, 'deal', []]) {
+    t.match(house.market.validateProposal(nothing as unknown as Deal, 'E004'), { reason: 'message.malformed' });
+  }
 });
 
 t.test('whatever a proposal holds, it is a typed no unless it is what was agreed (INV-11)', async (t) => {

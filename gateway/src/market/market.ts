@@ -10,6 +10,8 @@ import { EvaluationTimer } from './evaluation-timer.ts';
 import type { MarketNeeds } from './needs.ts';
 import { Negotiation } from './negotiation.ts';
 import { type Outcome, refuse } from './outcome.ts';
+import { isRecord } from './read-message.ts';
+import { textOf } from './text-of.ts';
 import { TradingDesk } from './trading-desk.ts';
 import { validateProposal } from './validate-proposal.ts';
 
@@ -72,8 +74,10 @@ export class Market {
    * it from this moment on; otherwise why not. Asking again about a deal that has its slot gives the same yes.
    */
   validateProposal(deal: Deal, from: string): Refusal | undefined {
+    // The type is only what the sender should have sent (INV-11).
+    if (!isRecord(deal)) return refuse('message.malformed', { field: 'deal', got: textOf(deal) }).refusal;
     const refusal = this.#whyRefuse(deal, from);
-    const negotiationId = String(deal.negotiationId);
+    const negotiationId = textOf(deal.negotiationId);
     this.#desk.report({ step: 'proposal', negotiationId, peerUnitId: from, ...(refusal ? { refusal } : { deal }) });
     return refusal;
   }

@@ -1,16 +1,21 @@
 import { parseTimestamp } from '../domain/timestamp.ts';
 import type { Accept, Offer, Refusal } from '../domain/trade.ts';
 import { type Outcome, refuse } from './outcome.ts';
+import { textOf } from './text-of.ts';
 
 const LONGEST_ID = 100;
 const LARGEST_AMOUNT_WH = 1e9;
 const MOST_NUMBERS = 20;
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
+/** An object with fields, neither null nor a list. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 /** Text that can be an id. */
 export const isId = (value: unknown): value is string =>
   typeof value === 'string' && value.length > 0 && value.length <= LONGEST_ID;
+/** A time stamp of the original's form. */
+export const isTimestamp = (value: unknown): boolean =>
+  typeof value === 'string' && parseTimestamp(value) !== undefined;
 const isNumberFrom =
   (least: number) =>
   (value: unknown): boolean =>
@@ -31,10 +36,7 @@ const FIELDS: Readonly<Record<keyof Offer, FieldRule>> = {
     holds: (value) => Number.isInteger(value) && isNumberFrom(1)(value) && Number(value) <= LARGEST_AMOUNT_WH,
   },
   dealGridCurrentA: { expected: 'A, at least 0', holds: isNumberFrom(0) },
-  dateTime: {
-    expected: 'yyyy/MM/dd-HH:mm:ss',
-    holds: (value) => typeof value === 'string' && parseTimestamp(value) !== undefined,
-  },
+  dateTime: { expected: 'yyyy/MM/dd-HH:mm:ss', holds: isTimestamp },
   // Negative prices broke the choice of the original (W11).
   pointPerWh: { expected: 'a price, at least 0', holds: isNumberFrom(0), optional: true },
   pairUnitId: { expected: 'a unit id', holds: isId, optional: true },
@@ -42,7 +44,7 @@ const FIELDS: Readonly<Record<keyof Offer, FieldRule>> = {
 };
 
 const malformed = (field: string, expected: string, got: unknown): { readonly refusal: Refusal } =>
-  refuse('message.malformed', { field, expected, got: String(JSON.stringify(got)).slice(0, LONGEST_ID) });
+  refuse('message.malformed', { field, expected, got: textOf(got) });
 
 /** A request or accept as another unit sent it, checked field by field (INV-11, W16). */
 export function readOffer(body: unknown, sender: string): Outcome<Offer> {

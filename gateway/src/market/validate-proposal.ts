@@ -1,12 +1,12 @@
 import type { Deal } from '../domain/deal.ts';
-import { parseTimestamp } from '../domain/timestamp.ts';
 import type { Refusal } from '../domain/trade.ts';
 import { decideAccept } from './decide.ts';
 import { draftDeal } from './draft-deal.ts';
 import type { Situation } from './gates.ts';
 import { refuse } from './outcome.ts';
 import type { Promised } from './promises.ts';
-import { isId } from './read-message.ts';
+import { isId, isTimestamp } from './read-message.ts';
+import { textOf } from './text-of.ts';
 
 /** Stamp of a deal that no grid master has touched yet. */
 export const NEW_DEAL_STAMP = { term: 0, revision: 0 } as const;
@@ -24,7 +24,7 @@ export function validateProposal(
   situation: Situation,
 ): Refusal | undefined {
   if (promised === undefined)
-    return refuse('proposal.no-promise', { negotiationId: String(deal.negotiationId) }).refusal;
+    return refuse('proposal.no-promise', { negotiationId: textOf(deal.negotiationId) }).refusal;
   const { request, accept, negotiationId } = promised;
   const draft = draftDeal(request, accept, negotiationId, situation.policy.mediator.deal);
   if ('refusal' in draft) return draft.refusal;
@@ -33,14 +33,14 @@ export function validateProposal(
 
 function firstDifference(deal: Deal, draft: object): Refusal | undefined {
   if (!isId(deal.dealId)) return refuse('proposal.terms', { field: 'dealId', expected: 'an id' }).refusal;
-  if (parseTimestamp(deal.createDateTime) === undefined) {
+  if (!isTimestamp(deal.createDateTime)) {
     return refuse('proposal.terms', { field: 'createDateTime', expected: 'yyyy/MM/dd-HH:mm:ss' }).refusal;
   }
   const expected = new Map<string, unknown>(Object.entries(draft));
   const proposed = new Map<string, unknown>(Object.entries(deal));
   for (const field of new Set([...expected.keys(), ...proposed.keys()])) {
     if (ADDED.includes(field) || proposed.get(field) === expected.get(field)) continue;
-    const numbers = { field, expected: String(expected.get(field)), got: String(proposed.get(field)) };
+    const numbers = { field, expected: textOf(expected.get(field)), got: textOf(proposed.get(field)) };
     return refuse('proposal.terms', numbers).refusal;
   }
   return undefined;

@@ -1,0 +1,236 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import t from 'tap';
+import { parseConfig } from '../../gateway/src/config/load.ts';
+import { type JQueryCalls, loadEditor } from './support/editor.ts';
+import {
+  exampleNames,
+  type Flow,
+  type FlowNode,
+  manifest,
+  nodeTypes,
+  PACKAGE_DIR,
+  readJson,
+  readText,
+} from './support/package-files.ts';
+
+const require = createRequire(import.meta.url);
+const semver = require('semver') as { satisfies(version: string, range: string): boolean };
+
+const LANGUAGES = ['en-US', 'ja'];
+const flowTypes = nodeTypes.filter((type) => type !== 'apis-unit');
+const COMMUNITY_FLOW = join(PACKAGE_DIR, '..', 'flows', 'emulated-community.json');
+const communityFlow = JSON.parse(readFileSync(COMMUNITY_FLOW, 'utf8')) as Flow;
+const catalogue = (type: string, language: string): Record<string, unknown> =>
+  readJson('dist', 'nodes', 'locales', language, `${type}.json`);
+
+/** Dotted keys of a catalogue with their texts. */
+const textsOf = (value: unknown, path = ''): [string, string][] =>
+  typeof value === 'object' && value !== null
+    ? Object.entries(value).flatMap(([key, one]) => textsOf(one, path === '' ? key : `${path}.${key}`))
+    : [[path, String(value)]];
+
+t.test('the package keeps the rules of the Node-RED scorecard (node-red.md §2)', async (t) => {
+  t.equal(manifest.license, 'Apache-2.0', 'P01: it has a licence');
+  t.match(manifest.name, /^@[^/]+\/node-red-dashboard-2-/, 'P04: scoped, and a name under which Dashboard finds it');
+  t.ok(manifest.keywords.includes('node-red'), 'P05: the keyword under which it is listed');
+  for (const version of ['4.1.15', '5.0.7']) {
+    t.ok(semver.satisfies(version, manifest['node-red'].version), `P06: works with Node-RED ${version}`);
+  }
+  t.ok(semver.satisfies('22.9.0', manifest.engines.node), 'P07: admits the oldest Node of the present Node-RED');
+  t.ok(Object.keys(manifest.dependencies).length <= 6, 'D01: at most six dependencies');
+  const found = nodeTypes.map((type) => loadEditor(type).type);
+  t.same(found, nodeTypes, 'N01: every file registers the one type that the manifest promises');
+  t.equal(new Set(found).size, found.length, 'N01: every type once');
+});
+
+t.test('N02: every node that is no config node has an importable example', async (t) => {
+  const used = exampleNames.flatMap((name) => readJson<Flow>('examples', name).map((node) => node.type));
+  for (const type of flowTypes) t.ok(used.includes(type), type);
+});
+
+t.test('what the manifest names is built', async (t) => {
+  for (const [type, path] of Object.entries(manifest['node-red'].nodes)) {
+    t.equal(path, `dist/nodes/${type}.js`, 'one file per node, so that a broken one hides only itself');
+    t.type((await import(join(PACKAGE_DIR, path))).default, 'function', `${type} exports its registration`);
+  }
+  for (const { output, component } of Object.values(manifest['node-red-dashboard-2'].widgets)) {
+    const bundle = readText('resources', output);
+    t.match(bundle, component, 'the bundle carries the component');
+    t.notMatch(bundle, /https?:\/\/(?!www\.w3\.org)/, 'the page asks nothing of other servers');
+    t.ok(bundle.length < 120_000, `the bundle stays small (${bundle.length} bytes)`);
+  }
+});
+
+for (const type of nodeTypes) {
+  t.test(`editor of ${type}`, async (t) => {
+    const { definition, template, help, html } = loadEditor(type);
+    const prefix = type === 'apis-unit' ? 'node-config-input' : 'node-input';
+
+    t.test('every property has a field, and every field a property', async (t) => {
+      const fields = [...template.matchAll(new RegExp(`id="${prefix}-([^"]+)"`, 'g'))].map(([, name]) => name);
+      const properties = Object.keys(definition.defaults).filter((name) => name !== 'version');
+      t.same(fields.filter((name) => name !== 'size').sort(), properties.sort());
+      t.equal(definition.defaults.version?.value, 1, 'definitions are versioned');
+    });
+
+    t.test('registers inline with a literal type, so that tools can read it', async (t) => {
+      t.match(html, new RegExp(`registerType\\('${type}', \\{`));
+    });
+
+    t.test('texts exist in every language', async (t) => {
+      const english = new Map(textsOf(catalogue(type, 'en-US')));
+      const used = [...template.matchAll(/data-i18n="([^"]+)"/g)].map(([, key]) => key ?? '');
+      for (const key of used) t.ok(english.has(key), key);
+      for (const language of LANGUAGES) {
+        const texts = textsOf(catalogue(type, language));
+        t.same(texts.map(([key]) => key).sort(), [...english.keys()].sort(), `${language} has the same keys`);
+        t.ok(
+          texts.every(([, text]) => text.trim() !== ''),
+          `${language} leaves none empty`,
+        );
+      }
+    });
+
+    t.test('help begins with one sentence and tells the details', async (t) => {
+      const [first, second] = help.split('\n');
+      t.match(first, /^[A-Z].*\.$/);
+      t.equal(second, '', 'the first paragraph is the tooltip');
+      t.match(help, '### Details');
+      if ((definition.outputs ?? 0) > 0) t.match(help, '### Outputs');
+    });
+
+    if (type === 'apis-unit') return;
+
+    t.test('looks and labels', async (t) => {
+      t.ok(existsSync(join(PACKAGE_DIR, 'dist', 'nodes', 'icons', definition.icon ?? '')), 'the icon is there');
+      t.equal(definition.category, 'APIS');
+      const { label, labelStyle } = loadEditor(type, { configNodes: { u: { unitId: 'E001' } } }).definition;
+      t.equal(label.call({ name: '', unit: 'u' }), `${definition.paletteLabel} E001`, 'default: its unit');
+      t.equal(label.call({ name: '', unit: 'none' }), definition.paletteLabel);
+      t.equal(label.call({ name: 'mine', unit: 'u' }), 'mine');
+      t.equal(labelStyle.call({ name: 'mine' }), 'node_label_italic');
+      t.equal(labelStyle.call({ name: '' }), '');
+      const texts = new Map(textsOf(catalogue(type, 'en-US')));
+      const asNode = { _: (key: string) => texts.get(key) ?? `missing ${key}` };
+      const outputs = Array.from({ length: definition.outputs ?? 0 }, (_, index) =>
+        definition.outputLabels?.call(asNode, index),
+      );
+      const inputs = (definition.inputs ?? 0) > 0 ? [definition.inputLabels?.call(asNode)] : [];
+      for (const text of [...outputs, ...inputs]) t.notMatch(text, /^(missing|undefined)/);
+    });
+
+    t.test('asks for a unit', async (t) => t.equal(definition.defaults.unit?.type, 'apis-unit'));
+  });
+}
+
+t.test('editor of apis-unit', async (t) => {
+  t.test('refuses what cannot be an id or a port, takes environment variables', async (t) => {
+    const { defaults, label } = loadEditor('apis-unit').definition;
+    const verdicts = (name: string, values: readonly unknown[]) =>
+      values.map((value) => defaults[name]?.validate?.(value));
+    t.same(verdicts('unitId', ['E001', '', `\${UNIT}`]), [true, true, true]);
+    t.same(verdicts('unitId', ['E 001', 'a/b', '#', 'x'.repeat(65)]), [false, false, false, false]);
+    t.same(verdicts('port', ['', '18830', 18830, `\${PORT}`]), [true, true, true, true]);
+    t.same(verdicts('port', ['0', '65536', 'mqtt', '1.5', '-1']), [false, false, false, false, false]);
+    t.equal(label.call({ name: '', unitId: 'E001' }), 'E001');
+    t.equal(label.call({ name: '', unitId: '' }), 'apis-unit');
+  });
+
+  t.test('offers the units of the local gateway', async (t) => {
+    const calls: JQueryCalls = [];
+    const units = [{ unitId: 'E001', host: '127.0.0.1', port: 18830 }];
+    loadEditor('apis-unit', { calls, units }).definition.oneditprepare?.call({});
+    t.ok(calls.includes('getJSON(apis-edge/units)'));
+    t.ok(calls.includes('<option>.attr("value","E001")'));
+    t.ok(calls.includes('<option>.text("E001, 127.0.0.1:18830")'));
+    t.ok(calls.includes('#apis-unit-none.toggle(false)'));
+  });
+
+  t.test('says so when there is no gateway', async (t) => {
+    const calls: JQueryCalls = [];
+    loadEditor('apis-unit', { calls, units: [] }).definition.oneditprepare?.call({});
+    t.ok(calls.includes('#apis-unit-none.toggle(true)'));
+  });
+});
+
+t.test('editor of ui-apis-community lets Dashboard size it', async (t) => {
+  const calls: JQueryCalls = [];
+  loadEditor('ui-apis-community', { calls }).definition.oneditprepare?.call({});
+  t.match(calls[0], /^#node-input-size\.elementSizer/);
+});
+
+/** Everything that would keep a flow from starting, or surprise whoever imports it. */
+function problemsOf(flow: Flow): string[] {
+  const ids = new Map(flow.map((node) => [node.id, node]));
+  const isConfig = (node: FlowNode): boolean => node.wires === undefined && node.type !== 'tab';
+  const configIds = new Set(flow.filter(isConfig).map((node) => node.id));
+  const dangling = flow.flatMap((node) =>
+    (node.wires ?? [])
+      .flat()
+      .filter((id) => !ids.has(id))
+      .map((id) => `${node.id} is wired to ${id}, which is not there`),
+  );
+  const references = ['unit', 'group', 'page', 'ui', 'theme'] as const;
+  const missing = flow.flatMap((node) =>
+    references
+      .filter((key) => typeof node[key] === 'string' && !configIds.has(node[key]))
+      .map((key) => `${node.id}.${key}`),
+  );
+  // Node-RED takes any property that equals the id of a config node for a reference (node-red.md §1a).
+  const accidental = flow.filter(isConfig).flatMap((node) =>
+    Object.entries(node)
+      .filter(([key, value]) => key !== 'id' && !references.some((one) => one === key) && configIds.has(String(value)))
+      .map(([key]) => `${node.id}.${key} looks like a reference`),
+  );
+  const stray = flow
+    .filter((node) => !isConfig(node) && node.type !== 'tab' && !ids.has(node.z ?? ''))
+    .map((node) => node.id);
+  const twice = flow.length === ids.size ? [] : ['an id is used twice'];
+  return [...dangling, ...missing, ...accidental, ...stray, ...twice];
+}
+
+t.test('flows and examples are whole', async (t) => {
+  t.same(problemsOf(communityFlow), []);
+  for (const name of exampleNames) t.same(problemsOf(readJson<Flow>('examples', name)), [], name);
+  const broken = [
+    { id: 'cfg.a', type: 'x', page: 'cfg.b', name: 'cfg.a' },
+    { id: 'n', type: 'y', z: 't', wires: [['m']] },
+  ];
+  t.equal(problemsOf([...broken, ...broken]).length, 9, 'and the check sees what is not');
+});
+
+t.test('emulated-community.json shows an integrator how everything is used', async (t) => {
+  const has = (type: string): number => communityFlow.filter((node) => node.type === type).length;
+  t.same(
+    communityFlow
+      .filter((node) => node.type === 'apis-unit')
+      .map(({ id, unitId, host, port }) => ({ id, unitId, host, port })),
+    ['E001', 'E002', 'E003', 'E004'].map((unitId) => ({ id: `cfg.unit.${unitId}`, unitId, host: '', port: '' })),
+    'four houses, found by their ids',
+  );
+  for (const type of flowTypes) t.ok(has(type) > 0, type);
+  t.ok(has('comment') >= 4);
+  const page = communityFlow.find((node) => node.type === 'ui-page');
+  t.match(page, { path: '/community', order: 1 });
+  t.match(
+    communityFlow.find((node) => node.type === 'ui-base'),
+    { path: '/dashboard' },
+  );
+  const modes = communityFlow.filter((node) => node.type === 'inject').map((node) => node.payload);
+  t.same(modes, ['run', 'soft-stop', 'force-stop', 'emergency-stop']);
+  t.doesNotThrow(() => parseConfig('flow', readFileSync(COMMUNITY_FLOW, 'utf8'), 'emulated-community.json'));
+});
+
+t.test('hardware profiles', async (t) => {
+  const folder = join(PACKAGE_DIR, '..', 'hw-profiles');
+  const names = readdirSync(folder).filter((name) => name.endsWith('.json') && name !== 'profile.schema.json');
+  for (const name of names) {
+    const { value, warnings } = parseConfig('profile', readFileSync(join(folder, name), 'utf8'), name);
+    t.equal(`${value.id}.json`, name, `${name} is named by its id`);
+    t.same(warnings, [], `${name} has no warnings`);
+    t.match(readFileSync(join(folder, 'README.md'), 'utf8'), `\`${name}\``, `${name} is listed`);
+  }
+  t.match(JSON.parse(readFileSync(join(folder, 'profile.schema.json'), 'utf8')), { $id: 'profile.schema.json' });
+});

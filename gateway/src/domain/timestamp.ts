@@ -5,12 +5,21 @@ export const NEVER = '--';
 
 const pad = (value: number): string => String(value).padStart(2, '0');
 
+/** The last second that was formatted: in a second many stamps are written. */
+let last = { second: Number.NaN, text: '' };
+
 /**
  * Wall-clock text of the original, `yyyy/MM/dd-HH:mm:ss` (market.md §0), in the zone that lies
  * `zoneOffsetMinutes` east of UTC.
  */
 export function formatTimestamp(at: EpochMsec, zoneOffsetMinutes = 0): string {
-  const local = new Date(at + zoneOffsetMinutes * 60_000);
+  const second = Math.floor(at / 1000) + zoneOffsetMinutes * 60;
+  if (second !== last.second) last = { second, text: textOf(second) };
+  return last.text;
+}
+
+function textOf(second: number): string {
+  const local = new Date(second * 1000);
   const day = `${local.getUTCFullYear()}/${pad(local.getUTCMonth() + 1)}/${pad(local.getUTCDate())}`;
   return `${day}-${pad(local.getUTCHours())}:${pad(local.getUTCMinutes())}:${pad(local.getUTCSeconds())}`;
 }
@@ -27,8 +36,10 @@ export function parseTimestamp(text: string, zoneOffsetMinutes = 0): EpochMsec |
   return formatTimestamp(at) === text.slice(0, 19) ? at - zoneOffsetMinutes * 60_000 : undefined;
 }
 
+const TIME_OF_DAY = /-([01]\d|2[0-3]):([0-5]\d):([0-5]\d)/;
+
 /** Seconds since local midnight (0 … 86 399) of a time stamp; undefined when the text is none. */
 export function secondsOfDay(timestamp: string): number | undefined {
-  const at = parseTimestamp(timestamp);
-  return at === undefined ? undefined : (((at / 1000) % 86_400) + 86_400) % 86_400;
+  const match = TIME_OF_DAY.exec(timestamp);
+  return match === null ? undefined : Number(match[1]) * 3_600 + Number(match[2]) * 60 + Number(match[3]);
 }

@@ -102,7 +102,7 @@ export class MemoryBusHub {
   /** A unit that has left meanwhile hears nothing, even through handlers of its former self. */
   #hand(unitId: string, handlers: ReadonlyMap<Channel, ReadonlySet<Handler>>, delivery: AnyDelivery): void {
     if (this.#handlers.get(unitId) !== handlers) return;
-    for (const handler of [...(handlers.get(delivery.channel) ?? [])]) handler(delivery);
+    for (const handler of handlers.get(delivery.channel) ?? []) handler(delivery);
   }
 
   #deliver(to: string, delivery: AnyDelivery, give: (delivery: AnyDelivery) => void): void {

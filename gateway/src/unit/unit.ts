@@ -18,7 +18,7 @@ import { secondsOfDay } from '../domain/timestamp.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
 import { Market, statusOf, windowAt } from '../market/index.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
-import { type Clock, sleep } from '../ports/clock.ts';
+import { type Cancel, type Clock, sleep } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
@@ -73,11 +73,14 @@ export class Unit {
   readonly #operator: OperatorDesk;
   readonly #referenceWatch: ReferenceWatch;
   readonly #stops: Unsubscribe[] = [];
+  /** Timers of finished deals that are still published. */
+  readonly #retiring = new Set<Cancel>();
   #beacon = 0;
   #data: UnitData | undefined;
   #status: string | undefined;
   #wasReachable = false;
-  #present = '';
+  /** Sessions of the members as last seen, undefined for who is away. */
+  #sessions: readonly (string | undefined)[] = [];
   #effective: OperationMode | undefined;
   #running = false;
 
@@ -293,7 +296,7 @@ export class Unit {
     this.#market.stop();
     await this.#controller.stop();
     this.#election.resign();
-    for (const stop of this.#stops.splice(0)) stop();
+    for (const stop of [...this.#stops.splice(0), ...this.#retiring]) stop();
     this.#requests.stop();
     this.#community.stop();
     this.#members.stop();
@@ -334,12 +337,11 @@ export class Unit {
 
   /** Tells the grid master's picture when somebody has come, gone or started anew. */
   #noteMembers(): void {
-    const present = this.#members
-      .alive()
-      .map((id) => `${id}/${this.#members.get(id)?.state.session}`)
-      .join();
-    if (present === this.#present) return;
-    this.#present = present;
+    const sessions = this.#options
+      .policy()
+      .memberUnitIds.map((id) => (this.#members.isAlive(id) ? this.#members.get(id)?.state.session : undefined));
+    if (sessions.every((session, index) => session === this.#sessions[index])) return;
+    this.#sessions = sessions;
     this.#community.changed('members');
   }
 
@@ -377,7 +379,11 @@ export class Unit {
     if (!isStopped(deal)) return;
     this.#market.evaluate('deal.stopped');
     if (this.#journal.open().some((open) => open.dealId === deal.dealId)) return;
-    this.#options.clock.after(FINISHED_STAYS_MSEC, () => this.#journal.retire(deal.dealId));
+    const retire = this.#options.clock.after(FINISHED_STAYS_MSEC, () => {
+      this.#retiring.delete(retire);
+      this.#journal.retire(deal.dealId);
+    });
+    this.#retiring.add(retire);
   }
 
   #modeChanged(): void {

@@ -4,7 +4,7 @@ import type { Deal } from '../../domain/deal.ts';
 import type { ConverterLoss } from '../physics/converter-loss.ts';
 import type { HouseBank } from './house-bank.ts';
 import { type RunningDeal, recordOf } from './running-deal.ts';
-import { at } from './sampled-year.ts';
+import { at } from './year-samples.ts';
 
 /** From the choice of an accept to the first command (emulator.md §8). */
 export const START_DELAY_SECONDS = 30;

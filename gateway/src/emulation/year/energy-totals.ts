@@ -36,9 +36,9 @@ export const FLOWS = [
 ] as const satisfies readonly Flow[];
 
 /** Totals made flow by flow. */
-export const totalsOf = (valueOf: (flow: Flow) => WattHours): EnergyTotals =>
+export const totalsOf = (amountOf: (flow: Flow) => WattHours): EnergyTotals =>
   // Object.fromEntries forgets the keys; FLOWS lists them all.
-  Object.fromEntries(FLOWS.map((flow) => [flow, valueOf(flow)])) as unknown as EnergyTotals;
+  Object.fromEntries(FLOWS.map((flow) => [flow, amountOf(flow)])) as unknown as EnergyTotals;
 
 export const sumOfTotals = (all: readonly EnergyTotals[]): EnergyTotals =>
   totalsOf((flow) => all.reduce((sum, one) => sum + one[flow], 0));

@@ -1,7 +1,7 @@
 import type { WattHours, Watts } from '../../domain/quantities.ts';
 import { type EnergyTotals, FLOWS, type Flow, totalsOf } from './energy-totals.ts';
 import type { LossProfile } from './loss-profile.ts';
-import { at, SAMPLE_SECONDS, YEAR_SECONDS } from './sampled-year.ts';
+import { at, SAMPLE_SECONDS, YEAR_SECONDS } from './year-samples.ts';
 
 /** One house, or several that are wired together behind one battery. */
 export interface HouseSpec {

@@ -24,7 +24,7 @@ import {
 import { SeededEntropy } from '../../ports/entropy.ts';
 import type { DealBus } from './deal-bus.ts';
 import type { HouseBank } from './house-bank.ts';
-import { at, DAY_SECONDS, YEAR_BEGIN } from './sampled-year.ts';
+import { at, DAY_SECONDS, YEAR_BEGIN } from './year-samples.ts';
 
 /** Each house evaluates its scenario once in this time, at a moment of its own (emulator.md §8). */
 export const EVALUATION_SECONDS = 60;

@@ -2,7 +2,7 @@ import { DealBus } from './deal-bus.ts';
 import { differenceOf, type EnergyTotals, sumOfTotals } from './energy-totals.ts';
 import { type BankOptions, HouseBank } from './house-bank.ts';
 import { MarketFloor, type MarketSettings } from './market-floor.ts';
-import { DAY_SECONDS, SAMPLE_SECONDS, YEAR_BEGIN } from './sampled-year.ts';
+import { DAY_SECONDS, SAMPLE_SECONDS, YEAR_BEGIN } from './year-samples.ts';
 
 export interface RunOptions extends BankOptions {
   readonly days: number;

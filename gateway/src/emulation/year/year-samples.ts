@@ -11,7 +11,7 @@ const SAMPLES = YEAR_SECONDS / SAMPLE_SECONDS;
 export const YEAR_BEGIN = Date.UTC(2020, 0, 1);
 
 /** A year of 365 days at its sample points, the first one repeated at the end so that a year joins the next. */
-export interface SampledYear {
+export interface YearSamples {
   readonly homes: readonly string[];
   /** PV power of a house of standard size. */
   readonly solarW: Float64Array;
@@ -20,7 +20,7 @@ export interface SampledYear {
 }
 
 /** Reads the sun and the first `count` homes once, so that the engine never asks twice. */
-export function sampleYear(dataset: Dataset, count: number): SampledYear {
+export function sampleYear(dataset: Dataset, count: number): YearSamples {
   const homes = dataset.homes.slice(0, count);
   return {
     homes,

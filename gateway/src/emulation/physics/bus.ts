@@ -170,7 +170,8 @@ export class Bus {
     const before = this.#allVolts(at);
     const storedBefore = this.storedWh(at);
     this.#forest = this.#topology.forest();
-    const trips: Trip[] = [];
+    const trips: Trip[] = this.#onDeadBus(at, before);
+    for (const { house, kind } of trips) this.#converters[house]?.stop(kind);
     this.#snapshot = this.#solveAt(at, before);
     for (let found = this.#violations(at); found.length > 0; found = this.#violations(at)) {
       for (const trip of found) this.#converters[trip.house]?.stop(trip.kind);
@@ -280,6 +281,24 @@ export class Bus {
       return { root, houses, farads, floating: floating.has(root), holder: holderOf.get(root) ?? -1 };
     });
     return { solution, trees, rootOf, houseA, floatingA: solution.unbalancedA };
+  }
+
+  /** Only a voltage reference can start a dead bus: constant-current converters trip on it. */
+  #onDeadBus(at: Milliseconds, before: readonly Volts[]): Trip[] {
+    const rootOf = rootsOf(this.#forest.parent);
+    const started = new Set(
+      this.#converters.flatMap((converter, house) => {
+        const starts = converter.mode === 'VOLTAGE_REFERENCE' && converter.aimV(at) >= converter.options.underVoltageV;
+        return starts ? [rootOf[this.#houseNodes[house] ?? -1]] : [];
+      }),
+    );
+    return this.#converters.flatMap((converter, house): Trip[] => {
+      const node = this.#houseNodes[house] ?? -1;
+      const volts = before[node] ?? 0;
+      const drives = converter.mode === 'CHARGE' || converter.mode === 'DISCHARGE';
+      const isDead = volts < converter.options.underVoltageV - TINY_V && !started.has(rootOf[node]);
+      return drives && converter.options.protects && isDead ? [{ house, kind: 'under-voltage', volts }] : [];
+    });
   }
 
   /** Converters that must trip at the voltages of the present solution. */

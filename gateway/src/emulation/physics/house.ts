@@ -196,24 +196,26 @@ export class House {
     const free = this.#points(at, until, bus, true, true);
     const wanted = { start: free[0].wanted, middle: free[1].wanted, end: free[2].wanted };
     const direction = Math.abs(wanted.start) > TINY_W ? wanted.start : wanted.middle;
-    const locked = this.overrides.locked === true;
-    const full = this.isFull() && direction > 0;
-    const empty = this.isEmpty() && direction < 0;
-    const points = locked || full || empty ? this.#points(at, until, bus, !(locked || full), !(locked || empty)) : free;
+    const mayCharge = !this.overrides.locked && !(this.isFull() && direction > 0);
+    const mayDischarge = !this.overrides.locked && !(this.isEmpty() && direction < 0);
+    if (mayCharge && mayDischarge) return this.#start(at, until, free);
+    // A clipped flow has a corner where it turns round: the segment must end there.
+    const turn = rootsOf(wanted).find((x) => x * (until - at) > SHORTEST_MSEC) ?? 1;
+    const turnsAt = at + turn * (until - at);
+    return this.#start(at, turnsAt, this.#points(at, turnsAt, bus, mayCharge, mayDischarge));
+  }
+
+  #start(from: Milliseconds, until: Milliseconds, points: Segment['points']): Segment {
     const batteryLoss = this.#lossFlow(points);
     const stored = {
       start: points[0].battery - batteryLoss.start,
       middle: points[1].battery - batteryLoss.middle,
       end: points[2].battery - batteryLoss.end,
     };
-    const segment = { from: at, until, points, batteryLoss, stored };
-    this.#heat(at, points[0].converterLoss);
-    this.dueAt = this.#due(segment, full || empty ? wanted : undefined);
+    const segment = { from, until, points, batteryLoss, stored };
+    this.thermal.heat(from, points[0].converterLoss);
+    this.dueAt = this.#due(segment);
     return segment;
-  }
-
-  #heat(at: Milliseconds, lossW: Watts): void {
-    this.thermal.heat(at, lossW);
   }
 
   #points(
@@ -265,20 +267,16 @@ export class House {
     return { start: loss(points[0]), middle: loss(points[1]), end: loss(points[2]) };
   }
 
-  /** The end of the segment, or earlier when a threshold is crossed or a full or empty battery turns round. */
-  #due(segment: Segment, saturated: Flow | undefined): Milliseconds {
+  /** The end of the segment, or earlier when a threshold is crossed or the converter gets too hot. */
+  #due(segment: Segment): Milliseconds {
     const { from, until, stored } = segment;
+    const { capacityWh, converter } = this.parts;
     const gain = (until - from) / MSEC_PER_HOUR;
-    const fractions = saturated
-      ? rootsOf(saturated)
-      : nextThresholds(this.latches).map(
-          (rsoc) => firstCrossing(stored, this.#energyWh, gain, (this.parts.capacityWh * rsoc) / 100) ?? 1,
-        );
+    const fractions = nextThresholds(this.latches).map(
+      (rsoc) => firstCrossing(stored, this.#energyWh, gain, (capacityWh * rsoc) / 100) ?? 1,
+    );
     const earliest = from + Math.min(1, ...fractions) * (until - from);
-    const hotAt =
-      this.parts.converter.mode === 'WAIT'
-        ? Infinity
-        : this.thermal.reachesAt(this.parts.converter.options.overTemperatureC);
+    const hotAt = converter.mode === 'WAIT' ? Infinity : this.thermal.reachesAt(converter.options.overTemperatureC);
     return Math.max(from + SHORTEST_MSEC, Math.min(earliest, until, hotAt));
   }
 }

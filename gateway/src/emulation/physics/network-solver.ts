@@ -43,11 +43,13 @@ export interface NetworkSolution {
   readonly unbalancedA: ReadonlyMap<number, Amperes>;
 }
 
-const MAX_ROUNDS = 400;
-/** From here on only one region changes per round, which ends cycles. */
-const CAREFUL_ROUND = 30;
-const TINY_A = 1e-9;
-const TINY_V = 1e-9;
+const MAX_ROUNDS = 100;
+const LINE_SEARCH_STEPS = 60;
+/** Pulls every root gently to its former voltage while searching, so that a floating part has a solution too. */
+const PULL_S = 1e-6;
+/** Currents that cancel to within this count as balanced. */
+const TINY_A = 1e-5;
+const NEAR_A = 1e-9;
 
 const isConstant = (source: Source): boolean => source.low === source.high;
 
@@ -58,21 +60,17 @@ export function rootsOf(parent: readonly number[]): readonly number[] {
   return roots;
 }
 
-interface Linear {
-  readonly volts: number[];
-  readonly branchA: number[];
-  /** Net constant current of the roots that nothing linear holds. */
-  readonly floating: Map<number, Amperes>;
+/** Voltages that obey Ohm's law on every line, and the currents that belong to them. */
+interface Point {
+  readonly volts: readonly Volts[];
+  readonly branchA: readonly Amperes[];
 }
 
-/** One backward sweep to fold every subtree into its root, one forward sweep for the voltages: O(N), exact. */
-function solveLinear(
-  input: NetworkInput,
-  drawA: number[],
-  siemens: number[],
-  shiftV: ReadonlyMap<number, Volts>,
-): Linear {
-  const { parent, ohms } = input.forest;
+/**
+ * One backward sweep folds every subtree into its root, one forward sweep gives the voltages: O(N), exact.
+ * A root that nothing holds gets the voltage of `floatV`.
+ */
+function sweep({ parent, ohms }: Forest, drawA: number[], siemens: number[], floatV: readonly Volts[]): Point {
   const size = parent.length;
   for (let node = size - 1; node >= 0; node -= 1) {
     const up = parent[node] ?? -1;
@@ -83,155 +81,150 @@ function solveLinear(
   }
   const volts: number[] = [];
   const branchA: number[] = [];
-  const floating = new Map<number, Amperes>();
   for (let node = 0; node < size; node += 1) {
-    const [draw, conductance, up] = [drawA[node] ?? 0, siemens[node] ?? 0, parent[node] ?? -1];
-    if (up >= 0) {
-      const upV = volts[up] ?? 0;
-      const current = (draw + conductance * upV) / (1 + conductance * (ohms[node] ?? 0));
-      branchA.push(current);
-      volts.push(upV - current * (ohms[node] ?? 0));
-    } else {
-      branchA.push(0);
-      if (conductance === 0) floating.set(node, draw);
-      volts.push(conductance === 0 ? (input.beforeV[node] ?? 0) + (shiftV.get(node) ?? 0) : -draw / conductance);
-    }
+    const [draw, conductance, resistance, up] = [
+      drawA[node] ?? 0,
+      siemens[node] ?? 0,
+      ohms[node] ?? 0,
+      parent[node] ?? -1,
+    ];
+    const upV = volts[up] ?? 0;
+    const current = up < 0 ? 0 : (draw + conductance * upV) / (1 + conductance * resistance);
+    branchA.push(current);
+    if (up >= 0) volts.push(upV - current * resistance);
+    else volts.push(conductance === 0 ? (floatV[node] ?? 0) : -draw / conductance);
   }
-  return { volts, branchA, floating };
+  return { volts, branchA };
 }
 
-/** Adds the sources, each as its region says, to the constant draws and conductances of the nodes. */
-function withSources(input: NetworkInput, regions: readonly Region[]): [number[], number[]] {
-  const draw = [...input.drawA];
-  const siemens = [...input.leakS];
-  input.sources.forEach((source, index) => {
-    const region = isConstant(source) ? 1 : (regions[index] ?? 0);
-    const { node } = source;
-    if (region === 0) {
-      draw[node] = (draw[node] ?? 0) - source.volts * source.siemens;
-      siemens[node] = (siemens[node] ?? 0) + source.siemens;
-    } else draw[node] = (draw[node] ?? 0) + (region < 0 ? source.low : source.high);
-  });
-  return [draw, siemens];
-}
+/** Current into a source at a voltage. */
+const currentOf = (source: Source, volts: Volts): Amperes =>
+  Math.max(source.low, Math.min(source.high, (volts - source.volts) * source.siemens));
 
-function wantedRegion(source: Source, volts: Volts): Region {
+function regionOf(source: Source, volts: Volts): Region {
   const amperes = (volts - source.volts) * source.siemens;
-  if (amperes < source.low - TINY_A) return -1;
-  return amperes > source.high + TINY_A ? 1 : 0;
+  if (amperes < source.low - NEAR_A) return -1;
+  return amperes > source.high + NEAR_A ? 1 : 0;
 }
-
-/** How far the tree must move until this clipped source lets go of its limit. */
-const distanceV = (source: Source, region: Region, volts: Volts): Volts =>
-  source.volts + (region < 0 ? source.low : source.high) / source.siemens - volts;
 
 /**
- * Solves a radial network with piecewise-linear devices by active sets: guess who is clipped, solve the linear rest in
- * two sweeps, correct the guess (emulator.md §6.1). A tree whose currents nobody can balance keeps its
- * former voltage and is reported as unbalanced.
+ * Solves a radial network with piecewise-linear devices: guess who is clipped, solve the linear rest in two sweeps,
+ * correct the guess (emulator.md §6.1). As every current rises with its voltage, the solution is the lowest point
+ * of a convex function, and a step that would overshoot is shortened until it no longer climbs: so the search ends. A part
+ * whose currents nobody can balance keeps its former voltage and is reported as unbalanced.
  */
 export function solveNetwork(input: NetworkInput, guess?: readonly Region[]): NetworkSolution {
-  const search = new ActiveSetSearch(input, guess);
-  for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    if (!search.improve(round >= CAREFUL_ROUND)) break;
-  }
-  return search.solution();
+  return new ActiveSetSearch(input).run(guess);
 }
 
 class ActiveSetSearch {
   readonly #input: NetworkInput;
-  readonly #roots: readonly number[];
-  readonly #regions: Region[];
-  readonly #shiftV = new Map<number, Volts>();
-  readonly #unbalancedA = new Map<number, Amperes>();
-  #linear: Linear;
+  readonly #isRoot: readonly boolean[];
 
-  constructor(input: NetworkInput, guess: readonly Region[] | undefined) {
+  constructor(input: NetworkInput) {
     this.#input = input;
-    this.#roots = rootsOf(input.forest.parent);
-    this.#regions = input.sources.map((_, index) => guess?.[index] ?? 0);
-    this.#linear = this.#solve();
+    this.#isRoot = input.forest.parent.map((up) => up < 0);
   }
 
-  /** One correction; false when nothing is left to correct. */
-  improve(careful: boolean): boolean {
-    const changed = this.#release() || this.#clip(careful);
-    if (changed) this.#linear = this.#solve();
-    return changed;
+  run(guess: readonly Region[] | undefined): NetworkSolution {
+    let regions = this.#input.sources.map((_, index): Region => guess?.[index] ?? 0);
+    let point = this.#linear(regions, PULL_S);
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const wanted = this.#regionsAt(point);
+      if (wanted.every((region, index) => region === regions[index])) break;
+      regions = wanted;
+      const next = this.#linear(regions, PULL_S);
+      point = between(point, next, this.#stepTowards(point, next));
+    }
+    return this.#finish(regions, point);
   }
 
-  solution(): NetworkSolution {
-    const { volts, branchA } = this.#linear;
-    const sourceA = this.#input.sources.map((source, index) => {
-      const region = this.#regions[index] ?? 0;
-      if (isConstant(source) || region !== 0) return region < 0 ? source.low : source.high;
-      return ((volts[source.node] ?? 0) - source.volts) * source.siemens;
+  #regionsAt({ volts }: Point): Region[] {
+    return this.#input.sources.map((source) => (isConstant(source) ? 0 : regionOf(source, volts[source.node] ?? 0)));
+  }
+
+  /** The network with every source as its region says. */
+  #linear(regions: readonly Region[], pullS: number, floatV = this.#input.beforeV): Point {
+    const { forest, drawA, leakS, sources, beforeV } = this.#input;
+    const draw = drawA.map((amperes, node) => amperes - (this.#isRoot[node] ? pullS * (beforeV[node] ?? 0) : 0));
+    const siemens = leakS.map((leak, node) => leak + (this.#isRoot[node] ? pullS : 0));
+    for (const [index, source] of sources.entries()) {
+      const region = regions[index] ?? 0;
+      const { node } = source;
+      if (isConstant(source) || region !== 0) {
+        draw[node] = (draw[node] ?? 0) + (region < 0 ? source.low : source.high);
+      } else {
+        draw[node] = (draw[node] ?? 0) - source.volts * source.siemens;
+        siemens[node] = (siemens[node] ?? 0) + source.siemens;
+      }
+    }
+    return sweep(forest, draw, siemens, floatV);
+  }
+
+  /** How far to go from one point to the next: 1, or to where the convex function is lowest on the way. */
+  #stepTowards(from: Point, to: Point): number {
+    const slope = (step: number): number => this.#slope(from, to, step);
+    if (slope(1) <= 0) return 1;
+    let [low, high] = [0, 1];
+    for (let round = 0; round < LINE_SEARCH_STEPS && high - low > 1e-15; round += 1) {
+      const middle = (low + high) / 2;
+      if (slope(middle) > 0) high = middle;
+      else low = middle;
+    }
+    return (low + high) / 2;
+  }
+
+  /** Slope of the function on the way: the imbalance of currents, weighted with how fast each voltage moves. */
+  #slope(from: Point, to: Point, step: number): number {
+    const { forest, drawA, leakS, sources, beforeV } = this.#input;
+    const here = between(from, to, step);
+    let sum = 0;
+    for (const [node, volts] of here.volts.entries()) {
+      const pull = this.#isRoot[node] ? PULL_S * (volts - (beforeV[node] ?? 0)) : 0;
+      sum += moved(from.volts, to.volts, node) * ((drawA[node] ?? 0) + (leakS[node] ?? 0) * volts + pull);
+      sum += (forest.ohms[node] ?? 0) * (here.branchA[node] ?? 0) * moved(from.branchA, to.branchA, node);
+    }
+    for (const source of sources) {
+      sum += moved(from.volts, to.volts, source.node) * currentOf(source, here.volts[source.node] ?? 0);
+    }
+    return sum;
+  }
+
+  /** Solves once more without the pull, and tells the parts that float from those that cannot be balanced. */
+  #finish(regions: readonly Region[], found: Point): NetworkSolution {
+    const { forest, sources, leakS, drawA, beforeV } = this.#input;
+    const rootOf = rootsOf(forest.parent);
+    const held = new Set(rootOf.filter((_, node) => (leakS[node] ?? 0) > 0));
+    const netA = new Map<number, Amperes>();
+    const add = (node: number, amperes: Amperes): void => {
+      netA.set(rootOf[node] ?? -1, (netA.get(rootOf[node] ?? -1) ?? 0) + amperes);
+    };
+    for (const [node, amperes] of drawA.entries()) add(node, amperes);
+    for (const [index, source] of sources.entries()) {
+      const region = regions[index] ?? 0;
+      if (region === 0 && !isConstant(source)) held.add(rootOf[source.node] ?? -1);
+      else add(source.node, region < 0 ? source.low : source.high);
+    }
+    const lost = [...netA].filter(([root, amperes]) => !held.has(root) && Math.abs(amperes) > TINY_A);
+    const unbalancedA = new Map(lost);
+    const floatV = found.volts.map((volts, node) => (unbalancedA.has(node) ? (beforeV[node] ?? 0) : volts));
+    const point = this.#linear(regions, 0, floatV);
+    const sourceA = sources.map((source, index) => {
+      const region = regions[index] ?? 0;
+      if (region !== 0 || isConstant(source)) return region < 0 ? source.low : source.high;
+      return ((point.volts[source.node] ?? 0) - source.volts) * source.siemens;
     });
-    return { volts, branchA, sourceA, regions: this.#regions, unbalancedA: this.#unbalancedA };
+    return { ...point, sourceA, regions, unbalancedA };
   }
+}
 
-  #solve(): Linear {
-    const [draw, siemens] = withSources(this.#input, this.#regions);
-    return solveLinear(this.#input, draw, siemens, this.#shiftV);
-  }
+const moved = (from: readonly number[], to: readonly number[], index: number): number =>
+  (to[index] ?? 0) - (from[index] ?? 0);
 
-  /** Every source goes to the region that its node's voltage asks for; in a tree that floats there is no such voltage. */
-  #clip(careful: boolean): boolean {
-    let changed = false;
-    this.#input.sources.forEach((source, index) => {
-      if (isConstant(source) || this.#linear.floating.has(this.#roots[source.node] ?? -1)) return;
-      const wanted = wantedRegion(source, this.#linear.volts[source.node] ?? 0);
-      if (wanted === this.#regions[index] || (careful && changed)) return;
-      this.#regions[index] = wanted;
-      changed = true;
-    });
-    return changed;
-  }
-
-  /** A tree with everybody clipped moves until the first device lets go, or is unbalanced for good. */
-  #release(): boolean {
-    let changed = false;
-    for (const [root, netA] of this.#linear.floating) {
-      if (Math.abs(netA) < TINY_A) changed = this.#settleFlat(root) || changed;
-      else changed = this.#releaseNearest(root, netA) || changed;
-    }
-    return changed;
-  }
-
-  #clippedIn(root: number): { index: number; source: Source; region: Region; distance: Volts }[] {
-    return this.#input.sources
-      .map((source, index) => ({ index, source, region: this.#regions[index] ?? 0 }))
-      .filter(({ source, region }) => this.#roots[source.node] === root && !isConstant(source) && region !== 0)
-      .map((one) => ({
-        ...one,
-        distance: distanceV(one.source, one.region, this.#linear.volts[one.source.node] ?? 0),
-      }));
-  }
-
-  /** Too much drawn: the voltage falls to the highest device that takes current; too much fed: it rises to the lowest that gives. */
-  #releaseNearest(root: number, netA: Amperes): boolean {
-    const region: Region = netA > 0 ? 1 : -1;
-    const candidates = this.#clippedIn(root).filter((one) => one.region === region);
-    candidates.sort((one, other) => region * (other.distance - one.distance));
-    const nearest = candidates[0];
-    if (nearest === undefined) {
-      this.#unbalancedA.set(root, netA);
-      return false;
-    }
-    this.#regions[nearest.index] = 0;
-    return true;
-  }
-
-  /** The currents cancel: any voltage that leaves everybody clipped will do; the nearest to the former one is taken. */
-  #settleFlat(root: number): boolean {
-    let [lowest, highest] = [-Infinity, Infinity];
-    for (const { region, distance } of this.#clippedIn(root)) {
-      if (region > 0) lowest = Math.max(lowest, distance);
-      else highest = Math.min(highest, distance);
-    }
-    const move = Math.max(lowest, Math.min(highest, 0));
-    if (Math.abs(move) < TINY_V || !Number.isFinite(move)) return false;
-    this.#shiftV.set(root, (this.#shiftV.get(root) ?? 0) + move);
-    return lowest <= highest;
-  }
+/** The point at a fraction of the way: Ohm's law holds on all of it. */
+function between(from: Point, to: Point, step: number): Point {
+  if (step === 1) return to;
+  const mix = (one: readonly number[], other: readonly number[]): number[] =>
+    one.map((value, index) => value + ((other[index] ?? 0) - value) * step);
+  return { volts: mix(from.volts, to.volts), branchA: mix(from.branchA, to.branchA) };
 }

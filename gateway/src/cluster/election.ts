@@ -140,8 +140,8 @@ export class Election {
 
   /** Takes no further part, at the end of the process. */
   resign(): void {
-    this.#cancelStanding();
     if (this.#role === 'leader') this.#becomeFollower();
+    this.#cancelStanding();
   }
 
   /** Starts waiting anew: after a random time without a grid master this unit stands. */

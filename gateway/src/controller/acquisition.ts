@@ -35,6 +35,8 @@ export class Acquisition {
   readonly #needs: AcquisitionNeeds;
   readonly #energy = new EnergyCounter();
   #begunAt: Milliseconds | undefined;
+  /** Beginning of the last successful reading, full or status: a long command reads nothing but the status. */
+  #heardAt: Milliseconds | undefined;
   #cancelNext: Cancel = ALWAYS;
   #cancelStale: Cancel = ALWAYS;
   #isRunning = false;
@@ -69,18 +71,19 @@ export class Acquisition {
     const reading = await calls.read(gate);
     state.acquired(reading, begunAt, policy().controller.requestTimeoutMsec);
     this.#measured(reading.dcdc, 'measured');
-    this.#cancelStale();
-    this.#cancelStale = clock.after(staleAfterMsec(policy()), () => this.#needs.turnedStale());
+    this.#heardFrom(begunAt);
     this.#needs.heard('unit');
     return state.dcdc;
   }
 
   /** Reads the converter's status and merges it; only within a turn. The first reading is always a full one. */
   async readStatus(gate: Gate): Promise<Dcdc> {
-    const { calls, state } = this.#needs;
-    if (state.reading === undefined) return this.readAll(gate);
+    const { calls, clock, state } = this.#needs;
+    if (!state.isRead) return this.readAll(gate);
+    const begunAt = clock.monotonic();
     const reply = await calls.readStatus(gate);
     this.merge(reply, 'measured');
+    this.#heardFrom(begunAt);
     this.#needs.heard('status');
     return state.dcdc;
   }
@@ -92,14 +95,27 @@ export class Acquisition {
   }
 
   get isStale(): boolean {
-    const { clock, policy, state } = this.#needs;
-    return state.at === undefined || clock.monotonic() - state.at >= staleAfterMsec(policy());
+    const { clock, policy } = this.#needs;
+    return this.#heardAt === undefined || clock.monotonic() - this.#heardAt >= staleAfterMsec(policy());
   }
 
   latest(): Acquired | undefined {
+    return this.#needs.state.isRead ? this.acquired() : undefined;
+  }
+
+  /** @throws DeviceError `device.unknown-state` before the first reading */
+  acquired(): Acquired {
     const { reading, at } = this.#needs.state;
-    if (reading === undefined || at === undefined) return undefined;
     return { reading, at, stale: this.isStale, energyWh: this.#energy.energyWh };
+  }
+
+  #heardFrom(begunAt: Milliseconds): void {
+    const { clock, policy, turnedStale } = this.#needs;
+    this.#heardAt = begunAt;
+    this.#cancelStale();
+    if (!this.#isRunning) return;
+    const leftMsec = begunAt + staleAfterMsec(policy()) - clock.monotonic();
+    this.#cancelStale = clock.after(leftMsec, () => turnedStale());
   }
 
   #measured(reply: DcdcReply, how: 'measured' | 'stepped'): void {

@@ -27,7 +27,9 @@ export function attempt<T>(options: AttemptOptions, call: (signal: AbortSignal) 
       giveUp(new DeviceError('device.no-reply', `${what}: no reply within ${limitMsec} ms`)),
     );
     signal.addEventListener('abort', onAbort, { once: true });
-    call(inner.signal)
+    // Async, so that a driver that throws at once is heard like one that rejects.
+    const replied = async (): Promise<T> => call(inner.signal);
+    replied()
       .then(resolve, reject)
       .finally(() => {
         cancel();

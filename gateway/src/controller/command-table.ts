@@ -37,7 +37,8 @@ function* voltageReference(context: SequenceContext): Sequence {
   const { policy, hwConfig, state } = context;
   const { meter } = yield { kind: 'status' };
   const liveFromV = policy.operationGridVoltageVRange.min + 2 * policy.gridVoltageSeparationV;
-  if (state.mode !== 'VOLTAGE_REFERENCE' && !(meter.vg <= liveFromV)) {
+  const isAlone = state.mode === 'VOLTAGE_REFERENCE' && state.drg === 0;
+  if (!isAlone && !(meter.vg <= liveFromV)) {
     throw new DeviceError('device.bus-live', `the bus is up already: vg ${meter.vg} V exceeds ${liveFromV} V`);
   }
   const dvg = policy.operationGridVoltageV;
@@ -56,15 +57,21 @@ function* inVoltageReference(context: SequenceContext, name: QueuedName, sequenc
   throw new DeviceError('device.bad-command', `${name} needs VOLTAGE_REFERENCE, the converter is in ${mode}`);
 }
 
+/** Only the end of a hand-over takes the droop away: until then two references may share the bus (INV-1, RULE-8). */
+function* whileStiff(context: SequenceContext, name: QueuedName, sequence: Sequence): Sequence {
+  if (context.state.drg > 0) throw new DeviceError('device.bad-command', `${name} would take the droop away`);
+  yield* inVoltageReference(context, name, sequence);
+}
+
 /** Each command and its steps (control.md §1.9). */
 export const COMMANDS: Table = {
   CHARGE: (context, { gridCurrentA }) => constantCurrent(context, 'CHARGE', gridCurrentA),
   DISCHARGE: (context, { gridCurrentA }) => constantCurrent(context, 'DISCHARGE', gridCurrentA),
   VOLTAGE_REFERENCE: voltageReference,
   voltage: (context, { command, gridVoltageV }) =>
-    inVoltageReference(context, command, voltageTo(context, { vg: gridVoltageV })),
+    whileStiff(context, command, voltageTo(context, { vg: gridVoltageV })),
   current: (context, { gridCurrentA }) => current(context, gridCurrentA),
-  voltageReferenceAuthorization: (context, { command }) => inVoltageReference(context, command, authorize(context)),
+  voltageReferenceAuthorization: (context, { command }) => whileStiff(context, command, authorize(context)),
   voltageReferenceWillHandOver: (context, { command }) => inVoltageReference(context, command, willHandOver(context)),
   voltageReferenceWillTakeOver: (context, { gridVoltageV }) => willTakeOver(context, gridVoltageV),
   voltageReferenceDidHandOver: (context, { command, mode, gridCurrentA }) =>

@@ -7,14 +7,14 @@ import { type QueuedCommand, sequenceOf } from './command-table.ts';
 import { DeviceQueue } from './device-queue.ts';
 import { DeviceState } from './device-state.ts';
 import { DriverCalls } from './driver-calls.ts';
-import { FaultBook } from './fault-book.ts';
+import { FaultBook, keyOf } from './fault-book.ts';
 import { type Finding, SuspicionBook, violationsOf } from './local-safety.ts';
 import { LocalStop, type StopOptions } from './local-stop.ts';
 import type { Acquired, ControllerNeeds } from './needs.ts';
 import { PermitWatch } from './permit-watch.ts';
 import type { SafetyInput } from './safety-check.ts';
 import type { SequenceContext } from './sequence.ts';
-import { runSequence } from './sequence-runner.ts';
+import { type RunOptions, runSequence } from './sequence-runner.ts';
 import type { StepTools } from './steps.ts';
 import { Transition } from './transition.ts';
 
@@ -60,7 +60,8 @@ export class Controller {
       state: this.#state,
       policy: () => policy(),
       permit: () => needs.permit(),
-      stop: (reason) => this.#stopBehind(reason),
+      // A stop that runs already ends in WAIT by itself, in order.
+      stop: (reason) => this.#stops.isRunning || this.#stopBehind(reason),
     });
     const report: StepTools['report'] = (reason, error) => this.#faults.raiseError(error, reason);
     this.#tools = { clock, calls: this.#calls, state: this.#state, acquisition: this.#acquisition, report };
@@ -162,20 +163,27 @@ export class Controller {
 
   async #queued(command: QueuedCommand, fence: () => void, signal: AbortSignal | undefined): Promise<Dcdc> {
     try {
-      return await this.#turn('command', signal, async (overtaken) => {
-        await this.#refreshed({ signal: either(overtaken, signal), check: fence });
-        this.#transition.begin(command.command, this.#needs.policy());
-        const tools = { ...this.#tools, mustHold: this.#mustHold };
-        const dcdc = await runSequence(sequenceOf(command, this.#context()), tools, { overtaken, signal, fence });
-        this.#transition.succeeded(command.command);
-        return dcdc;
-      });
+      const dcdc = await this.#turn('command', signal, (overtaken) =>
+        this.#carryOut(command, { overtaken, signal, fence }),
+      );
+      this.#watch.check();
+      return dcdc;
     } catch (error) {
       this.#failed(error, signal);
-      throw error;
-    } finally {
       this.#watch.check();
+      throw error;
     }
+  }
+
+  async #carryOut(command: QueuedCommand, options: RunOptions): Promise<Dcdc> {
+    const { overtaken, signal, fence } = options;
+    // No command begins on a stale picture (control.md Q2).
+    if (this.#acquisition.isStale) await this.#acquisition.readAll({ signal: either(overtaken, signal), check: fence });
+    this.#transition.begin(command.command, this.#needs.policy());
+    const tools = { ...this.#tools, mustHold: this.#mustHold };
+    const dcdc = await runSequence(sequenceOf(command, this.#context()), tools, options);
+    this.#transition.succeeded(command.command);
+    return dcdc;
   }
 
   #failed(error: unknown, signal: AbortSignal | undefined): void {
@@ -183,11 +191,6 @@ export class Controller {
       this.#stopBehind('wrong mode'); // INV-3
     else this.#acquisition.refresh(); // what the converter did now is not what was wanted: look
     if (!signal?.aborted) this.#faults.raiseError(error);
-  }
-
-  /** No command begins on a stale picture (control.md Q2). */
-  async #refreshed(gate: { signal: AbortSignal; check(): void }): Promise<void> {
-    if (this.#acquisition.isStale) await this.#acquisition.readAll(gate);
   }
 
   readonly #mustHold: PermitWatch['mustHold'] = (mode) => {
@@ -218,7 +221,9 @@ export class Controller {
         ? this.#suspicions.judge(violations, this.#needs.clock.monotonic())
         : violations.map((violation) => ({ ...violation, level: 'ERROR' }));
     this.#act(findings);
-    if (what === 'unit') this.#tell();
+    if (what === 'status') return;
+    this.#faults.forgetAllBut(new Set(findings.map(keyOf)));
+    this.#tell();
   }
 
   /** Stops first, informs afterwards (INV-3). */
@@ -247,8 +252,7 @@ export class Controller {
   }
 
   #tell(): void {
-    const acquired = this.#acquisition.latest();
-    if (acquired === undefined) return;
+    const acquired = this.#acquisition.acquired();
     for (const handle of [...this.#handlers]) handle(acquired);
   }
 
@@ -258,7 +262,7 @@ export class Controller {
     return {
       unitId,
       dcdc,
-      batteryOperationStatus: reading?.battery.battery_operation_status,
+      batteryOperationStatus: reading.battery.battery_operation_status,
       mode,
       isExpected: mode !== undefined && this.#state.isExpected(mode),
       band: this.#transition.band,

@@ -24,20 +24,19 @@ const isComplete = (known: DcdcReply): known is Dcdc =>
 /** What is known of the own converter: the last full reading, partial replies merged in, and what was commanded. */
 export class DeviceState {
   #known: DcdcReply = {};
-  #reading: DeviceReading | undefined;
-  #at: Milliseconds | undefined;
+  #last: { readonly reading: DeviceReading; readonly at: Milliseconds } | undefined;
   #commanded: Setpoint = {};
-  /** Modes that the converter may show: WAIT, and what it was told (or may have been told, RULE-3); any before the first write. */
+  /** Modes besides WAIT that the converter was told (or may have been told, RULE-3); any, until it was in WAIT once. */
   #expected: ReadonlySet<ConverterMode> | undefined;
   #mayBeIn: ConverterMode | undefined;
   #intendedAt: Milliseconds = 0;
 
   /** A full reading; `at` is when it was begun, `longestDelayMsec` what an unanswered write may take to land. */
   acquired(reading: DeviceReading, at: Milliseconds, longestDelayMsec: Milliseconds): void {
-    this.#reading = reading;
-    this.#at = at;
+    this.#last = { reading, at };
     this.#known = reading.dcdc;
     if (at > this.#intendedAt + longestDelayMsec) this.#mayBeIn = undefined;
+    if (this.mode === 'WAIT') this.#expected ??= new Set();
     this.#forgetOverruled(reading.dcdc);
   }
 
@@ -54,7 +53,7 @@ export class DeviceState {
 
   /** A mode write was confirmed. */
   entered(mode: ConverterMode): void {
-    this.#expected = new Set(['WAIT', mode]);
+    this.#expected = new Set([mode]);
     this.#mayBeIn = undefined;
   }
 
@@ -62,20 +61,28 @@ export class DeviceState {
     this.#commanded = { ...this.#commanded, ...setpoint };
   }
 
-  /** Reading with all that was merged since; undefined before the first one. */
-  get reading(): DeviceReading | undefined {
-    return this.#reading && isComplete(this.#known) ? { ...this.#reading, dcdc: this.#known } : undefined;
+  /** A full reading has been made. */
+  get isRead(): boolean {
+    return this.#last !== undefined;
   }
 
-  /** Monotonic time of the last full reading. */
-  get at(): Milliseconds | undefined {
-    return this.#at;
+  /** The last full reading with all that was merged since. @throws DeviceError `device.unknown-state` before it */
+  get reading(): DeviceReading {
+    return { ...this.#lastOrThrow.reading, dcdc: this.dcdc };
+  }
+
+  /** Monotonic time at which the last full reading was begun. @throws DeviceError `device.unknown-state` before it */
+  get at(): Milliseconds {
+    return this.#lastOrThrow.at;
   }
 
   /** @throws DeviceError `device.unknown-state` before anything was read */
   get dcdc(): Dcdc {
-    if (isComplete(this.#known)) return this.#known;
-    throw new DeviceError('device.unknown-state', 'the converter has not told its state yet');
+    return isComplete(this.#known) ? this.#known : unknownState();
+  }
+
+  get #lastOrThrow() {
+    return this.#last ?? unknownState();
   }
 
   /** The mode that the converter showed last; undefined when its code is unknown. */
@@ -89,7 +96,7 @@ export class DeviceState {
   }
 
   isExpected(mode: ConverterMode): boolean {
-    return this.#expected?.has(mode) ?? true;
+    return mode === 'WAIT' || (this.#expected?.has(mode) ?? true);
   }
 
   /** Commanded voltage, else the echoed one: converters round what they echo (control.md S17, S18). */
@@ -106,11 +113,17 @@ export class DeviceState {
   }
 
   #forgetOverruled({ vdis, param }: Dcdc): void {
-    const { dvg, dig } = this.#commanded;
-    const isOverruled = far(dvg, vdis.dvg, ROUNDING_V) || far(dig, param.dig, ROUNDING_A);
-    if (isOverruled) this.#commanded = {};
+    const { dvg, dig, drg } = this.#commanded;
+    this.#commanded = {
+      ...(agrees(dvg, vdis.dvg, ROUNDING_V) && { dvg, ...(drg !== undefined && { drg }) }),
+      ...(agrees(dig, param.dig, ROUNDING_A) && { dig }),
+    };
   }
 }
 
-const far = (commanded: number | undefined, echoed: number, rounding: number): boolean =>
-  commanded !== undefined && Math.abs(commanded - echoed) > rounding;
+function unknownState(): never {
+  throw new DeviceError('device.unknown-state', 'the converter has not told its state yet');
+}
+
+const agrees = (commanded: number | undefined, echoed: number, rounding: number): commanded is number =>
+  commanded !== undefined && Math.abs(commanded - echoed) <= rounding;

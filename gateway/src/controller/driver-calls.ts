@@ -4,7 +4,7 @@ import { CONVERTER_MODES, type ConverterMode, modeOfCode } from '../domain/conve
 import { DeviceError, messageOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { DcdcStatus } from '../domain/unit-data.ts';
-import { type Clock, sleep } from '../ports/clock.ts';
+import { type Clock, sleep, withDeadline } from '../ports/clock.ts';
 import type { DcdcReply, Device, DeviceReading, ModeSetting } from '../ports/device.ts';
 import type { Log } from '../ports/log.ts';
 import { attempt } from './attempt.ts';
@@ -82,11 +82,11 @@ export class DriverCalls {
     return this.#writes.size;
   }
 
-  /** Resolves when no write is in flight any more, or after `limitMsec`. */
+  /** Resolves when no write is in flight any more; one that has not settled after `limitMsec` is given up for good. */
   async quiet(limitMsec: Milliseconds): Promise<void> {
-    const pause = new AbortController();
-    const settled = Promise.allSettled(this.#writes).then(() => pause.abort());
-    await Promise.race([settled, sleep(this.#needs.clock, limitMsec, pause.signal).catch(() => {})]);
+    const settled = Promise.allSettled(this.#writes).then(() => {});
+    const giveUp = (): Error => new DeviceError('device.no-reply', 'a write never settled');
+    await withDeadline(this.#needs.clock, limitMsec, settled, giveUp).catch(() => this.#writes.clear());
   }
 
   #check(setting: Partial<ModeSetting>): void {
@@ -100,20 +100,19 @@ export class DriverCalls {
     return written;
   }
 
-  async #attempts<T>(what: string, gate: Gate, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #attempts<T>(what: string, gate: Gate, call: (signal: AbortSignal) => Promise<T>, tried = 1): Promise<T> {
     const { clock, log, policy } = this.#needs;
     const { retryLimit, requestTimeoutMsec } = policy().controller;
-    for (let left = Math.max(1, retryLimit) - 1, tried = 1; ; left -= 1, tried += 1) {
+    gate.signal.throwIfAborted();
+    gate.check();
+    try {
+      return await attempt({ clock, what, limitMsec: requestTimeoutMsec, signal: gate.signal }, call);
+    } catch (error) {
       gate.signal.throwIfAborted();
-      gate.check();
-      try {
-        return await attempt({ clock, what, limitMsec: requestTimeoutMsec, signal: gate.signal }, call);
-      } catch (error) {
-        gate.signal.throwIfAborted();
-        log.warn({ what, tried, left, message: messageOf(error) }, 'device.attempt-failed');
-        if (left <= 0) throw asDeviceError(what, error);
-      }
-      await sleep(clock, BACK_OFF_MSEC * tried, gate.signal);
+      log.warn({ what, tried, retryLimit, message: messageOf(error) }, 'device.attempt-failed');
+      if (tried >= retryLimit) throw asDeviceError(what, error);
     }
+    await sleep(clock, BACK_OFF_MSEC * tried, gate.signal);
+    return this.#attempts(what, gate, call, tried + 1);
   }
 }

@@ -36,6 +36,9 @@ export interface FaultBookNeeds {
   repeatMsec(): Milliseconds;
 }
 
+/** What makes two faults the same. */
+export const keyOf = ({ reason, level }: Pick<FaultInput, 'reason' | 'level'>): string => `${reason} ${level}`;
+
 /** Raises faults; one that lasts is told at intervals, not with every sample (control.md Q6). */
 export class FaultBook {
   readonly #needs: FaultBookNeeds;
@@ -47,13 +50,20 @@ export class FaultBook {
 
   raise(fault: Pick<FaultInput, 'category' | 'level' | 'reason' | 'message'>): void {
     const { clock, log, repeatMsec, raise } = this.#needs;
-    const key = `${fault.reason} ${fault.level}`;
+    const key = keyOf(fault);
     const now = clock.monotonic();
     const raisedAt = this.#raisedAt.get(key);
     if (raisedAt !== undefined && now - raisedAt < repeatMsec()) return;
     this.#raisedAt.set(key, now);
     log[fault.level === 'WARN' ? 'warn' : 'error']({ ...fault }, 'controller.fault');
     raise({ ...fault, extent: 'LOCAL' });
+  }
+
+  /** Faults of local safety that are over: when they come back they are told at once. */
+  forgetAllBut(present: ReadonlySet<string>): void {
+    for (const key of this.#raisedAt.keys()) {
+      if (key.startsWith('safety.') && !present.has(key)) this.#raisedAt.delete(key);
+    }
   }
 
   /** Raises what a caught error means, when it means a fault; `reason` where the error's own says too little. */

@@ -34,6 +34,7 @@ export class LocalStop {
   readonly #needs: LocalStopNeeds;
   #isOwed = false;
   #cancelAgain: Cancel = ALWAYS;
+  #running = 0;
   #hasEnded = false;
   #direct: Promise<Dcdc> | undefined;
 
@@ -44,6 +45,11 @@ export class LocalStop {
   /** A stop has not succeeded yet: nothing may be raised until it has. */
   get isOwed(): boolean {
     return this.#isOwed;
+  }
+
+  /** The converter is on its way to WAIT, within the deadlines of a stop. */
+  get isRunning(): boolean {
+    return this.#running > 0;
   }
 
   /**
@@ -68,9 +74,14 @@ export class LocalStop {
   async #run(options: StopOptions): Promise<Dcdc> {
     const { acquisition, queue, state } = this.#needs;
     const dcdc = await queue.stop(options.reason, async (overtaken) => {
-      this.#needs.began(options.reason);
-      await this.#bringDown(options, overtaken);
-      return state.reading === undefined ? acquisition.readAll({ signal: never(), check: ALWAYS }) : state.dcdc;
+      this.#running += 1;
+      try {
+        this.#needs.began(options.reason);
+        await this.#bringDown(options, overtaken);
+      } finally {
+        this.#running -= 1;
+      }
+      return state.isRead ? state.dcdc : acquisition.readAll({ signal: never(), check: ALWAYS });
     });
     acquisition.refresh();
     return dcdc;

@@ -12,7 +12,7 @@ export interface PermitWatchNeeds {
   policy(): Policy;
   permit(): HeldPermit | undefined;
   /** WAIT, now. */
-  stop(reason: string): void;
+  stop(reason: string): unknown;
 }
 
 /** Keeps INV-2: no converter is out of WAIT, and none is raised, without a live permit that names its mode. */
@@ -21,6 +21,7 @@ export class PermitWatch {
   /** The latest permit that was seen: says, once there is none, whether it ran out or was taken back. */
   #lastSeen: HeldPermit | undefined;
   #cancel: Cancel = () => {};
+  #hasEnded = false;
 
   constructor(needs: PermitWatchNeeds) {
     this.#needs = needs;
@@ -47,6 +48,7 @@ export class PermitWatch {
   }
 
   end(): void {
+    this.#hasEnded = true;
     this.#cancel();
   }
 
@@ -68,6 +70,7 @@ export class PermitWatch {
 
   #arm(delayMsec: Milliseconds): void {
     this.#cancel();
+    if (this.#hasEnded) return;
     this.#cancel = this.#needs.clock.after(delayMsec, () => this.check());
   }
 }

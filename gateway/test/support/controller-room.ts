@@ -16,7 +16,7 @@ import { FakeConverter } from './fake-converter.ts';
 
 export const ANY_MODE: readonly ConverterMode[] = ['WAIT', 'VOLTAGE_REFERENCE', 'CHARGE', 'DISCHARGE'];
 
-/** A deal of E001 (charge) with E002, activated and warmed up unless said otherwise. */
+/** A deal of E001 (charge) with E002, activated but not warmed up unless said otherwise: voltage reference, charging and WAIT all fit. */
 export const aDeal = (marks: Partial<Deal> = {}): Deal => ({
   dealId: 'd1',
   unitId: 'E001',
@@ -41,7 +41,6 @@ export const aDeal = (marks: Partial<Deal> = {}): Deal => ({
   dealAmountWh: 50,
   createDateTime: '2026/01/01-00:00:00',
   activateDateTime: '2026/01/01-00:00:01',
-  warmUpDateTime: '2026/01/01-00:00:02',
   term: 1,
   revision: 1,
   ...marks,
@@ -85,6 +84,10 @@ export class ControllerRoom {
     await started;
     room.forget();
     return room;
+  }
+
+  timeouts(requestTimeoutMsec: number): void {
+    this.policy = { ...this.policy, controller: { ...this.policy.controller, requestTimeoutMsec } };
   }
 
   forget(): void {

@@ -27,6 +27,7 @@ export class PacedClock implements Clock {
   #speed: number;
   #anchor: { readonly wall: Milliseconds; readonly virtual: Milliseconds };
   #isStepping = false;
+  #holds = 0;
   #isRunning = false;
   #wake: (() => void) | undefined;
   #loop: Promise<void> = Promise.resolve();
@@ -72,6 +73,24 @@ export class PacedClock implements Clock {
     return cancel;
   }
 
+  /**
+   * Time stands still until the work has settled. For work of the outside world, such as a write to the disk, that
+   * takes its time by the wall: at 100 times the speed 20 ms of it would outlast a lease of 2 s.
+   */
+  async during<T>(work: Promise<T>): Promise<T> {
+    if (this.#holds === 0) this.#anchor = { wall: this.#wall(), virtual: this.monotonic() };
+    this.#holds += 1;
+    try {
+      return await work;
+    } finally {
+      this.#holds -= 1;
+      if (this.#holds === 0) {
+        this.#anchor = { wall: this.#wall(), virtual: this.#anchor.virtual };
+        this.#wake?.();
+      }
+    }
+  }
+
   /** Lets time run. */
   start(): void {
     if (this.#isRunning) return;
@@ -88,6 +107,7 @@ export class PacedClock implements Clock {
   }
 
   #target(): Milliseconds {
+    if (this.#holds > 0) return this.#anchor.virtual;
     return this.#anchor.virtual + (this.#wall() - this.#anchor.wall) * this.#speed;
   }
 

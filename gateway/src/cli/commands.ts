@@ -1,0 +1,73 @@
+import { loadDataset } from '../adapters/dataset-files.ts';
+import { createPinoLog } from '../adapters/pino-log.ts';
+import { CONFIG_KINDS } from '../config/load.ts';
+import { parseDataset } from '../emulation/dataset-csv.ts';
+import { generatedYear } from '../emulation/generated-year.ts';
+import { check as checkFiles } from './check.ts';
+import { type Command, command } from './command.ts';
+import { startDaemon } from './daemon.ts';
+import { runDaemonProcess } from './daemon-process.ts';
+import { fileReader } from './file-reader.ts';
+import { notAvailable } from './not-available.ts';
+import { deals, emergencyStop, faults, mode, status } from './operator-commands.ts';
+import { one } from './option.ts';
+import { readSetUp, SET_UP_OPTIONS } from './set-up.ts';
+import { simulateCommand } from './simulate-command.ts';
+import { up } from './up.ts';
+import { text } from './value-kinds.ts';
+
+const gateway = command({
+  summary: 'run one or more units, without Node-RED',
+  words: '[CONFIG…]',
+  options: SET_UP_OPTIONS,
+  run: async (values, words, io) => {
+    const { settings, dataDir, speed, startAt, dataset } = readSetUp(values, words, io);
+    const houses = settings.map(({ unitConfig }) => unitConfig.unitId);
+    const year =
+      dataset === undefined ? generatedYear(houses) : parseDataset(await loadDataset(dataset), houses.length);
+    const log = createPinoLog();
+    return runDaemonProcess({
+      dataDir,
+      log,
+      io,
+      start: () =>
+        startDaemon({
+          settings,
+          dataDir,
+          log,
+          speed,
+          ...(startAt === undefined ? {} : { startAt }),
+          dataset: year,
+        }),
+    });
+  },
+});
+
+const check = command({
+  summary: 'validate configs, policies, scenarios, profiles and flows',
+  words: 'FILE…',
+  options: { as: one(text('KIND'), `kind of the files, one of ${CONFIG_KINDS.join(', ')}; default: by content`) },
+  run: ({ as }, files, io) => checkFiles(files, as, { ...fileReader, print: (line) => io.out(`${line}\n`) }),
+});
+
+/** The commands of architecture.md §7, in its order; help is printed from this table. */
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  up,
+  gateway,
+  emulator: notAvailable('serve the emulated houses to clients of apis-emulator', [
+    'houses',
+    'port',
+    'dataset',
+    'acceleration',
+  ]),
+  simulate: simulateCommand,
+  chaos: notAvailable('run the whole protocol through faults in virtual time', ['units', 'hours', 'seeds']),
+  status,
+  deals,
+  faults,
+  mode,
+  'emergency-stop': emergencyStop,
+  check,
+  ca: notAvailable('cluster CA and certificates', [], 'init|issue|show'),
+  'safe-stop': notAvailable("put a unit's converter to WAIT without the core", ['config'], '[CONFIG…]'),
+};

@@ -1,0 +1,126 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { writeAtomically } from '../adapters/atomic-file.ts';
+import type { DaemonFile } from '../client/index.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Log } from '../ports/log.ts';
+import type { Io } from './command.ts';
+import type { Daemon } from './daemon.ts';
+import { lockData } from './data-lock.ts';
+import { portInUse, takenPort } from './port-owner.ts';
+import { listenForStop, type StopRequest } from './stop-request.ts';
+
+export interface DaemonProcessOptions {
+  readonly dataDir: string;
+  readonly log: Log;
+  readonly io: Io;
+  readonly start: () => Promise<Daemon>;
+}
+
+/** What a supervised daemon tells its supervisor once all its units are there. */
+export interface ReadyMessage extends DaemonFile {
+  readonly kind: 'ready';
+}
+
+/** Deals end in order within this time; a second signal shortens it. */
+const STOP_MSEC: Milliseconds = 15_000;
+const HURRIED_STOP_MSEC: Milliseconds = 1_000;
+
+/**
+ * The process around a daemon: data lock, `daemon.json`, signals, exit code (architecture.md §7). 0 after an orderly
+ * stop, 3 after a fault or a stop that took too long. Rejects UsageError for a data directory or port in use.
+ */
+export async function runDaemonProcess(options: DaemonProcessOptions): Promise<number> {
+  const lock = await lockData(options.dataDir);
+  const stop = listenForStop();
+  const crash = listenForCrash(options.log);
+  try {
+    const daemon = await started(options.start);
+    return await live(daemon, stop, crash.happened, options);
+  } finally {
+    stop.dispose();
+    crash.dispose();
+    await lock.release();
+  }
+}
+
+async function started(start: () => Promise<Daemon>): Promise<Daemon> {
+  try {
+    return await start();
+  } catch (error) {
+    const taken = takenPort(error);
+    throw taken === undefined ? error : await portInUse(taken.host, taken.port);
+  }
+}
+
+type Ending = { readonly code: 0 | 3; readonly reason: string };
+
+/** From the start to the end of the process's task; whatever happens, the daemon is stopped. */
+async function live(
+  daemon: Daemon,
+  stop: StopRequest,
+  crashed: Promise<Ending>,
+  { dataDir, log, io }: DaemonProcessOptions,
+): Promise<number> {
+  const record = join(dataDir, 'daemon.json');
+  const asked = stop.asked.then((reason): Ending => ({ code: 0, reason }));
+  const ready = daemon.ready.then(
+    () => announce(daemon, record, dataDir, io),
+    (error: unknown): Ending => ({ code: 3, reason: messageOf(error) }),
+  );
+  // `ready` says undefined when all went well: then only a stop or a crash ends the wait.
+  const ending = (await Promise.race([ready, asked, crashed])) ?? (await Promise.race([asked, crashed]));
+  log.info({ reason: ending.reason }, 'daemon.stopping');
+  if (ending.code !== 0) io.err(`apis: ${ending.reason}\n`);
+  const isOrderly = await stopInTime(daemon, stop, log);
+  await rm(record, { force: true });
+  return isOrderly ? ending.code : 3;
+}
+
+async function announce({ units, speed }: Daemon, record: string, dataDir: string, io: Io): Promise<undefined> {
+  const content: DaemonFile = { pid: process.pid, units, speed };
+  await writeAtomically(record, JSON.stringify(content));
+  const places = units.map(({ unitId, host, port }) => `${unitId} at ${host}:${port}`);
+  io.out(`Gateway ready: ${places.join(', ')}; data in ${dataDir}\n`);
+  const message: ReadyMessage = { kind: 'ready', ...content };
+  process.send?.(message);
+}
+
+async function stopInTime(daemon: Daemon, stop: StopRequest, log: Log): Promise<boolean> {
+  const timer = new AbortController();
+  const { signal } = timer;
+  const late = pause(STOP_MSEC, false, { signal });
+  const hurried = stop.askedAgain.then(() => pause(HURRIED_STOP_MSEC, false, { signal }));
+  for (const wait of [late, hurried]) wait.catch(() => undefined); // ended below, on purpose
+  const stopped = daemon.stop().then(
+    () => true,
+    (error: unknown) => {
+      log.fatal({ message: messageOf(error) }, 'daemon.stop-failed');
+      return false;
+    },
+  );
+  const isOrderly = await Promise.race([stopped, late, hurried]);
+  timer.abort();
+  if (!isOrderly) log.fatal({}, 'daemon.stop-incomplete');
+  return isOrderly;
+}
+
+/** A defect anywhere still ends with the converters in WAIT, as far as that can be done. */
+function listenForCrash(log: Log): { readonly happened: Promise<Ending>; dispose(): void } {
+  const { promise, resolve } = Promise.withResolvers<Ending>();
+  const onCrash = (error: unknown): void => {
+    log.fatal({ message: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'daemon.crashed');
+    resolve({ code: 3, reason: `internal error: ${messageOf(error)}` });
+  };
+  process.on('uncaughtException', onCrash);
+  process.on('unhandledRejection', onCrash);
+  return {
+    happened: promise,
+    dispose: () => {
+      process.off('uncaughtException', onCrash);
+      process.off('unhandledRejection', onCrash);
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { writeAtomically } from '../adapters/atomic-file.ts';
+import { ConfigError, messageOf } from '../domain/errors.ts';
+
+const node = v.looseObject({ type: v.string(), path: v.exactOptional(v.string()), order: v.exactOptional(v.number()) });
+const flow = v.array(node);
+export type Flow = v.InferOutput<typeof flow>;
+
+/** Reads a flow; rejects ConfigError for a file that Node-RED could not load. */
+export async function readFlow(path: string): Promise<{ readonly text: string; readonly flow: Flow }> {
+  const wrong = (message: string): ConfigError => new ConfigError([{ file: path, path: '', message }]);
+  const text = await readFile(path, 'utf8').catch((error) => {
+    throw wrong(`cannot be read: ${messageOf(error)}`);
+  });
+  try {
+    return { text, flow: v.parse(flow, JSON.parse(text)) };
+  } catch {
+    throw wrong('expected a Node-RED flow: an array of nodes, each with a type');
+  }
+}
+
+/** Page that a flow's dashboard opens with, e.g. `/dashboard/community`; undefined for a flow without one. */
+export function dashboardPath(nodes: Flow): string | undefined {
+  const base = nodes.find(({ type }) => type === 'ui-base');
+  if (base === undefined) return undefined;
+  const [page] = nodes.filter(({ type }) => type === 'ui-page').sort((a, b) => (a.order ?? 0) - (b.order ?? 0));
+  return `${base.path ?? '/dashboard'}${page?.path ?? ''}`;
+}
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+const readIfThere = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
+
+/**
+ * Puts a shipped flow where Node-RED may edit it. A copy that the user has changed is kept, unless `fresh`; one that
+ * is as it was copied is replaced by a newer one. Gives true when the user's own flow was kept.
+ */
+export async function installFlow(text: string, userDir: string, fresh: boolean): Promise<boolean> {
+  const target = join(userDir, 'flows.json');
+  const origin = join(userDir, '.flow-origin');
+  const present = await readIfThere(target);
+  const isEdited = present !== undefined && hashOf(present) !== (await readIfThere(origin));
+  if (isEdited && !fresh) return present !== text;
+  await writeAtomically(target, text);
+  await writeAtomically(origin, hashOf(text));
+  return false;
+}

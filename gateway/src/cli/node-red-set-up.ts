@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, extname, join } from 'node:path';
+import { writeAtomically } from '../adapters/atomic-file.ts';
+import { ConfigError } from '../domain/errors.ts';
+
+const require = createRequire(import.meta.url);
+const NODES_PACKAGE = '@apis-edge/node-red-dashboard-2-apis';
+
+export interface NodeRedSettings {
+  readonly host: string;
+  readonly port: number;
+  /** Packages of nodes to load. */
+  readonly nodesDir: readonly string[];
+}
+
+/** Directory of an installed package; undefined when it is not there. */
+function packageDirectory(name: string): string | undefined {
+  try {
+    return dirname(require.resolve(`${name}/package.json`));
+  } catch {
+    return undefined;
+  }
+}
+
+export const ownNodes = (): readonly string[] => [packageDirectory(NODES_PACKAGE)].filter((path) => path !== undefined);
+
+/** Node-RED's start script. Throws ConfigError when it is not installed. */
+export function nodeRedScript(): string {
+  const directory = packageDirectory('node-red');
+  if (directory !== undefined) return join(directory, 'red.js');
+  const message = 'is not installed; install it with "npm ci", or run without it: --no-node-red';
+  throw new ConfigError([{ file: 'node-red', path: '', message }]);
+}
+
+/** Settings for a site (spec/node-red.md §1i): loopback, no telemetry, nothing installed from the editor. */
+const settingsOf = ({ host, port, nodesDir }: NodeRedSettings) => ({
+  uiHost: host,
+  uiPort: port,
+  flowFile: 'flows.json',
+  flowFilePretty: true,
+  nodesDir,
+  telemetry: { enabled: false, updateNotification: false },
+  externalModules: {
+    autoInstall: false,
+    palette: { allowInstall: false, allowUpload: false },
+    modules: { allowInstall: false },
+  },
+  functionExternalModules: false,
+  functionTimeout: 5,
+  globalFunctionTimeout: 5,
+  diagnostics: { enabled: true, ui: true },
+  runtimeState: { enabled: false, ui: false },
+  contextStorage: {
+    default: { module: 'memory' },
+    // Every flush wears the card.
+    file: { module: 'localfilesystem', config: { flushInterval: 30 } },
+  },
+  logging: { console: { level: 'warn', metrics: false, audit: false } },
+  editorTheme: {
+    page: { title: 'APIS Edge' },
+    header: { title: 'APIS Edge' },
+    projects: { enabled: false },
+    tours: false,
+  },
+});
+
+/** Writes `settings.cjs` into Node-RED's directory, with a secret for credentials that is made once and kept. */
+export async function writeSettings(userDir: string, settings: NodeRedSettings): Promise<string> {
+  await mkdir(userDir, { recursive: true });
+  const secretFile = join(userDir, '.credential-secret');
+  const isKept = await readFile(secretFile).then(
+    () => true,
+    () => false,
+  );
+  if (!isKept) {
+    await writeAtomically(secretFile, randomBytes(32).toString('hex'));
+    await chmod(secretFile, 0o600);
+  }
+  const path = join(userDir, 'settings.cjs');
+  const text = [
+    '// Written anew at every start: changes made here are lost.',
+    `module.exports = ${JSON.stringify(settingsOf(settings), undefined, 2)};`,
+    "module.exports.credentialSecret = require('node:fs').readFileSync(`$" +
+      "{__dirname}/.credential-secret`, 'utf8');",
+    '',
+  ].join('\n');
+  await writeAtomically(path, text);
+  return path;
+}
+
+/** Arguments that start Node-RED with little memory, its flow and the watch on its supervisor. */
+export function nodeRedArguments(
+  script: string,
+  userDir: string,
+  settingsFile: string,
+  isSafe: boolean,
+): readonly string[] {
+  // The module beside this one, compiled or not.
+  const watch = new URL(`./watch-parent${extname(import.meta.url)}`, import.meta.url).href;
+  const memory = ['--max-old-space-size=192', '--max-semi-space-size=2'];
+  const safe = isSafe ? ['--safe'] : [];
+  return [...memory, '--import', watch, script, '--userDir', userDir, '--settings', settingsFile, ...safe];
+}

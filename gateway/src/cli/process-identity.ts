@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises';
+
+/** A process: its id alone may be taken over by another one after it ended. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** When the system says it started; undefined where there is no /proc. */
+  readonly startedAt?: string;
+}
+
+/** Time stamp of a process's start as Linux tells it (field 22 of /proc/<pid>/stat). */
+async function startOf(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // The second field, the name, may hold blanks and brackets itself.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+export async function identityOf(pid: number): Promise<ProcessIdentity> {
+  const startedAt = await startOf(pid);
+  return startedAt === undefined ? { pid } : { pid, startedAt };
+}
+
+const exists = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'; // there, but not ours
+  }
+};
+
+/** True while this very process runs, false also when another one has got its id since. */
+export async function isRunning({ pid, startedAt }: ProcessIdentity): Promise<boolean> {
+  if (!exists(pid)) return false;
+  const now = await startOf(pid);
+  return startedAt === undefined || now === undefined || now === startedAt;
+}

@@ -1,0 +1,59 @@
+import { resolve } from 'node:path';
+import { loadUnit, type UnitSettings } from '../config/load-unit.ts';
+import { describeProblem } from '../domain/errors.ts';
+import type { EpochMsec } from '../domain/quantities.ts';
+import { DEFAULT_DATA_DIRECTORY } from './attach.ts';
+import type { Io } from './command.ts';
+import { DEMO_SPEED, DEMO_START, demoSettings } from './demo-set-up.ts';
+import { fileReader } from './file-reader.ts';
+import { many, one } from './option.ts';
+import { dataDirectory, datasetDirectory, file, speed, startTime } from './value-kinds.ts';
+
+/** Options of a set-up of units, for `gateway` and `up`. */
+export const SET_UP_OPTIONS = {
+  config: many(file, 'config of a unit; without any, four emulated houses'),
+  data: one(dataDirectory, `where state and finished deals are kept; default ${DEFAULT_DATA_DIRECTORY}`),
+  dataset: one(datasetDirectory, 'sun and load of emulated houses; default: a built-in year'),
+  speed: one(speed, `how many times faster than life; only for emulated houses, which run at ${DEMO_SPEED} by default`),
+  start: one(startTime, 'where emulated time begins (UTC)'),
+} as const;
+
+export interface SetUpValues {
+  readonly config: readonly string[];
+  readonly data: string | undefined;
+  readonly dataset: string | undefined;
+  readonly speed: number | undefined;
+  readonly start: EpochMsec | undefined;
+}
+
+/** What runs, read and checked. */
+export interface SetUp {
+  readonly settings: readonly UnitSettings[];
+  /** The built-in emulated community, not somebody's own units. */
+  readonly isDemo: boolean;
+  readonly dataDir: string;
+  readonly speed: number;
+  readonly startAt?: EpochMsec;
+  readonly dataset?: string;
+}
+
+/** Configs may stand as plain words, too: `--config a.json b.json`. */
+export function readSetUp(values: SetUpValues, words: readonly string[], io: Io): SetUp {
+  const configs = [...values.config, ...words.map((word) => file.parse(word) ?? word)];
+  const isDemo = configs.length === 0;
+  const startAt = values.start ?? (isDemo ? DEMO_START : undefined);
+  return {
+    settings: isDemo ? demoSettings() : configs.map((path) => settingsOf(path, io)),
+    isDemo,
+    dataDir: values.data ?? resolve(DEFAULT_DATA_DIRECTORY),
+    speed: values.speed ?? (isDemo ? DEMO_SPEED : 1),
+    ...(startAt === undefined ? {} : { startAt }),
+    ...(values.dataset === undefined ? {} : { dataset: values.dataset }),
+  };
+}
+
+function settingsOf(path: string, io: Io): UnitSettings {
+  const { value, warnings } = loadUnit(path, fileReader);
+  for (const warning of warnings) io.err(`warning: ${describeProblem(warning)}\n`);
+  return value;
+}

@@ -1,0 +1,209 @@
+import { existsSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ConfigError } from '../domain/errors.ts';
+import { command, type Io } from './command.ts';
+import { type DataLock, lockData } from './data-lock.ts';
+import { dashboardPath, installFlow, readFlow } from './flow-file.ts';
+import { forgetUnits } from './fresh-data.ts';
+import { answersInTime } from './http-answers.ts';
+import { nodeRedArguments, nodeRedScript, ownNodes, writeSettings } from './node-red-set-up.ts';
+import { flag, one } from './option.ts';
+import { checkPortIsFree } from './port-owner.ts';
+import { readSetUp, SET_UP_OPTIONS, type SetUp, type SetUpValues } from './set-up.ts';
+import { listenForStop, type StopRequest } from './stop-request.ts';
+import { SupervisedChild } from './supervised-child.ts';
+import { file, port } from './value-kinds.ts';
+
+const HOST = '127.0.0.1';
+const DEFAULT_PORT = 1880;
+/** A small machine needs its time for the first start of Node-RED. */
+const DASHBOARD_MSEC = 120_000;
+const DAEMON_STOP_MSEC = 20_000;
+const NODE_RED_STOP_MSEC = 5_000;
+
+const OPTIONS = {
+  ...SET_UP_OPTIONS,
+  flow: one(file, 'flow that Node-RED begins with; default: the emulated community'),
+  'no-node-red': flag('run the gateway alone'),
+  fresh: flag('begin anew: the shipped flow, and emulated houses without memory'),
+  port: one(port, `port of editor and dashboard; default ${DEFAULT_PORT}`),
+} as const;
+
+interface UpValues extends SetUpValues {
+  readonly flow: string | undefined;
+  readonly fresh: boolean;
+  readonly port: number | undefined;
+  readonly 'no-node-red': boolean;
+}
+
+/** Flow that ships with the project. */
+const shippedFlow = (): string => fileURLToPath(new URL('../../../flows/emulated-community.json', import.meta.url));
+
+export const up = command({
+  summary: 'run gateway, Node-RED and dashboard together',
+  words: '[CONFIG…]',
+  options: OPTIONS,
+  run: async (values, words, io) => {
+    const setUp = readSetUp(values, words, io);
+    const nodeRed = values['no-node-red'] ? undefined : await checkNodeRed(values);
+    const lock = await lockBoth(setUp.dataDir);
+    const stop = listenForStop();
+    try {
+      if (values.fresh && setUp.isDemo) await forgetUnits(setUp.dataDir, idsOf(setUp));
+      return await supervise({ setUp, args: daemonArguments(values, words, setUp), nodeRed, io, stop });
+    } finally {
+      stop.dispose();
+      await lock.release();
+    }
+  },
+});
+
+const idsOf = ({ settings }: SetUp): readonly string[] => settings.map(({ unitConfig }) => unitConfig.unitId);
+
+interface NodeRedPlan {
+  readonly port: number;
+  readonly script: string;
+  readonly flowText: string;
+  readonly fresh: boolean;
+  readonly dashboard: string | undefined;
+}
+
+/** Everything that can be refused is refused before anything is started. */
+async function checkNodeRed(values: UpValues): Promise<NodeRedPlan> {
+  const path = values.flow ?? shippedFlow();
+  if (!existsSync(path))
+    throw new ConfigError([{ file: path, path: '', message: 'no such file; name a flow with --flow' }]);
+  const { text, flow } = await readFlow(path);
+  const plan = {
+    port: values.port ?? DEFAULT_PORT,
+    script: nodeRedScript(),
+    flowText: text,
+    fresh: values.fresh,
+    dashboard: dashboardPath(flow),
+  };
+  await checkPortIsFree(HOST, plan.port);
+  return plan;
+}
+
+/** The supervisor's own lock, and a look whether a gateway without supervisor is there. */
+async function lockBoth(dataDir: string): Promise<DataLock> {
+  const lock = await lockData(dataDir, 'supervisor.lock');
+  try {
+    await (await lockData(dataDir)).release();
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+  return lock;
+}
+
+/** The same set-up for the daemon's own command line. */
+function daemonArguments(values: UpValues, words: readonly string[], { dataDir }: SetUp): readonly string[] {
+  const pass = (name: string, value: string | number | undefined): readonly string[] =>
+    value === undefined ? [] : [`--${name}`, String(value)];
+  return [
+    ...pass('data', dataDir),
+    ...pass('dataset', values.dataset),
+    ...pass('speed', values.speed),
+    ...pass('start', values.start === undefined ? undefined : new Date(values.start).toISOString().slice(0, 19)),
+    ...[...values.config, ...words].flatMap((path) => pass('config', path)),
+  ];
+}
+
+interface Supervision {
+  readonly setUp: SetUp;
+  readonly args: readonly string[];
+  readonly nodeRed: NodeRedPlan | undefined;
+  readonly io: Io;
+  readonly stop: StopRequest;
+}
+
+/** Runs both children until it is asked to stop, or one of them cannot be run at all. */
+async function supervise({ setUp, args, nodeRed, io, stop }: Supervision): Promise<number> {
+  const say = (line: string): void => io.err(`apis: ${line}\n`);
+  const env = { ...process.env, APIS_DATA: setUp.dataDir, NODE_RED_DISABLE_TELEMETRY: '1' };
+  const ready = Promise.withResolvers<void>();
+  let isReady = false;
+  const daemon = new SupervisedChild({
+    name: 'The gateway',
+    execPath: process.execPath,
+    args: () => [fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url)), 'gateway', ...args],
+    env,
+    say,
+    onMessage: () => {
+      isReady = true;
+      ready.resolve();
+    },
+    // One that never was ready fails again for the same reason.
+    isFinal: () => !isReady,
+  });
+  const children = [daemon];
+  daemon.start();
+  const ended = Promise.race([daemon.gone, stop.asked.then(() => undefined)]);
+  stop.askedAgain.then(() => hurry(children)).catch(() => undefined); // never rejects
+  const endedEarly = await Promise.race([ready.promise.then(() => false), ended.then(() => true)]);
+  if (!endedEarly && nodeRed !== undefined) children.push(await startNodeRed(nodeRed, setUp.dataDir, env, say));
+  if (!endedEarly) await announce(setUp, nodeRed, ended, io, say);
+  const gone = await ended;
+  await stopAll(children, say);
+  return gone === undefined ? 0 : (gone.code ?? 3);
+}
+
+async function startNodeRed(
+  plan: NodeRedPlan,
+  dataDir: string,
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<SupervisedChild> {
+  const userDir = join(dataDir, 'nodered');
+  const nodesDir = ownNodes();
+  if (nodesDir.length === 0) say('the APIS nodes are not installed: flows that use them will not start');
+  const settings = await writeSettings(userDir, { host: HOST, port: plan.port, nodesDir });
+  const isOwnKept = await installFlow(plan.flowText, userDir, plan.fresh);
+  if (isOwnKept) say('your edited flow is kept; --fresh replaces it with the shipped one');
+  const child = new SupervisedChild({
+    name: 'Node-RED',
+    execPath: process.execPath,
+    args: (isSafe) => nodeRedArguments(plan.script, userDir, settings, isSafe),
+    env,
+    say,
+  });
+  child.start();
+  return child;
+}
+
+/** One clear block, once the dashboard is really there. */
+async function announce(
+  { dataDir }: SetUp,
+  nodeRed: NodeRedPlan | undefined,
+  ended: Promise<unknown>,
+  io: Io,
+  say: (line: string) => void,
+): Promise<void> {
+  const lines: string[] = [];
+  if (nodeRed !== undefined) {
+    const editor = `http://${HOST}:${nodeRed.port}`;
+    const abort = new AbortController();
+    ended.then(() => abort.abort()).catch(() => undefined); // never rejects
+    const page = nodeRed.dashboard === undefined ? `${editor}/` : `${editor}${nodeRed.dashboard}`;
+    const isThere = await answersInTime(page, DASHBOARD_MSEC, abort.signal);
+    if (abort.signal.aborted) return;
+    if (!isThere) say(`${page} does not answer yet; Node-RED's messages above may tell why`);
+    if (nodeRed.dashboard !== undefined) lines.push(`  Dashboard  ${page}`);
+    lines.push(`  Editor     ${editor}/`);
+  }
+  io.out(['APIS Edge is running.', ...lines, `  Data       ${dataDir}`, 'Stop it with Ctrl-C.', ''].join('\n'));
+}
+
+/** The converters come first: the gateway ends its deals while Node-RED still shows it. */
+async function stopAll([daemon, ...others]: readonly SupervisedChild[], say: (line: string) => void): Promise<void> {
+  say('stopping');
+  await daemon?.stop(DAEMON_STOP_MSEC);
+  await Promise.all(others.map((child) => child.stop(NODE_RED_STOP_MSEC)));
+}
+
+function hurry([daemon, ...others]: readonly SupervisedChild[]): void {
+  daemon?.hurry();
+  for (const child of others) child.kill();
+}

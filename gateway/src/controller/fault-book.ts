@@ -9,6 +9,7 @@ const KINDS: Readonly<Record<string, readonly [FaultCategory, FaultLevel]>> = {
   'device.checkpoint': ['HARDWARE', 'WARN'],
   'device.degraded-stop': ['HARDWARE', 'WARN'],
   'device.unknown-mode': ['HARDWARE', 'WARN'],
+  'device.voltage-not-restored': ['HARDWARE', 'WARN'],
   'device.bus-live': ['LOGIC', 'WARN'],
   'device.bad-command': ['LOGIC', 'ERROR'],
   'device.out-of-range': ['LOGIC', 'ERROR'],

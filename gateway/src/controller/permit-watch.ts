@@ -15,6 +15,9 @@ export interface PermitWatchNeeds {
   stop(reason: string): unknown;
 }
 
+/** No timer is longer: platforms fire one of more than 24 days at once. */
+const LONGEST_MSEC = 60_000;
+
 /** Keeps INV-2: no converter is out of WAIT, and none is raised, without a live permit that names its mode. */
 export class PermitWatch {
   readonly #needs: PermitWatchNeeds;
@@ -71,6 +74,6 @@ export class PermitWatch {
   #arm(delayMsec: Milliseconds): void {
     this.#cancel();
     if (this.#hasEnded) return;
-    this.#cancel = this.#needs.clock.after(delayMsec, () => this.check());
+    this.#cancel = this.#needs.clock.after(Math.min(delayMsec, LONGEST_MSEC), () => this.check());
   }
 }

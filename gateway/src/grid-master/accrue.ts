@@ -28,7 +28,7 @@ function sinceRecordWh(grid: Grid, deal: Deal, sample: EnergySample): WattHours 
 function accrueDeal(grid: Grid, deal: Deal): void {
   const progress = grid.deals.progress(deal.dealId);
   const sample = grid.units.energySample(referenceUnitOf(grid, deal));
-  if (progress === undefined || sample === undefined) return;
+  if (sample === undefined) return;
   if (progress.sample !== undefined && sample.at <= progress.sample.at) return;
   const energyWh =
     progress.sample === undefined ? sinceRecordWh(grid, deal, sample) : energyBetweenWh(progress.sample, sample);
@@ -47,7 +47,7 @@ export function accrue(grid: Grid): void {
 /** The energy so far, as fields of the record. */
 export function cumulated(grid: Grid, deal: Deal): DealChange {
   const progress = grid.deals.progress(deal.dealId);
-  if (!isStarted(deal) || progress === undefined) return {};
+  if (!isStarted(deal)) return {};
   return { cumulateDateTime: grid.timeOf(deal), cumulateAmountWh: progress.amountWh };
 }
 

@@ -16,7 +16,7 @@ const CLOSE_MSEC = 50;
 function predictedMsec(grid: Grid, deal: Deal): Milliseconds | undefined {
   const progress = grid.deals.progress(deal.dealId);
   const powerW = dealPowerW(grid, deal);
-  if (progress === undefined || powerW === undefined) return undefined;
+  if (powerW === undefined) return undefined;
   const atSample = timeToAmountMsec(deal.dealAmountWh - progress.amountWh, powerW);
   return atSample === undefined ? undefined : atSample - (sampleAgeMsec(grid, deal) ?? 0);
 }
@@ -41,7 +41,7 @@ const isOld = (grid: Grid, deal: Deal): boolean =>
 /** Writes the energy into the record once in a period: every write is a journal entry at both parties. */
 function recordNowAndThen(grid: Grid, deal: Deal): void {
   const progress = grid.deals.progress(deal.dealId);
-  if (progress === undefined || grid.now - progress.recordedAt < grid.policy.gridMaster.mainLoopPeriodMsec) return;
+  if (grid.now - progress.recordedAt < grid.policy.gridMaster.mainLoopPeriodMsec) return;
   grid.deals.note(deal.dealId, { recordedAt: grid.now });
   grid.note(deal.dealId, cumulated(grid, deal));
 }
@@ -54,7 +54,7 @@ export async function cumulate(grid: Grid, deal: Deal): Promise<StepResult> {
   const isNear = (predictedMsec(grid, deal) ?? CLOSE_MSEC) < CLOSE_MSEC;
   if (isNear || isOld(grid, deal)) await readReference(grid, deal);
   recordNowAndThen(grid, deal);
-  if ((grid.deals.progress(deal.dealId)?.amountWh ?? 0) > deal.dealAmountWh) return 'advanced';
+  if (grid.deals.progress(deal.dealId).amountWh > deal.dealAmountWh) return 'advanced';
   const waitMsec = predictedMsec(grid, deal) ?? grid.policy.gridMaster.mainLoopPeriodMsec;
   return retryIn(Math.min(Math.max(waitMsec, CLOSE_MSEC), grid.policy.gridMaster.mainLoopPeriodMsec));
 }
@@ -80,6 +80,6 @@ export async function halt(grid: Grid, deal: Deal): Promise<StepResult> {
   const at = grid.timeOf(deal);
   const failure = hasStopped ? {} : aborted(present, at, `deal.stop-failed : ${slaveUnitId}`);
   grid.note(deal.dealId, { ...cumulated(grid, present), stopDateTime: at, ...failure });
-  grid.needs.log.info({ dealId: deal.dealId, amountWh: grid.deals.progress(deal.dealId)?.amountWh }, 'deal.stopped');
+  grid.needs.log.info({ dealId: deal.dealId, amountWh: grid.deals.progress(deal.dealId).amountWh }, 'deal.stopped');
   return 'advanced';
 }

@@ -1,4 +1,4 @@
-import { type Deal, isDeactivated, isInvolved, isNewerCopy } from '../domain/deal.ts';
+import { type Deal, isDeactivated, isNewerCopy } from '../domain/deal.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { type DealChange, withChange } from './deal-marks.ts';
 import { stateOf } from './deal-table.ts';
@@ -12,6 +12,8 @@ interface Page {
   /** Parties that have not acknowledged the present record. */
   behind: ReadonlySet<string>;
 }
+
+const NOTHING = newProgress(0, 'created', 0);
 
 const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
 
@@ -64,7 +66,7 @@ export class DealBook {
     const state = stateOf(deal);
     page.deal = deal;
     page.behind = new Set(partiesOf(deal));
-    if (state !== page.progress.state) page.progress = { ...page.progress, state, stateSince: now };
+    if (state !== page.progress.state) page.progress = { ...page.progress, state, stateSince: now, notBefore: 0 };
   }
 
   /** Every open deal with its stop requests in it. */
@@ -83,8 +85,9 @@ export class DealBook {
     return this.#pages.get(dealId)?.deal;
   }
 
-  progress(dealId: string): Progress | undefined {
-    return this.#pages.get(dealId)?.progress;
+  /** What is remembered of a deal; nothing of one that is gone. */
+  progress(dealId: string): Progress {
+    return this.#pages.get(dealId)?.progress ?? NOTHING;
   }
 
   note(dealId: string, progress: Partial<Progress>): void {
@@ -126,10 +129,5 @@ export class DealBook {
     this.#pages.delete(dealId);
     this.#left.add(dealId);
     return page?.deal;
-  }
-
-  /** Open deals of a unit. */
-  of(unitId: string): readonly Deal[] {
-    return this.all().filter((deal) => isInvolved(deal, unitId));
   }
 }

@@ -1,4 +1,12 @@
-import { type Deal, isActivated, isDeactivated, isInvolved, otherSide, unitOnSide } from '../domain/deal.ts';
+import {
+  type Deal,
+  isActivated,
+  isDeactivated,
+  isInvolved,
+  otherSide,
+  slaveSideMustBeActive,
+  unitOnSide,
+} from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import { accrue, cumulated } from './accrue.ts';
 import { releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
@@ -83,6 +91,14 @@ export async function deactivate(grid: Grid, deal: Deal): Promise<StepResult> {
   return 'advanced';
 }
 
+/** What flowed to the very end belongs into the record, if the reference side tells it soon. */
+async function lastWord(grid: Grid, deal: Deal): Promise<void> {
+  const unitId = unitOnSide(deal, grid.policy.gridMaster.deal.referenceSide);
+  if (!slaveSideMustBeActive(deal) || !grid.needs.community.isAlive(unitId)) return;
+  await grid.readWithin(unitId, grid.policy.gridMaster.leaseMsec / 2);
+  accrue(grid);
+}
+
 /**
  * Ends a deal before its time, from its record only (control.md D9): both converters are told, whatever they last
  * said, and nothing but this deal is touched (D5, D8).
@@ -94,7 +110,7 @@ export async function abort(grid: Grid, deal: Deal, reason: string): Promise<Ste
     await releaseBoth(grid, deal);
     if (holdsReference(grid, deal)) await passReferenceOn(grid, deal);
   }
-  accrue(grid);
+  await lastWord(grid, deal);
   end(grid, deal, reason);
   return 'advanced';
 }

@@ -13,6 +13,8 @@ export interface Progress {
   readonly sample?: EnergySample;
   /** When the amount was last written to the record. */
   readonly recordedAt: Milliseconds;
+  /** Before this the last action is not repeated merely because something else has changed. */
+  readonly notBefore: Milliseconds;
 }
 
 export const newProgress = (now: Milliseconds, state: DealState, amountWh: WattHours): Progress => ({
@@ -21,4 +23,5 @@ export const newProgress = (now: Milliseconds, state: DealState, amountWh: WattH
   stateSince: now,
   amountWh,
   recordedAt: now,
+  notBefore: 0,
 });

@@ -15,7 +15,7 @@ const pollMsec = (sinceMsec: Milliseconds): Milliseconds => Math.min(500, Math.m
 
 /** Reads the rising voltage (control.md §4.8). */
 export async function watchRampUp(grid: Grid, deal: Deal): Promise<StepResult> {
-  const since = grid.deals.progress(deal.dealId)?.stateSince ?? grid.now;
+  const since = grid.deals.progress(deal.dealId).stateSince;
   await grid.read(masterOf(grid, deal), 'status');
   return retryIn(pollMsec(grid.now - since));
 }

@@ -1,7 +1,7 @@
 import { demoPolicy } from '../../src/config/defaults.ts';
 import type { Policy } from '../../src/config/policy.ts';
 import { CONVERTER_MODES, type ConverterMode, CURRENT_SIGN } from '../../src/domain/converter-mode.ts';
-import { type Deal, isInvolved, isNewerCopy } from '../../src/domain/deal.ts';
+import { type Deal, isNewerCopy } from '../../src/domain/deal.ts';
 import type { DeviceCommand } from '../../src/domain/device-command.ts';
 import { PeerError } from '../../src/domain/errors.ts';
 import type { FaultInput } from '../../src/domain/fault.ts';
@@ -81,6 +81,10 @@ export class ScriptedUnit {
   /** What the converter really moves, over what it was told. */
   gain = 1;
   energyWh = 0;
+  /** What its meter shows in WAIT. */
+  waitCurrentA = 0;
+  /** What of the grid power arrives in the battery. */
+  batteryFactor = 1;
   isAlive = true;
   isStale = false;
   readonly deals = new Map<string, Deal>();
@@ -114,6 +118,9 @@ export class ScriptedGrid {
   heldV = 0;
   leakA = 0;
   fate: (unitId: string, body: CommandBody) => Fate = () => 'obey';
+  /** Commands whose promise never settles. */
+  hang: (unitId: string, body: CommandBody) => boolean = () => false;
+  brokenCommunity = false;
   busV = 0;
   readonly master: GridMaster;
   #at = 0;
@@ -142,7 +149,10 @@ export class ScriptedGrid {
       community: {
         unit: (unitId) => this.#pushed.get(unitId),
         isAlive: (unitId) => this.units.get(unitId)?.isAlive ?? false,
-        deals: () => this.#copies(),
+        deals: () => {
+          if (this.brokenCommunity) throw new Error('broken');
+          return this.#copies();
+        },
         onChange: (handle) => {
           this.#handlers.add(handle);
           return () => this.#handlers.delete(handle);
@@ -241,8 +251,9 @@ export class ScriptedGrid {
   /** Grid current of a unit: constant current by its command, the references share what the others leave over. */
   currentA(unitId: string): number {
     const unit = this.unit(unitId);
+    if (unit.mode === 'WAIT') return unit.waitCurrentA;
     if (unit.mode !== 'VOLTAGE_REFERENCE') {
-      return this.busV < 100 && unit.mode !== 'WAIT' ? 0 : CURRENT_SIGN[unit.mode] * unit.dig * unit.gain;
+      return this.busV < 100 ? 0 : CURRENT_SIGN[unit.mode] * unit.dig * unit.gain;
     }
     const all = [...this.units.values()];
     const holders = all.filter((one) => one.mode === 'VOLTAGE_REFERENCE').length;
@@ -251,13 +262,14 @@ export class ScriptedGrid {
   }
 
   dcdcOf(unitId: string): Dcdc {
-    const { mode, dvg, drg, dig } = this.unit(unitId);
+    const { mode, dvg, drg, dig, batteryFactor } = this.unit(unitId);
     const ig = this.currentA(unitId);
     const wg = ig * this.busV;
+    const wb = wg * batteryFactor;
     const { code, operationMode, runningState } = CONVERTER_MODES[mode];
     return {
       status: { status: code, operationMode, alarmState: 'No alarm', runningState },
-      meter: { vg: this.busV, ig, wg, vb: 52, ib: wg / 52, wb: wg, tmp: 25 },
+      meter: { vg: this.busV, ig, wg, vb: 52, ib: wb / 52, wb, tmp: 25 },
       vdis: { dvg, drg },
       param: { dig },
     };
@@ -314,6 +326,7 @@ export class ScriptedGrid {
       await sleep(this.clock, deadlineMsec);
       throw new PeerError('peer.timeout', to, `${to} did not answer within ${String(deadlineMsec)} ms`);
     }
+    if (this.hang(to, body)) await new Promise(() => {});
     await sleep(this.clock, body.kind === 'deal.update' ? 4 : this.latencyMsec);
     this.#settle();
     if (fate === 'refuse') throw new PeerError('peer.refused', to, `${to} refuses ${body.kind}`);
@@ -341,38 +354,32 @@ export class ScriptedGrid {
     return { ok: true, dcdc: this.dcdcOf(unit.unitId) };
   }
 
+  /** What a command makes of a unit; nothing for those that only look. */
   #act(unit: ScriptedUnit, device: DeviceCommand): void {
-    const set = (mode: ConverterMode, dvg: number, dig: number, drg = 0): void => {
-      Object.assign(unit, { mode, dvg, dig, drg });
+    const to = (mode: ConverterMode, dvg: number, dig: number, drg = 0): Partial<ScriptedUnit> => ({
+      mode,
+      dvg,
+      dig,
+      drg,
+    });
+    const currentA = 'gridCurrentA' in device ? (device.gridCurrentA ?? 0) : 0;
+    const voltageV = 'gridVoltageV' in device ? (device.gridVoltageV ?? this.busV) : this.busV;
+    const next = 'mode' in device ? (device.mode ?? 'WAIT') : 'WAIT';
+    const effects: Record<DeviceCommand['command'], Partial<ScriptedUnit>> = {
+      WAIT: to('WAIT', 350, 0),
+      scram: to('WAIT', 350, 0),
+      CHARGE: to('CHARGE', 350, currentA),
+      DISCHARGE: to('DISCHARGE', 380, currentA),
+      VOLTAGE_REFERENCE: to('VOLTAGE_REFERENCE', 350, unit.capacityA),
+      voltage: { dvg: voltageV },
+      current: { dig: currentA },
+      voltageReferenceAuthorization: {},
+      voltageReferenceWillHandOver: { drg: 0.039 },
+      voltageReferenceWillTakeOver: to('VOLTAGE_REFERENCE', voltageV, unit.capacityA, 0.039),
+      voltageReferenceDidHandOver: to(next, 350, currentA),
+      voltageReferenceDidTakeOver: { drg: 0 },
     };
-    switch (device.command) {
-      case 'WAIT':
-      case 'scram':
-        return set('WAIT', 350, 0);
-      case 'CHARGE':
-        return set('CHARGE', 350, device.gridCurrentA);
-      case 'DISCHARGE':
-        return set('DISCHARGE', 380, device.gridCurrentA);
-      case 'VOLTAGE_REFERENCE':
-        return set('VOLTAGE_REFERENCE', 350, unit.capacityA);
-      case 'voltage':
-        unit.dvg = device.gridVoltageV;
-        return;
-      case 'current':
-        unit.dig = device.gridCurrentA;
-        return;
-      case 'voltageReferenceAuthorization':
-        return;
-      case 'voltageReferenceWillHandOver':
-        unit.drg = 0.039;
-        return;
-      case 'voltageReferenceWillTakeOver':
-        return set('VOLTAGE_REFERENCE', device.gridVoltageV ?? this.busV, unit.capacityA, 0.039);
-      case 'voltageReferenceDidHandOver':
-        return set(device.mode ?? 'WAIT', 350, device.gridCurrentA ?? 0);
-      case 'voltageReferenceDidTakeOver':
-        unit.drg = 0;
-    }
+    Object.assign(unit, effects[device.command]);
   }
 
   /** INV-2: whoever is put out of WAIT holds a permit for it that was published before the command. */
@@ -411,7 +418,7 @@ export class ScriptedGrid {
     const elapsedMsec = now - this.#at;
     this.#at = now;
     for (const unit of this.units.values()) {
-      unit.energyWh += (this.currentA(unit.unitId) * this.busV * elapsedMsec) / 3_600_000;
+      unit.energyWh += (unit.batteryFactor * this.currentA(unit.unitId) * this.busV * elapsedMsec) / 3_600_000;
     }
     const holder = [...this.units.values()].find((unit) => unit.mode === 'VOLTAGE_REFERENCE');
     const target = Math.max(holder?.dvg ?? 0, this.heldV);
@@ -437,7 +444,3 @@ const commandText = (device: DeviceCommand): string => {
 };
 
 const round = (value: number): string => String(Math.round(value * 1_000) / 1_000);
-
-/** Deals in which a unit takes part, by their ids, for assertions. */
-export const dealIdsOf = (deals: readonly Deal[], unitId: string): readonly string[] =>
-  deals.filter((deal) => isInvolved(deal, unitId)).map((deal) => deal.dealId);

@@ -1,0 +1,138 @@
+import { type Deal, isDeactivated, needsToStop } from '../domain/deal.ts';
+import { InternalError, messageOf, reasonOf } from '../domain/errors.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { withDeadline } from '../ports/clock.ts';
+import { ACTIONS, type Step } from './actions.ts';
+import { barredBy } from './barred.ts';
+import { BusWatch } from './bus-watch.ts';
+import { type DealAction, rowFor, stateOf } from './deal-table.ts';
+import { abort } from './finish.ts';
+import type { Grid } from './grid.ts';
+import type { Halting } from './halting.ts';
+import { masterSide } from './master-side.ts';
+import { orderDeals } from './order-deals.ts';
+import { HandOverLost } from './perform-hand-over.ts';
+import { GUARDS, type Situation } from './situation.ts';
+import { retryIn, type StepResult } from './step-result.ts';
+
+/** A step that takes longer than this has lost its way; every command has a shorter deadline of its own. */
+const STEP_LIMIT_MSEC = 60_000;
+
+/** How soon a step that failed before anything was touched is tried again. */
+const FAILED_RETRY_MSEC = 1_000;
+
+/** Actions that ask devices or parties although nothing may have changed: not again before their retry time. */
+const THROTTLED: ReadonlySet<DealAction> = new Set(['energise', 'join', 'watchRampUp', 'dispose']);
+
+/** A step that did not come back within its limit. */
+class StepHung extends InternalError {}
+
+/** Carries the deals on by the deal table: one step of one deal at a time. */
+export class DealRunner {
+  readonly #grid: Grid;
+  readonly #halting: Halting;
+  readonly #watch = new BusWatch();
+  readonly #startedAt: Milliseconds;
+
+  constructor(grid: Grid, halting: Halting) {
+    this.#grid = grid;
+    this.#halting = halting;
+    this.#startedAt = grid.now;
+  }
+
+  /**
+   * Steps, one after the other, until no deal has anything to do or `goesOn` says no. Resolves with the time after
+   * which the earliest of them wants to be looked at again.
+   */
+  async advance(goesOn: () => boolean): Promise<Milliseconds> {
+    const idle = new Set<string>();
+    let soonest = Number.POSITIVE_INFINITY;
+    let last: string | undefined;
+    while (goesOn()) {
+      const deal = this.#nextDeal(idle, last);
+      if (deal === undefined) break;
+      last = deal.dealId;
+      const result = await this.#step(deal);
+      if (result === 'advanced') continue;
+      idle.add(deal.dealId);
+      soonest = Math.min(soonest, this.#grid.now + (result.retryMsec ?? Number.POSITIVE_INFINITY));
+    }
+    return Math.max(1, soonest - this.#grid.now);
+  }
+
+  /** Deals with a stop request first, then the one that is under way, then the rest (control.md §4.3). */
+  #nextDeal(idle: ReadonlySet<string>, last: string | undefined): Deal | undefined {
+    const view = this.#grid.view();
+    const ordered = orderDeals(view.deals, masterSide(view), view.policy.largeCapacityUnitIds);
+    const open = ordered.filter((deal) => !idle.has(deal.dealId));
+    const urgent = open.find((deal) => needsToStop(deal) && !isDeactivated(deal));
+    return urgent ?? open.find((deal) => deal.dealId === last) ?? open[0];
+  }
+
+  async #step(deal: Deal): Promise<StepResult> {
+    const grid = this.#grid;
+    const at = this.#situation(deal);
+    const { action, when } = rowFor(stateOf(deal), (event) => GUARDS[event](at));
+    const { notBefore } = at.progress;
+    if (THROTTLED.has(action) && grid.now < notBefore) return retryIn(notBefore - grid.now);
+    grid.beginStep();
+    const result = await this.#act(action, { grid, deal, event: when, at, watch: this.#watch });
+    grid.deals.note(deal.dealId, { notBefore: result === 'advanced' ? 0 : grid.now + (result.retryMsec ?? 0) });
+    return result;
+  }
+
+  #situation(deal: Deal): Situation {
+    const grid = this.#grid;
+    return {
+      view: grid.view(),
+      deal,
+      progress: grid.deals.progress(deal.dealId),
+      mode: grid.needs.mode(),
+      now: grid.now,
+      barred: barredBy(grid, this.#startedAt),
+      reservedA: grid.suspects.reservedA,
+    };
+  }
+
+  async #act(action: DealAction, step: Step): Promise<StepResult> {
+    const { dealId } = step.deal;
+    try {
+      return await withDeadline(this.#grid.needs.clock, STEP_LIMIT_MSEC, ACTIONS[action](step), () => {
+        this.#grid.raiseEpoch(); // whatever it still wants comes too late
+        return new StepHung(`${action} of deal ${dealId} did not end within ${STEP_LIMIT_MSEC} ms`);
+      });
+    } catch (error) {
+      return this.#failed(dealId, error);
+    }
+  }
+
+  /** A failure belongs to its deal (control.md D5, D8); only a lost hand-over is the whole bus's. */
+  async #failed(dealId: string, error: unknown): Promise<StepResult> {
+    const grid = this.#grid;
+    if (this.#halting.isActive || (grid.isStepSuperseded && !(error instanceof StepHung))) return {};
+    grid.needs.log.warn({ dealId, reason: reasonOf(error), message: messageOf(error) }, 'deal.step-failed');
+    if (error instanceof HandOverLost) return this.#stopAll('hand-over.lost', error);
+    const present = grid.deals.get(dealId);
+    if (present === undefined || stateOf(present) === 'created' || isDeactivated(present)) {
+      return retryIn(FAILED_RETRY_MSEC);
+    }
+    return this.#abort(present, error);
+  }
+
+  async #abort(deal: Deal, error: unknown): Promise<StepResult> {
+    this.#grid.beginStep();
+    try {
+      return await abort(this.#grid, deal, `${reasonOf(error)} : ${messageOf(error)}`);
+    } catch (second) {
+      return this.#halting.isActive ? {} : this.#stopAll('deal.abort-failed', second);
+    }
+  }
+
+  /** Not awaited: the stop works beside the pass, which begins no step meanwhile. */
+  #stopAll(reason: string, error: unknown): StepResult {
+    const message = messageOf(error);
+    this.#grid.raiseFault({ category: 'LOGIC', extent: 'GLOBAL', level: 'ERROR', reason, message });
+    void this.#halting.stopAll(`${reason} : ${message}`);
+    return {};
+  }
+}

@@ -1,0 +1,48 @@
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Cancel, Clock } from '../ports/clock.ts';
+
+/** Runs `work` at the earliest moment that anybody wants, never twice at a time; a wish during a run means: again. */
+export class Wake {
+  readonly #clock: Clock;
+  readonly #work: () => Promise<void>;
+  #cancel: Cancel = () => {};
+  #dueAt = Number.POSITIVE_INFINITY;
+  #running: Promise<void> | undefined;
+  #isStopped = false;
+
+  /** `work` handles its own errors. */
+  constructor(clock: Clock, work: () => Promise<void>) {
+    this.#clock = clock;
+    this.#work = work;
+  }
+
+  /** Wants a run within `delay` ms; an earlier wish stands. */
+  within(delay: Milliseconds): void {
+    const at = this.#clock.monotonic() + delay;
+    if (this.#isStopped || at >= this.#dueAt) return;
+    this.#cancel();
+    this.#dueAt = at;
+    if (this.#running === undefined) this.#arm(delay);
+  }
+
+  /** No run begins any more; resolves when the present one has ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancel();
+    await this.#running;
+  }
+
+  #arm(delay: Milliseconds): void {
+    this.#cancel = this.#clock.after(delay, () => {
+      this.#dueAt = Number.POSITIVE_INFINITY;
+      this.#running = this.#work().finally(() => this.#ended());
+    });
+  }
+
+  #ended(): void {
+    this.#running = undefined;
+    if (!this.#isStopped && this.#dueAt < Number.POSITIVE_INFINITY) {
+      this.#arm(Math.max(0, this.#dueAt - this.#clock.monotonic()));
+    }
+  }
+}

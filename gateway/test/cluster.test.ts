@@ -6,11 +6,10 @@ import { Members } from '../src/cluster/members.ts';
 import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import { Requests } from '../src/cluster/requests.ts';
-import type { CommandBody, Deal, ElectionState, GridState, OperationMode, UnitData } from '../src/domain/index.ts';
+import type { Channel, CommandBody, Deal, ElectionState, GridState, OperationMode, UnitData } from '../src/domain/index.ts';
 import { PeerError } from '../src/domain/index.ts';
 import {
   type Bus,
-  type Channel,
   MemoryBusHub,
   MemoryStore,
   SeededEntropy,
@@ -116,6 +115,7 @@ const gridOf = (gridMasterUnitId: string, term: number, pass: number): GridState
   passMsec: 0,
   mode: { value: 'stop', term: 0, revision: 0 },
   permitMsec: PERMIT_MSEC,
+  granting: true,
   permits: [],
   hasGlobalErrors: false,
 });
@@ -293,6 +293,17 @@ t.test('permit-holder.ts', async (t) => {
     t.equal(holder.current(), undefined, 'INV-2: a delayed grid does not prolong it');
   });
 
+  t.test('RULE-4: a new grid master that does not grant yet takes no permit away', async (t) => {
+    const clock = new VirtualClock();
+    const holder = new PermitHolder('E002', 's2', clock);
+    holder.sentBeacon(1);
+    holder.hearGrid(grid({ permits: [entry] }));
+    holder.hearGrid(grid({ term: 2, granting: false }));
+    t.ok(holder.current());
+    await clock.advance(PERMIT_MSEC);
+    t.equal(holder.current(), undefined);
+  });
+
   t.test('RULE-1: another session, a forgotten beacon, no entry or no mode grants nothing', async (t) => {
     const clock = new VirtualClock();
     const holder = new PermitHolder('E002', 's2', clock);
@@ -362,7 +373,7 @@ t.test('requests.ts', async (t) => {
       liar.publish('reply', 'E004/x', { ok: true });
       liar.publish('reply', 'E001/unknown', { ok: true });
     });
-    const failed = t.rejects(asker.ask('E002', body, 100, 1), { reason: 'peer.timeout' });
+    const failed = t.rejects(asker.ask('E002', body, 100, 1), { name: 'PeerError', reason: 'peer.timeout' });
     await clock.advance(200);
     await failed;
   });

@@ -37,6 +37,7 @@ export class PermitHolder {
 
   /** Takes what an obeyed grid master says; an entry of another session or of a forgotten beacon grants nothing. */
   hearGrid(grid: GridState): void {
+    if (!grid.granting) return; // RULE-4: what an older term granted runs out by itself
     const entry = grid.permits.find((permit) => permit.unitId === this.#unitId);
     const sentAt = entry?.session === this.#session ? this.#sentAt.get(entry.beacon) : undefined;
     this.#held =

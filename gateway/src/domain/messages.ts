@@ -61,6 +61,8 @@ export interface GridState {
   readonly voltageReferenceUnitId?: string;
   readonly masterDealId?: string;
   readonly handOver?: { readonly from: string; readonly to: string };
+  /** False while a new grid master waits for the permits of older terms to run out: it takes none away (RULE-4). */
+  readonly granting: boolean;
   readonly permits: readonly Permit[];
   /** Global faults present: nothing new is negotiated or activated. */
   readonly hasGlobalErrors: boolean;

@@ -2,6 +2,7 @@ import type { DealJournal } from '../cluster/deal-journal.ts';
 import type { Election } from '../cluster/election.ts';
 import type { Controller } from '../controller/index.ts';
 import type { Deal } from '../domain/deal.ts';
+import type { DeviceCommandName } from '../domain/device-command.ts';
 import { InternalError, PeerError } from '../domain/errors.ts';
 import type { CommandBody, Envelope, ReplyBody } from '../domain/messages.ts';
 import type { OperationMode } from '../domain/operation-mode.ts';
@@ -28,6 +29,8 @@ type Of<K extends Kind> = Extract<CommandBody, { kind: K }>;
 type Answers = {
   readonly [K in Kind]: (body: Of<K>, from: string, envelope: Envelope<CommandBody>) => Promise<ReplyBody>;
 };
+
+const LOWERING: ReadonlySet<DeviceCommandName> = new Set(['WAIT', 'scram']);
 
 const OK: ReplyBody = { ok: true };
 
@@ -75,6 +78,12 @@ export function commandDesk(needs: CommandDeskNeeds) {
     control: async ({ device, deals }, from, envelope) => {
       const fence = fenceOf(from, envelope);
       fence();
+      // RULE-11: lowering acts first and journals after, raising journals first.
+      if (LOWERING.has(device.command)) {
+        const dcdc = await controller.execute(device, fence);
+        await journalKnown(deals);
+        return { ok: true, dcdc };
+      }
       await journalKnown(deals);
       return { ok: true, dcdc: await controller.execute(device, fence) };
     },

@@ -111,6 +111,7 @@ export class GridMasterHost {
       pass: this.#pass,
       mode: this.#needs.mode(),
       permitMsec: this.#needs.permitMsec(),
+      granting: this.#gridMaster !== undefined,
       permits: draft.permits.flatMap((entry) => this.#permit(entry)),
     };
     bus.publish('grid', '', grid, { term: election.term });

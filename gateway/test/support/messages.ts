@@ -29,6 +29,7 @@ export const aGrid = (gridMasterUnitId: string, more: Partial<GridState> = {}): 
   mode: { value: 'autonomous', term: 1, revision: 1 },
   permitMsec: 5000,
   permits: [],
+  granting: true,
   hasGlobalErrors: false,
   ...more,
 });

@@ -732,3 +732,611 @@ t.test('bus: voltage references, lines and limits (emulator.md 6.1)', async (t) 
     t.throws(() => world.command('E001', reference(1, Number.NaN)), { reason: 'device.bad-value' });
   });
 });
+
+t.test('faults: each has its effect, and healing undoes it (emulator.md 6.4)', async (t) => {
+  /** E001 holds 350 V, E002 gives 1 A, E003 takes 1 A. */
+  const running = (options: Partial<WorldOptions> = {}) => {
+    const one = aWorld(options);
+    one.world.command('E001', reference());
+    one.world.command('E002', discharge(1));
+    one.world.command('E003', charge(1));
+    return one;
+  };
+
+  t.test('noReply: no answer, and the command is lost unless told otherwise', async (t) => {
+    const { world, clock, after } = running();
+    world.inject({ kind: 'noReply', houseId: 'E002' });
+    const lost = t.rejects(world.device('E002').setCurrent({ dig: 2 }, never), {
+      name: 'DeviceError',
+      reason: 'device.no-reply',
+    });
+    await clock.advance(11_000);
+    await lost;
+    t.equal(world.house('E002').dig, 1);
+    world.inject({ kind: 'noReply', houseId: 'E002', commandsAct: true });
+    const acted = t.rejects(world.device('E002').setCurrent({ dig: 2 }, never), { reason: 'device.no-reply' });
+    await after(21_000);
+    await acted;
+    t.equal(world.house('E002').dig, 2, 'only the answer was lost');
+    world.inject({ kind: 'noReply', houseId: 'E002', probability: 0 });
+    const answered = world.device('E002').readStatus(never);
+    await after(1);
+    t.match(await answered, { status: { status: '0x0002' } });
+    world.heal({ kind: 'noReply', houseId: 'E002' });
+    t.same(world.house('E002').faults, []);
+  });
+
+  t.test('lateReply: the command acts in time, the answer comes late', async (t) => {
+    const { world, after } = running();
+    world.inject({ kind: 'lateReply', houseId: 'E002', delayMsec: 3000 });
+    let answered = false;
+    const call = world
+      .device('E002')
+      .setCurrent({ dig: 2 }, never)
+      .then(() => {
+        answered = true;
+      });
+    await after(2999);
+    t.equal(world.house('E002').ig, -2);
+    t.equal(answered, false);
+    await after(1);
+    await call;
+    t.equal(answered, true);
+  });
+
+  t.test('duplicate: an old command overwrites a newer one', async (t) => {
+    const { world, after } = running();
+    world.inject({ kind: 'duplicate', houseId: 'E002' });
+    const device = world.device('E002');
+    const first = device.setCurrent({ dig: 2 }, never);
+    await after(1);
+    world.heal();
+    const second = device.setCurrent({ dig: 0.5 }, never);
+    await after(100);
+    await Promise.all([first, second]);
+    t.equal(world.house('E002').dig, 0.5);
+    await after(500);
+    t.equal(world.house('E002').dig, 2, 'the repetition');
+  });
+
+  t.test('stuckMeter: readings stand still while the truth moves', async (t) => {
+    const { world } = running();
+    world.inject({ kind: 'stuckMeter', houseId: 'E002' });
+    world.command('E002', { write: 'current', dig: 2 });
+    near(t, world.dcdc('E002').meter.ig, -1, 1e-9, 'stuck');
+    near(t, world.house('E002').ig, -2, 1e-9, 'true');
+    world.heal({ kind: 'stuckMeter', houseId: 'E002' });
+    near(t, world.dcdc('E002').meter.ig, -2, 1e-9, 'healed');
+  });
+
+  t.test('offsetCurrent: the converter carries more than it was told; meterOffset: it only says so', async (t) => {
+    const { world } = running();
+    world.inject({ kind: 'offsetCurrent', houseId: 'E003', amperes: 0.3 });
+    near(t, world.house('E003').ig, 1.3, 1e-9, 'more');
+    near(t, world.house('E001').ig, -0.3, 1e-6, 'and the reference covers it');
+    world.heal({ kind: 'offsetCurrent', houseId: 'E003' });
+    world.inject({ kind: 'meterOffset', houseId: 'E003', amperes: 0.3, volts: 5 });
+    near(t, world.house('E003').ig, 1, 1e-9, 'true');
+    near(t, world.dcdc('E003').meter.ig, 1.3, 1e-9, 'said');
+    world.heal();
+    near(t, world.dcdc('E003').meter.ig, 1, 1e-9, 'healed');
+    world.inject({ kind: 'meterOffset', houseId: 'E003' });
+    near(t, world.dcdc('E003').meter.ig, 1, 1e-9, 'an offset of nothing');
+  });
+
+  t.test('wrongMode: acknowledged, but another mode', async (t) => {
+    const { world } = running();
+    world.inject({ kind: 'wrongMode', houseId: 'E002', mode: 'CHARGE' });
+    world.command('E002', discharge(1));
+    t.equal(world.dcdc('E002').status.status, '0x0041');
+    near(t, world.house('E002').ig, 1, 1e-9, 'charging instead');
+  });
+
+  t.test('trip and heavyAlarm: the converter stops, and takes commands again after healing and WAIT', async (t) => {
+    for (const fault of [{ kind: 'trip', trip: 'over-current' }, { kind: 'heavyAlarm' }] as const) {
+      const { world } = running();
+      world.inject({ ...fault, houseId: 'E002' });
+      t.match(world.house('E002'), { mode: 'WAIT', ig: 0 });
+      near(t, world.house('E001').ig, -1, 1e-6, 'the reference covers the loss');
+      world.command('E002', wait);
+      t.throws(() => world.command('E002', discharge(1)), { reason: 'device.tripped' }, 'not healed yet');
+      t.equal(world.dcdc('E002').status.alarmState, 'Heavy alarm');
+      world.heal();
+      world.command('E002', wait);
+      world.command('E002', discharge(1));
+      near(t, world.house('E002').ig, -1, 1e-9, 'runs again');
+    }
+  });
+
+  t.test('lightAlarm shows and does nothing', async (t) => {
+    const { world } = running();
+    world.inject({ kind: 'lightAlarm', houseId: 'E002' });
+    t.equal(world.dcdc('E002').status.alarmState, 'Light alarm');
+    near(t, world.house('E002').ig, -1, 1e-9, 'runs on');
+  });
+
+  t.test('refuseVoltageReference: refused with an error, the mode stays', async (t) => {
+    const { world } = aWorld();
+    world.inject({ kind: 'refuseVoltageReference', houseId: 'E001' });
+    t.throws(() => world.command('E001', reference()), { name: 'DeviceError', reason: 'device.refused' });
+    t.equal(world.house('E001').mode, 'WAIT');
+    world.heal();
+    world.command('E001', reference());
+    t.equal(world.house('E004').vg, 350);
+  });
+
+  t.test(
+    'secondVoltageSource: a current circulates between it and the reference, and its energy is booked',
+    async (t) => {
+      const { world, after } = aWorld();
+      world.command('E001', reference());
+      world.inject({ kind: 'secondVoltageSource', houseId: 'E004', volts: 352 });
+      const expected = 2 / (0.05 + 0.33 + 0.5);
+      near(t, world.house('E001').ig, expected, 1e-6, 'into the reference');
+      near(t, world.house('E001').demandedA, expected, 1e-6, 'as the foreign one gives');
+      await after(HOUR);
+      const { bus, imbalanceWh } = world.energy();
+      t.ok(bus.foreignWh > expected * 350, 'foreign energy');
+      near(t, imbalanceWh, 0, 1e-6, 'balanced');
+      world.heal();
+      near(t, world.house('E001').ig, 0, 1e-9, 'gone');
+      world.inject({ kind: 'secondVoltageSource', houseId: 'E002', volts: 340, ohms: 1, limitA: 1 });
+      near(t, world.house('E001').ig, -1, 1e-6, 'clipped at its own limit');
+    },
+  );
+
+  t.test('leak: the currents no longer add up, and a short trips the reference', async (t) => {
+    const { world, after } = running();
+    world.inject({ kind: 'leak', houseId: 'E004', siemens: 0.001 });
+    const sum = ['E001', 'E002', 'E003', 'E004'].reduce((total, id) => total + world.house(id).ig, 0);
+    near(t, sum, -0.35, 0.001, 'what leaks');
+    near(t, world.house('E001').demandedA, -0.35, 0.001, 'is asked of the reference');
+    await after(HOUR);
+    near(t, world.energy().bus.leakWh, 0.35 * 350, 0.2, 'and booked');
+    world.inject({ kind: 'leak', houseId: 'E004', siemens: 5 });
+    for (const id of ['E001', 'E003']) t.match(world.house(id), { mode: 'WAIT', trip: 'under-voltage' });
+    world.command('E002', wait);
+    await after(2000);
+    t.equal(world.house('E001').vg, 0);
+  });
+
+  t.test('lineBreak: both parts live on their own', async (t) => {
+    const { world, after } = running();
+    t.same(world.branches(), ['E001-E002', 'E002-E003', 'E003-E004']);
+    world.inject({ kind: 'lineBreak', branch: 'E003-E002' });
+    near(t, world.house('E001').ig, 1, 1e-6, 'the near part');
+    await after(1000);
+    t.match(world.house('E003'), { mode: 'WAIT', trip: 'under-voltage', vg: 0 });
+    world.heal({ kind: 'lineBreak', branch: 'E002-E003' });
+    near(t, world.house('E003').vg, world.house('E002').vg, 1e-6, 'joined again');
+    near(t, world.energy().imbalanceWh, 0, 1e-6, 'balanced');
+    t.match(
+      problemOf(() => world.inject({ kind: 'lineBreak', branch: 'x-y' })),
+      /expected one of E001-E002/,
+    );
+  });
+
+  t.test('batteryLocked: the converter trips, the house lives from the AC grid', async (t) => {
+    const { world, after } = running();
+    world.set('E002', { pvW: 300, loadW: 500 });
+    world.inject({ kind: 'batteryLocked', houseId: 'E002' });
+    t.match(world.house('E002'), { mode: 'WAIT', trip: 'battery-locked', batteryW: 0, bypass: true });
+    const reading = world.device('E002').read(never);
+    await after(1);
+    t.equal((await reading).battery.battery_operation_status, 0);
+    world.heal();
+    t.equal(world.house('E002').bypass, false);
+  });
+
+  t.test('pvDead: no sun', async (t) => {
+    const { world } = aWorld();
+    world.set('E001', { pvW: 700 });
+    world.inject({ kind: 'pvDead', houseId: 'E001' });
+    t.equal(world.house('E001').pvW, 0);
+    world.heal();
+    t.equal(world.house('E001').pvW, 700);
+  });
+
+  t.test('houseOffline: everything off, no answers; it comes back in WAIT', async (t) => {
+    const { world, after } = running({
+      lossProfile: 'compat',
+      converter: { ...CONVERTER_PRESETS.ideal, loss: 'compat' },
+    });
+    world.inject({ kind: 'houseOffline', houseId: 'E001' });
+    t.match(world.house('E001'), { mode: 'WAIT', batteryW: 0, acImportW: 0, loadW: 0, pvW: 0, wb: 0 });
+    t.throws(() => world.command('E001', wait), { reason: 'device.no-reply' });
+    const call = t.rejects(world.device('E001').setMode({ mode: 'WAIT', dvg: 350, dig: 0, drg: 0 }, never), {
+      reason: 'device.no-reply',
+    });
+    await after(11_000);
+    await call;
+    world.heal();
+    t.match(world.house('E001'), { mode: 'WAIT' });
+    t.ok(world.house('E001').acImportW > 50);
+  });
+
+  t.test('overheat: the converter trips when it gets too hot, at the right time', async (t) => {
+    const { world, after, events } = running({ converter: { ...CONVERTER_PRESETS.ideal, loss: 'eza-like' } });
+    world.inject({ kind: 'overheat', houseId: 'E002', ambientC: 80 });
+    await after(10_000);
+    t.equal(world.house('E002').mode, 'DISCHARGE');
+    await after(HOUR);
+    t.match(
+      events.find(({ event }) => event === 'converter.tripped'),
+      { houseId: 'E002', trip: 'over-temperature' },
+    );
+    t.ok(world.house('E002').tmp > 70);
+    world.heal();
+    await after(2 * HOUR);
+    t.ok(world.house('E002').tmp < 30, 'cools down again');
+  });
+
+  t.test('clockSkew moves the time of the device; reboot changes nothing', async (t) => {
+    const { world, after, events } = running();
+    world.inject({ kind: 'clockSkew', houseId: 'E002', offsetMsec: -3_600_000 });
+    world.inject({ kind: 'reboot', houseId: 'E002' });
+    const reading = world.device('E002').read(never);
+    await after(1);
+    t.equal((await reading).time, '2021/05/31-23:00:00');
+    near(t, world.house('E002').ig, -1, 1e-9, 'runs on');
+    t.same(events.filter(({ event }) => event === 'fault.injected').length, 2);
+  });
+});
+
+t.test('emulated-device.ts', async (t) => {
+  t.test('answers in the shape of the driver: status, voltage and current replies (control.md 1.6)', async (t) => {
+    const { world, after } = aWorld({ meters: 'quantised' });
+    const device = world.device('E001');
+    const calls = [
+      device.setMode({ mode: 'VOLTAGE_REFERENCE', dvg: 350, dig: 2.3, drg: 0 }, never),
+      device.setVoltage({ dvg: 345, drg: 0.039 }, never),
+      device.setCurrent({ dig: 2 }, never),
+      device.readStatus(never),
+    ] as const;
+    await after(10);
+    const [modeReply, voltage, current, status] = await Promise.all(calls);
+    t.match(modeReply, {
+      status: { status: '0x0014', operationMode: 'Grid Autonomy', alarmState: 'No alarm' },
+      meter: { vg: 350 },
+      vdis: { dvg: 350 },
+      param: { dig: 2.3 },
+    });
+    t.same(Object.keys(voltage), ['meter', 'vdis']);
+    t.same(voltage.vdis, { dvg: 345, drg: 0.039 });
+    t.same(Object.keys(current), ['meter', 'param']);
+    t.same(Object.keys(status), ['status', 'meter']);
+    const reading = device.read(never);
+    await after(1);
+    t.match(await reading, {
+      battery: { rsoc: Number, battery_operation_status: 3 },
+      emu: { ups_operation_mode: { mode: 2 } },
+      time: '2021/06/01-00:00:00',
+    });
+  });
+
+  t.test('takes one request after the other, each with its latency; commands act half-way', async (t) => {
+    const { world, after } = aWorld({ latency: { kind: 'fixed', msec: 100 } });
+    const device = world.device('E001');
+    const order: string[] = [];
+    void device.setMode({ mode: 'VOLTAGE_REFERENCE', dvg: 350, dig: 2, drg: 0 }, never).then(() => order.push('mode'));
+    void device.setCurrent({ dig: 1 }, never).then(() => order.push('current'));
+    await after(49);
+    t.equal(world.house('E001').mode, 'WAIT');
+    await after(1);
+    t.equal(world.house('E001').mode, 'VOLTAGE_REFERENCE');
+    t.same(order, []);
+    await after(50);
+    t.same(order, ['mode']);
+    t.equal(world.house('E001').dig, 2);
+    await after(50);
+    t.equal(world.house('E001').dig, 1);
+    await after(50);
+    t.same(order, ['mode', 'current']);
+  });
+
+  t.test('latency is log-normal around 20 ms', async (t) => {
+    const { world, clock } = aWorld({ latency: { kind: 'log-normal', medianMsec: 20, sigma: 0.3 } });
+    const took: number[] = [];
+    for (let index = 0; index < 200; index += 1) {
+      const from = clock.monotonic();
+      let done = false;
+      void world
+        .device('E001')
+        .readStatus(never)
+        .then(() => {
+          done = true;
+        });
+      await clock.runUntil(() => done, 1000);
+      took.push(clock.monotonic() - from);
+    }
+    took.sort((one, other) => one - other);
+    near(t, took[100] ?? 0, 20, 2, 'median');
+    t.ok((took[0] ?? 0) > 5 && (took[199] ?? 0) < 80);
+  });
+
+  t.test('an aborted call rejects, but its command may still act (RULE-3)', async (t) => {
+    const { world, after } = aWorld({ latency: { kind: 'fixed', msec: 100 } });
+    const abort = new AbortController();
+    const call = t.rejects(
+      world.device('E001').setMode({ mode: 'VOLTAGE_REFERENCE', dvg: 350, dig: 2, drg: 0 }, abort.signal),
+      { reason: 'device.aborted' },
+    );
+    await after(20);
+    abort.abort();
+    await call;
+    await after(30);
+    t.equal(world.house('E001').mode, 'VOLTAGE_REFERENCE');
+    await t.rejects(world.device('E001').read(abort.signal), { reason: 'device.aborted' }, 'aborted before');
+  });
+
+  t.test('a refusal reaches the caller as a DeviceError', async (t) => {
+    const { world, after } = aWorld();
+    const call = t.rejects(world.device('E001').setCurrent({ dig: -1 }, never), DeviceError);
+    await after(1);
+    await call;
+  });
+});
+
+t.test('the whole world', async (t) => {
+  const command: fc.Arbitrary<ConverterWrite> = fc.oneof(
+    fc.record({
+      write: fc.constant('mode' as const),
+      mode: fc.constantFrom<ConverterMode[]>('WAIT', 'VOLTAGE_REFERENCE', 'VOLTAGE_REFERENCE', 'CHARGE', 'DISCHARGE'),
+      dvg: fc.constantFrom(310, 350, 365, 380, 420),
+      dig: fc.constantFrom(0, 0.5, 1, 2.3, 7),
+      drg: fc.constantFrom(0, 0.039),
+    }),
+    fc.record({
+      write: fc.constant('voltage' as const),
+      dvg: fc.constantFrom(290, 330, 370),
+      drg: fc.constantFrom(0, 0.039),
+    }),
+    fc.record({ write: fc.constant('current' as const), dig: fc.constantFrom(0, 1, 2.3) }),
+  );
+  const house = fc.constantFrom('E001', 'E002', 'E003', 'E004');
+  const fault: fc.Arbitrary<WorldFault> = fc.oneof(
+    fc.record({ kind: fc.constant('leak' as const), houseId: house, siemens: fc.constantFrom(0.001, 0.02) }),
+    fc.record({ kind: fc.constant('secondVoltageSource' as const), houseId: house, volts: fc.constantFrom(330, 360) }),
+    fc.record({ kind: fc.constant('offsetCurrent' as const), houseId: house, amperes: fc.constantFrom(-0.5, 0.5) }),
+    fc.record({
+      kind: fc.constantFrom(
+        'batteryLocked' as const,
+        'pvDead' as const,
+        'houseOffline' as const,
+        'heavyAlarm' as const,
+      ),
+      houseId: house,
+    }),
+    fc.record({ kind: fc.constant('overheat' as const), houseId: house, ambientC: fc.constantFrom(60, 75) }),
+    fc.record({ kind: fc.constant('lineBreak' as const), branch: fc.constantFrom('E001-E002', 'E002-E003') }),
+  );
+  const step = fc.record({
+    waitMsec: fc.constantFrom(0, 1, 37, 1000, 60_000, HOUR, 5 * HOUR),
+    house,
+    action: fc.oneof(
+      { weight: 6, arbitrary: fc.record({ command }) },
+      { weight: 1, arbitrary: fc.record({ rsoc: fc.constantFrom(0, 1, 19.9, 30, 50, 99, 100) }) },
+      { weight: 2, arbitrary: fc.record({ fault }) },
+      { weight: 1, arbitrary: fc.constant({ heal: true as const }) },
+    ),
+  });
+
+  t.test('energy is never created, whatever is commanded and broken (INV-8)', async (t) => {
+    const dataset = generatedYear(['a', 'b', 'c', 'd']);
+    let worst = 0;
+    const run = async (
+      steps: readonly (typeof step extends fc.Arbitrary<infer S> ? S : never)[],
+      preset: 'standard' | 'ideal' | 'compat',
+      battery: 'ideal' | 'real',
+    ) => {
+      const { world, after } = aWorld({ dataset, converter: preset, battery, lossProfile: 'compat' });
+      for (const { waitMsec, house: houseId, action } of steps) {
+        await after(waitMsec);
+        try {
+          if ('command' in action) world.command(houseId, action.command);
+          else if ('rsoc' in action) world.set(houseId, { rsoc: action.rsoc });
+          else if ('fault' in action) world.inject(action.fault);
+          else world.heal();
+        } catch (error) {
+          if (!(error instanceof DeviceError)) throw error; // refusals are part of the game
+        }
+      }
+      await after(HOUR);
+      const { imbalanceWh, turnoverWh, houses } = world.energy();
+      worst = Math.max(worst, Math.abs(imbalanceWh) / turnoverWh);
+      if (!(Math.abs(imbalanceWh) <= 1e-6 * turnoverWh)) throw new Error(`${imbalanceWh} Wh from nowhere`);
+      for (const { stored } of Object.values(houses)) {
+        if (!(stored >= -1e-3 && stored <= 4800 + 1e-3)) throw new Error(`a battery holds ${stored} Wh`);
+      }
+      world.close();
+    };
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 1, maxLength: 25 }),
+        fc.constantFrom('standard', 'ideal', 'compat'),
+        fc.constantFrom('ideal', 'real'),
+        run,
+      ),
+      { numRuns: 120, seed: 3 },
+    );
+    t.comment(`worst imbalance: ${worst} of the turnover`);
+    t.pass();
+  });
+
+  t.test('the same seed gives the same events, byte for byte, another seed others', async (t) => {
+    const run = async (seed: number): Promise<string> => {
+      const { world, clock, after } = aWorld({
+        entropy: new SeededEntropy(seed),
+        dataset: generatedYear(['a']),
+        converter: 'standard',
+        meters: 'field',
+        latency: { kind: 'log-normal', medianMsec: 20, sigma: 0.3 },
+      });
+      const lines: string[] = [];
+      world.onEvent((event) => lines.push(JSON.stringify(event)));
+      const device = world.device('E001');
+      void device.setMode({ mode: 'VOLTAGE_REFERENCE', dvg: 350, dig: 2.3, drg: 0 }, never);
+      await after(5000);
+      for (let index = 0; index < 50; index += 1) {
+        clock.after(index * 700, () => void device.read(never).then(({ dcdc }) => lines.push(JSON.stringify(dcdc))));
+        clock.after(
+          index * 900,
+          () =>
+            void world
+              .device('E002')
+              .setMode({ mode: index % 2 ? 'CHARGE' : 'DISCHARGE', dvg: 380, dig: 1, drg: 0 }, never)
+              .catch(() => {}),
+        );
+      }
+      await after(12 * HOUR);
+      return lines.join('\n');
+    };
+    const first = await run(5);
+    t.equal(await run(5), first);
+    t.not(await run(6), first);
+    t.ok(first.length > 5000);
+  });
+
+  t.test('needs no loop: a quiet day costs a few events, and a closed world none', async (t) => {
+    const { world, clock } = aWorld();
+    let steps = 0;
+    while ((clock.nextAt() ?? Infinity) < 24 * HOUR && (await clock.step())) steps += 1;
+    t.ok(steps < 40, `${steps} events`);
+    world.close();
+    t.equal(clock.nextAt(), undefined);
+    await clock.advance(HOUR);
+    near(t, world.house('E001').rsoc, 50, 1e-9, 'still answers');
+    const forget = world.onEvent(() => t.fail('was told to forget'));
+    forget();
+    world.set('E001', { rsoc: 10 });
+  });
+
+  t.test('a long bus of a hundred houses still balances', async (t) => {
+    const { world, after } = aWorld({ houses: 100, converter: 'standard', dataset: generatedYear(['a', 'b']) });
+    world.command('E050', reference(2.3));
+    await after(4000);
+    for (const id of world.houseIds().slice(0, 20))
+      world.command(id, Number(id.slice(1)) % 2 ? discharge(0.5) : charge(0.5));
+    await after(HOUR);
+    const { imbalanceWh, turnoverWh } = world.energy();
+    t.ok(Math.abs(imbalanceWh) < 1e-9 * turnoverWh, `${imbalanceWh} of ${turnoverWh} Wh`);
+    t.equal(world.house('E010').mode, 'CHARGE');
+  });
+});
+
+t.test('datasets (emulator.md 3)', async (t) => {
+  const solarRow = Array.from({ length: 24 }, (_, hour) => (hour === 12 ? 1000 : 0)).join(',');
+  const header = 'i,id,y,m,d,k,h0000';
+  const loadRow = (customer: number, kw: readonly number[]): string => `0,${customer},0,0,0,0,${kw.join(',')}`;
+  const flat = (kw: number): number[] => new Array<number>(48).fill(kw);
+
+  t.test('sun: 24 values per day, linear in between, the end of the year leads back to its start', async (t) => {
+    const text = [solarRow, `${solarRow.replace(/0$/, '240')}`, ''].join('\r\n');
+    const solar = parseSolar({ name: 'solar.csv', text });
+    t.equal(solar.length, 48);
+    const year = new SampledYear(solar, new Map());
+    const at = (hours: number): number => Date.UTC(2021, 0, 1) + hours * HOUR;
+    near(t, year.solarW(at(12.25)), 750, 1e-6, 'a quarter past noon');
+    near(t, year.solarW(at(47.75)), 60, 1e-6, 'wraps to the first sample');
+    near(t, year.solarW(Date.UTC(2022, 0, 1, 12)), 1000, 1e-6, 'every year anew');
+    t.equal(year.nextSampleAt(at(12.25)), at(12.5));
+    t.equal(year.nextSampleAt(at(12.5)), at(13));
+    t.throws(() => year.loadW('E001', 0), RangeError);
+  });
+
+  t.test('loads: every half-hour counts, customers are E-numbers, and only those needed are read', async (t) => {
+    const kw = flat(0.2);
+    kw[1] = 0.4;
+    const text = [header, loadRow(1, kw), loadRow(7, flat(1.5)), loadRow(1, flat(1e-1)), ''].join('\n');
+    const loads = parseLoads({ name: 'load.csv', text });
+    t.same([...loads.keys()], ['E001', 'E007']);
+    const year = new SampledYear(new Float32Array(24), loads);
+    near(t, year.loadW('E001', Date.UTC(2021, 0, 1, 0, 30)), 400, 1e-3, 'the second half-hour');
+    near(t, year.loadW('E001', Date.UTC(2021, 0, 1, 0, 15)), 300, 1e-3, 'linear in between');
+    near(t, year.loadW('E001', Date.UTC(2021, 0, 2)), 100, 1e-3, 'the second day');
+    t.same([...parseLoads({ name: 'load.csv', text }, 1).keys()], ['E001']);
+    t.same(parseDataset({ solar: { name: 's', text: solarRow }, loads: { name: 'l', text } }, 1).homes, ['E001']);
+  });
+
+  t.test('bad files are refused with file, line and column (INV-11)', async (t) => {
+    const solar = (text: string): string => problemOf(() => parseSolar({ name: 'sun.csv', text }));
+    const load = (row: string): string =>
+      problemOf(() => parseLoads({ name: 'load.csv', text: `${header}\n${row}\n` }));
+    t.equal(
+      solar(`${solarRow}\n${solarRow.replace('1000', 'sunny')}`),
+      'sun.csv:2 column 13: expected a number of 0 or more, got sunny',
+    );
+    t.equal(solar(solarRow.replace('1000', '-3')), 'sun.csv:1 column 13: expected a number of 0 or more, got -3');
+    t.equal(solar(solarRow.replace('1000', '')), 'sun.csv:1 column 13: expected a number of 0 or more, got nothing');
+    t.equal(solar(solarRow.replace('1000', '1.2.3')), 'sun.csv:1 column 13: expected a number of 0 or more, got 1.2.3');
+    t.match(solar(solarRow.replace('1000', 'x'.repeat(99))), /got x{40}…$/);
+    t.equal(solar('1,2,3\n'), 'sun.csv:1: expected 24 columns, got 3');
+    t.equal(solar(`${solarRow},5`), 'sun.csv:1 column 25: expected 24 columns, got more');
+    t.equal(solar(''), 'sun.csv:1: expected one row of 24 values per day, got an empty file');
+    t.equal(load(loadRow(1, flat(0.1).slice(1))), 'load.csv:2: expected 54 columns, got 53');
+    t.equal(load('0,abc,0,0,0,0'), 'load.csv:2 column 2: expected a number of 0 or more, got abc');
+    t.equal(load('\r'), 'load.csv:1: expected a header and one row per customer and day, got none');
+    t.equal(
+      load(loadRow(1, flat(0.1)).replace(/0\.1$/, '')),
+      'load.csv:2 column 54: expected a number of 0 or more, got nothing',
+    );
+    t.equal(solar(solarRow.replace('1000', ' 1e3 ')), 'no problem', 'spaces and exponents are fine');
+  });
+
+  t.test('finds the files of a folder, gzipped or not, and names what is missing', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'apis-dataset-'));
+    t.teardown(() => rm(folder, { recursive: true }));
+    await t.rejects(loadDataset(folder), /\*solar\*.csv or .* got an empty folder/);
+    await writeFile(join(folder, 'my_solar_2021.csv'), solarRow);
+    await t.rejects(loadDataset(folder), /expected \*load\*\.csv or \*load\*\.csv\.gz, got my_solar_2021\.csv/);
+    await writeFile(join(folder, 'my_load.csv.gz'), gzipSync([header, loadRow(1, flat(1))].join('\n')));
+    t.same(parseDataset(await loadDataset(folder)).homes, ['E001']);
+    await writeFile(join(folder, 'a_load.csv.gz'), 'not gzip');
+    await t.rejects(loadDataset(folder), /a_load\.csv\.gz: expected a readable file/);
+    await t.rejects(loadDataset(join(folder, 'nowhere')), /expected a folder with a dataset/);
+  });
+
+  const shared = fileURLToPath(new URL('../../../shared/data', import.meta.url));
+  t.test(
+    'the recorded dataset loads within a second and sums up as documented (emulator.md 7)',
+    { skip: !existsSync(shared) && 'needs ../shared/data' },
+    async (t) => {
+      const from = process.hrtime.bigint();
+      const dataset = parseDataset(await loadDataset(shared));
+      const msec = Number(process.hrtime.bigint() - from) / 1e6;
+      t.comment(`loaded in ${msec.toFixed(0)} ms`);
+      t.equal(dataset.homes.length, 100);
+      let sun = 0;
+      for (let hour = 0; hour < 8760; hour += 1) sun += dataset.solarW(Date.UTC(2021, 0, 1) + hour * HOUR) / 1000;
+      near(t, sun, 4257.5, 0.1, 'kWh of sun a year');
+    },
+  );
+
+  t.test('the generated year is a plausible one, and the seed decides it', async (t) => {
+    const year = generatedYear(['a', 'b', 'c']);
+    const mean = (value: (at: number) => number, fromDay: number, days: number, hours: readonly number[]): number => {
+      let sum = 0;
+      for (let day = fromDay; day < fromDay + days; day += 1)
+        for (const hour of hours) sum += value(Date.UTC(2021, 0, 1 + day, hour));
+      return sum / days / hours.length;
+    };
+    const allDay = Array.from({ length: 24 }, (_, hour) => hour);
+    for (const home of year.homes) {
+      const load = (at: number): number => year.loadW(home, at);
+      const dailyKwh = (24 * mean(load, 0, 365, allDay)) / 1000;
+      t.ok(dailyKwh >= 7.5 && dailyKwh <= 15.5, `${home}: ${dailyKwh} kWh a day`);
+      t.ok(mean(load, 0, 365, [19]) > 2 * mean(load, 0, 365, [3]), 'evening peak');
+      t.ok(mean(load, 0, 365, [7]) > mean(load, 0, 365, [10]), 'morning peak');
+    }
+    t.equal(year.solarW(Date.UTC(2021, 5, 1, 0)), 0, 'dark at night');
+    t.ok(
+      mean((at) => year.solarW(at), 150, 60, allDay) > 1.2 * mean((at) => year.solarW(at), 330, 35, allDay),
+      'summer',
+    );
+    const clouds = Array.from({ length: 30 }, (_, day) => year.solarW(Date.UTC(2021, 5, 1 + day, 12)));
+    t.ok(Math.max(...clouds) > 1.8 * Math.min(...clouds), 'clouds');
+    t.equal(generatedYear(['b']).loadW('b', 1e12), year.loadW('b', 1e12), 'a home does not depend on its neighbours');
+    t.not(generatedYear(['b'], 2).loadW('b', 1e12), year.loadW('b', 1e12));
+    t.throws(() => year.loadW('z', 0), RangeError);
+  });
+});

@@ -223,23 +223,18 @@ export class Bus {
     const atRest = beforeV.map((volts, node) => (dead.has(rootOf[node] ?? -1) ? 0 : volts));
     const driven = new Set(sources.map(({ node }) => rootOf[node] ?? -1));
     const floating = new Set(rootOf.filter((root) => !driven.has(root)));
-    const drawA = rootOf.map(() => 0);
     const guess = this.#regions.length === sources.length ? this.#regions : undefined;
-    // A part that floats is solved with its leaks as constant currents: its voltage comes from before, not from them.
+    const drawA = rootOf.map(() => 0);
+    // A part that floats is solved at the voltage that its capacitance has.
     const solve = (): NetworkSolution => {
-      const leaks = leakS.map((leak, node) => (floating.has(rootOf[node] ?? -1) ? 0 : leak));
-      const draws = drawA.map(
-        (draw, node) => draw + (floating.has(rootOf[node] ?? -1) ? (leakS[node] ?? 0) * (atRest[node] ?? 0) : 0),
-      );
-      return solveNetwork({ forest: this.#forest, drawA: draws, leakS: leaks, sources, beforeV: atRest }, guess);
+      const fixedV = new Map([...floating].map((root) => [root, atRest[root] ?? 0]));
+      return solveNetwork({ forest: this.#forest, drawA, leakS, sources, beforeV: atRest, fixedV }, guess);
     };
     let solution = solve();
-    const lost = new Set(
-      rootOf.filter(
-        (root) => !floating.has(root) && (solution.unbalancedA.has(root) || (solution.volts[root] ?? 0) < 0),
-      ),
+    const lost = rootOf.filter(
+      (root) => !floating.has(root) && (solution.unbalancedA.has(root) || (solution.volts[root] ?? 0) < 0),
     );
-    if (lost.size > 0) {
+    if (lost.length > 0) {
       for (const root of lost) floating.add(root);
       solution = solve();
     }
@@ -280,7 +275,7 @@ export class Bus {
       const farads = houses.length * this.#options.faradsPerHouse;
       return { root, houses, farads, floating: floating.has(root), holder: holderOf.get(root) ?? -1 };
     });
-    return { solution, trees, rootOf, houseA, floatingA: solution.unbalancedA };
+    return { solution, trees, rootOf, houseA, floatingA: solution.rootA };
   }
 
   /** Only a voltage reference can start a dead bus: constant-current converters trip on it. */

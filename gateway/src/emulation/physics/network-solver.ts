@@ -28,6 +28,8 @@ export interface NetworkInput {
   readonly sources: readonly Source[];
   /** Voltage of each node before: what a tree floats at when its currents cancel. */
   readonly beforeV: readonly Volts[];
+  /** Roots whose voltage is given, by the charge of their capacitance. */
+  readonly fixedV?: ReadonlyMap<number, Volts>;
 }
 
 /** −1 clipped at the low limit, 0 holds its voltage, +1 clipped at the high limit. */
@@ -39,6 +41,8 @@ export interface NetworkSolution {
   readonly branchA: readonly Amperes[];
   readonly sourceA: readonly Amperes[];
   readonly regions: readonly Region[];
+  /** What each root with a given voltage must supply, A. */
+  readonly rootA: ReadonlyMap<number, Amperes>;
   /** For each root whose currents no device can balance: what is drawn too much, A. */
   readonly unbalancedA: ReadonlyMap<number, Amperes>;
 }
@@ -50,6 +54,8 @@ const PULL_S = 1e-6;
 /** Currents that cancel to within this count as balanced. */
 const TINY_A = 1e-5;
 const NEAR_A = 1e-9;
+
+const NONE_FIXED: ReadonlyMap<number, Volts> = new Map();
 
 const isConstant = (source: Source): boolean => source.low === source.high;
 
@@ -64,13 +70,21 @@ export function rootsOf(parent: readonly number[]): readonly number[] {
 interface Point {
   readonly volts: readonly Volts[];
   readonly branchA: readonly Amperes[];
+  readonly rootA: ReadonlyMap<number, Amperes>;
 }
 
 /**
  * One backward sweep folds every subtree into its root, one forward sweep gives the voltages: O(N), exact.
- * A root that nothing holds gets the voltage of `floatV`.
+ * A root that nothing holds gets the voltage of `floatV`,
+ * one in `fixedV` always that.
  */
-function sweep({ parent, ohms }: Forest, drawA: number[], siemens: number[], floatV: readonly Volts[]): Point {
+function sweep(
+  { parent, ohms }: Forest,
+  drawA: number[],
+  siemens: number[],
+  floatV: readonly Volts[],
+  fixedV: ReadonlyMap<number, Volts>,
+): Point {
   const size = parent.length;
   for (let node = size - 1; node >= 0; node -= 1) {
     const up = parent[node] ?? -1;
@@ -81,6 +95,7 @@ function sweep({ parent, ohms }: Forest, drawA: number[], siemens: number[], flo
   }
   const volts: number[] = [];
   const branchA: number[] = [];
+  const rootA = new Map<number, Amperes>();
   for (let node = 0; node < size; node += 1) {
     const [draw, conductance, resistance, up] = [
       drawA[node] ?? 0,
@@ -91,10 +106,14 @@ function sweep({ parent, ohms }: Forest, drawA: number[], siemens: number[], flo
     const upV = volts[up] ?? 0;
     const current = up < 0 ? 0 : (draw + conductance * upV) / (1 + conductance * resistance);
     branchA.push(current);
+    const fixed = fixedV.get(node);
     if (up >= 0) volts.push(upV - current * resistance);
-    else volts.push(conductance === 0 ? (floatV[node] ?? 0) : -draw / conductance);
+    else if (fixed !== undefined) {
+      volts.push(fixed);
+      rootA.set(node, draw + conductance * fixed);
+    } else volts.push(conductance === 0 ? (floatV[node] ?? 0) : -draw / conductance);
   }
-  return { volts, branchA };
+  return { volts, branchA, rootA };
 }
 
 /** Current into a source at a voltage. */
@@ -158,7 +177,7 @@ class ActiveSetSearch {
         siemens[node] = (siemens[node] ?? 0) + source.siemens;
       }
     }
-    return sweep(forest, draw, siemens, floatV);
+    return sweep(forest, draw, siemens, floatV, this.#input.fixedV ?? NONE_FIXED);
   }
 
   /** How far to go from one point to the next: 1, or to where the convex function is lowest on the way. */
@@ -194,7 +213,10 @@ class ActiveSetSearch {
   #finish(regions: readonly Region[], found: Point): NetworkSolution {
     const { forest, sources, leakS, drawA, beforeV } = this.#input;
     const rootOf = rootsOf(forest.parent);
-    const held = new Set(rootOf.filter((_, node) => (leakS[node] ?? 0) > 0));
+    const held = new Set([
+      ...rootOf.filter((_, node) => (leakS[node] ?? 0) > 0),
+      ...(this.#input.fixedV ?? NONE_FIXED).keys(),
+    ]);
     const netA = new Map<number, Amperes>();
     const add = (node: number, amperes: Amperes): void => {
       netA.set(rootOf[node] ?? -1, (netA.get(rootOf[node] ?? -1) ?? 0) + amperes);
@@ -226,5 +248,5 @@ function between(from: Point, to: Point, step: number): Point {
   if (step === 1) return to;
   const mix = (one: readonly number[], other: readonly number[]): number[] =>
     one.map((value, index) => value + ((other[index] ?? 0) - value) * step);
-  return { volts: mix(from.volts, to.volts), branchA: mix(from.branchA, to.branchA) };
+  return { volts: mix(from.volts, to.volts), branchA: mix(from.branchA, to.branchA), rootA: to.rootA };
 }

@@ -1,17 +1,11 @@
-import { loadDataset } from '../adapters/dataset-files.ts';
-import { createPinoLog } from '../adapters/pino-log.ts';
 import { CONFIG_KINDS } from '../config/load.ts';
-import { parseDataset } from '../emulation/dataset-csv.ts';
-import { generatedYear } from '../emulation/generated-year.ts';
 import { check as checkFiles } from './check.ts';
 import { type Command, command } from './command.ts';
-import { startDaemon } from './daemon.ts';
-import { runDaemonProcess } from './daemon-process.ts';
 import { fileReader } from './file-reader.ts';
 import { notAvailable } from './not-available.ts';
 import { deals, emergencyStop, faults, mode, status } from './operator-commands.ts';
 import { one } from './option.ts';
-import { readSetUp, SET_UP_OPTIONS } from './set-up.ts';
+import { SET_UP_OPTIONS } from './set-up.ts';
 import { simulateCommand } from './simulate-command.ts';
 import { up } from './up.ts';
 import { text } from './value-kinds.ts';
@@ -20,27 +14,8 @@ const gateway = command({
   summary: 'run one or more units, without Node-RED',
   words: '[CONFIG…]',
   options: SET_UP_OPTIONS,
-  run: async (values, words, io) => {
-    const { settings, dataDir, speed, startAt, dataset } = readSetUp(values, words, io);
-    const houses = settings.map(({ unitConfig }) => unitConfig.unitId);
-    const year =
-      dataset === undefined ? generatedYear(houses) : parseDataset(await loadDataset(dataset), houses.length);
-    const log = createPinoLog();
-    return runDaemonProcess({
-      dataDir,
-      log,
-      io,
-      start: () =>
-        startDaemon({
-          settings,
-          dataDir,
-          log,
-          speed,
-          ...(startAt === undefined ? {} : { startAt }),
-          dataset: year,
-        }),
-    });
-  },
+  // Loaded only where it runs: the supervisor and the short commands stay small.
+  run: async (values, words, io) => (await import('./run-gateway.ts')).runGateway(values, words, io),
 });
 
 const check = command({

@@ -19,6 +19,7 @@ import type { Device } from '../ports/device.ts';
 import { SeededEntropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
 import { MemoryBusHub } from '../ports/memory-bus.ts';
+import type { Store } from '../ports/store.ts';
 import { startRsoc } from './demo-set-up.ts';
 import { httpDeviceOf } from './http-device-of.ts';
 
@@ -102,6 +103,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ...(mirrors[index] as MqttMirror).address, // one was made for every unit
   }));
 
+  const held = <T>(work: Promise<T>): Promise<T> => paced?.hold(work) ?? work;
   community = new LocalCommunity({
     clock,
     hub,
@@ -114,9 +116,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       return {
         settings: one,
         device: devices[index] as Device, // one was opened for every unit
-        store: new DurableStore(directory, (report) => log.warn({ unitId, ...report }, 'store.recovered')),
+        store: storeOn(
+          new DurableStore(directory, (report) => log.warn({ unitId, ...report }, 'store.recovered')),
+          held,
+        ),
         saveFinished: async (deal) => {
-          await ledger.save(deal);
+          await held(ledger.save(deal));
         },
         entropy: new SystemEntropy(),
         network: networkIdentity(),
@@ -175,6 +180,16 @@ async function deviceOf(settings: UnitSettings, world: World | undefined): Promi
   return isEmulated(settings) && world !== undefined
     ? world.device(houseOf(settings))
     : httpDeviceOf(settings.unitConfig);
+}
+
+/** Emulated time stands still while a record is written or read. */
+function storeOn(store: Store, held: <T>(work: Promise<T>) => Promise<T>): Store {
+  return {
+    load: (key) => held(store.load(key)),
+    save: (key, record) => held(store.save(key, record)),
+    remove: (key) => held(store.remove(key)),
+    list: (prefix) => held(store.list(prefix)),
+  };
 }
 
 /** An original's `dealLogDirFormat` wins over the data directory (architecture.md §8). */

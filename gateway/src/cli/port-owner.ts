@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { UsageError } from './option.ts';
 
 const LISTENING = '0A';
+const LONGEST_NAME = 100;
 
 /** Inodes of the sockets that listen on a port, out of /proc/net/tcp and tcp6. */
 async function listeners(port: number): Promise<ReadonlySet<string>> {
@@ -21,13 +22,14 @@ async function holds(pid: string, sockets: ReadonlySet<string>): Promise<boolean
   return links.some((link) => sockets.has(link));
 }
 
-/** `process 123 (node)`, or undefined where the system does not tell. */
+/** `process 123 (node main.js gateway)`, or undefined where the system does not tell. */
 async function ownerOf(port: number): Promise<string | undefined> {
   const sockets = await listeners(port);
   if (sockets.size === 0) return undefined;
   for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))) {
     if (!(await holds(pid, sockets))) continue;
-    const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    const name = words.join(' ').trim().slice(0, LONGEST_NAME);
     return `process ${pid}${name === '' ? '' : ` (${name})`}`;
   }
   return undefined;

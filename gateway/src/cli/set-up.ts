@@ -7,7 +7,7 @@ import type { Io } from './command.ts';
 import { DEMO_SPEED, DEMO_START, demoSettings } from './demo-set-up.ts';
 import { fileReader } from './file-reader.ts';
 import { many, one } from './option.ts';
-import { dataDirectory, datasetDirectory, file, speed, startTime } from './value-kinds.ts';
+import { dataDirectory, datasetDirectory, file, port, speed, startTime } from './value-kinds.ts';
 
 /** Options of a set-up of units, for `gateway` and `up`. */
 export const SET_UP_OPTIONS = {
@@ -16,6 +16,7 @@ export const SET_UP_OPTIONS = {
   dataset: one(datasetDirectory, 'sun and load of emulated houses; default: a built-in year'),
   speed: one(speed, `how many times faster than life; only for emulated houses, which run at ${DEMO_SPEED} by default`),
   start: one(startTime, 'where emulated time begins (UTC)'),
+  'broker-port': one(port, "first port of the units' brokers; default the first free ones from 18830 up"),
 } as const;
 
 export interface SetUpValues {
@@ -24,6 +25,7 @@ export interface SetUpValues {
   readonly dataset: string | undefined;
   readonly speed: number | undefined;
   readonly start: EpochMsec | undefined;
+  readonly 'broker-port': number | undefined;
 }
 
 /** What runs, read and checked. */

@@ -106,6 +106,7 @@ function daemonArguments(values: UpValues, words: readonly string[], { dataDir }
     ...pass('data', dataDir),
     ...pass('dataset', values.dataset),
     ...pass('speed', values.speed),
+    ...pass('broker-port', values['broker-port']),
     ...pass('start', values.start === undefined ? undefined : new Date(values.start).toISOString().slice(0, 19)),
     ...[...values.config, ...words].flatMap((path) => pass('config', path)),
   ];

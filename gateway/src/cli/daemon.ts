@@ -7,6 +7,7 @@ import { networkIdentity } from '../adapters/network-identity.ts';
 import { PacedClock } from '../adapters/paced-clock.ts';
 import { SystemClock } from '../adapters/system-clock.ts';
 import { SystemEntropy } from '../adapters/system-entropy.ts';
+import { timeHoldingStore } from '../adapters/time-holding-store.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import { ConfigError, InternalError } from '../domain/errors.ts';
 import type { OperatorBody } from '../domain/messages.ts';
@@ -19,7 +20,6 @@ import type { Device } from '../ports/device.ts';
 import { SeededEntropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
 import { MemoryBusHub } from '../ports/memory-bus.ts';
-import type { Store } from '../ports/store.ts';
 import { startRsoc } from './demo-set-up.ts';
 import { httpDeviceOf } from './http-device-of.ts';
 
@@ -103,7 +103,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ...(mirrors[index] as MqttMirror).address, // one was made for every unit
   }));
 
-  const held = <T>(work: Promise<T>): Promise<T> => paced?.hold(work) ?? work;
+  const held = <T>(work: Promise<T>): Promise<T> => paced?.during(work) ?? work;
   community = new LocalCommunity({
     clock,
     hub,
@@ -113,13 +113,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       const { unitId } = one.unitConfig;
       const directory = one.unitConfig.dataDir ?? join(dataDir, unitId);
       const ledger = ledgerOf(one, directory);
+      const store = new DurableStore(directory, (report) => log.warn({ unitId, ...report }, 'store.recovered'));
       return {
         settings: one,
         device: devices[index] as Device, // one was opened for every unit
-        store: storeOn(
-          new DurableStore(directory, (report) => log.warn({ unitId, ...report }, 'store.recovered')),
-          held,
-        ),
+        store: paced === undefined ? store : timeHoldingStore(store, paced),
         saveFinished: async (deal) => {
           await held(ledger.save(deal));
         },
@@ -180,16 +178,6 @@ async function deviceOf(settings: UnitSettings, world: World | undefined): Promi
   return isEmulated(settings) && world !== undefined
     ? world.device(houseOf(settings))
     : httpDeviceOf(settings.unitConfig);
-}
-
-/** Emulated time stands still while a record is written or read. */
-function storeOn(store: Store, held: <T>(work: Promise<T>) => Promise<T>): Store {
-  return {
-    load: (key) => held(store.load(key)),
-    save: (key, record) => held(store.save(key, record)),
-    remove: (key) => held(store.remove(key)),
-    list: (prefix) => held(store.list(prefix)),
-  };
 }
 
 /** An original's `dealLogDirFormat` wins over the data directory (architecture.md §8). */

@@ -16,8 +16,10 @@ import { PacedClock } from '../src/adapters/paced-clock.ts';
 import { createPinoLog } from '../src/adapters/pino-log.ts';
 import { SystemClock } from '../src/adapters/system-clock.ts';
 import { SystemEntropy } from '../src/adapters/system-entropy.ts';
+import { timeHoldingStore } from '../src/adapters/time-holding-store.ts';
 import { ConfigError, DeviceError } from '../src/domain/errors.ts';
 import { sleep } from '../src/ports/clock.ts';
+import { MemoryStore, type Store } from '../src/ports/store.ts';
 import { aDeal, aUnit } from './support/messages.ts';
 
 const aDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'apis-adapters-'));
@@ -171,7 +173,9 @@ t.test('paced-clock (architecture §6)', async (t) => {
     clock.after(1000, () => seen.push(clock.monotonic()));
     wall.msec += 1;
     const write = Promise.withResolvers<void>();
-    const saved = Promise.all([clock.hold(write.promise), clock.hold(Promise.resolve())]);
+    const slow = { ...new MemoryStore(), load: () => write.promise, save: () => write.promise };
+    const store = timeHoldingStore(slow as unknown as Store, clock); // only the methods that are called here
+    const saved = Promise.all([store.save('state', {}), store.load('state')]);
     wall.msec += 500;
     await turns(5);
     t.equal(clock.monotonic(), 100);
@@ -184,7 +188,12 @@ t.test('paced-clock (architecture §6)', async (t) => {
     clock.after(1e9, () => {});
     await turns(5);
     t.same(seen, [1000]);
-    const failed = clock.hold(Promise.reject(new Error('disk full')));
+    const memory = timeHoldingStore(new MemoryStore(), clock);
+    await memory.save('a', 1);
+    t.same(await memory.list(''), ['a']);
+    await memory.remove('a');
+    t.equal(await memory.load('a'), undefined);
+    const failed = clock.during(Promise.reject(new Error('disk full')));
     await t.rejects(failed, { message: 'disk full' });
     wall.msec += 2;
     t.equal(clock.monotonic(), 1200, 'a failure lets go of the time, too');

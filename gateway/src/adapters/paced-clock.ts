@@ -77,7 +77,7 @@ export class PacedClock implements Clock {
    * Time stands still until the work has settled. For work of the outside world, such as a write to the disk, that
    * takes its time by the wall: at 100 times the speed 20 ms of it would outlast a lease of 2 s.
    */
-  async hold<T>(work: Promise<T>): Promise<T> {
+  async during<T>(work: Promise<T>): Promise<T> {
     if (this.#holds === 0) this.#anchor = { wall: this.#wall(), virtual: this.monotonic() };
     this.#holds += 1;
     try {

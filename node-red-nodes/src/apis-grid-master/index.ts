@@ -1,9 +1,10 @@
-import type { Fault } from '@apis-edge/gateway/domain';
+import type { HeardMessage, KnownFault } from '@apis-edge/gateway/client';
 import { type GridState, labelOfMode } from '@apis-edge/gateway/domain';
 import type { NodeAPI, NodeStatus } from 'node-red';
 import { attachToUnit, type UnitNodeDef } from '../lib/attach.ts';
 import { openDealsOf } from '../lib/deals.ts';
 import { operatorCommand } from '../lib/operator-command.ts';
+import { RecentKeys } from '../lib/recent-keys.ts';
 import { registerNode } from '../lib/register.ts';
 import { respond } from '../lib/respond.ts';
 import { linkStatus, valueStatus } from '../lib/status.ts';
@@ -25,12 +26,16 @@ const statusOf = (type: string, grid: GridState | undefined): NodeStatus =>
     ? { ...linkStatus(type, 'connecting'), text: `${type}.status.noGridMaster` }
     : valueStatus(`${grid.gridMasterUnitId} ${labelOfMode(grid.mode.value)}`, grid.hasGlobalErrors);
 
+/** A unit repeats its last faults to whoever connects again; session and key tell them apart. */
+const faultKey = ({ unitId, key, envelope }: HeardMessage): string => `${unitId}/${envelope.session}/${key}`;
+
 /** The community's grid master, through any of its units: modes in; grid state, deals and faults out. */
 export default function register(RED: NodeAPI): void {
   registerNode<UnitNodeDef>(RED, 'apis-grid-master', (node, config) => {
     const sendGrid = whenChanged((payload: object) => node.send([{ topic: 'grid', payload }, null, null]));
     const sendDeals = whenChanged((payload: unknown) => node.send([null, { topic: 'deals', payload }, null]));
-    const sendFault = (payload: Fault): void => node.send([null, null, { topic: 'fault', payload }]);
+    const sendFault = (payload: KnownFault): void => node.send([null, null, { topic: 'fault', payload }]);
+    const faults = new RecentKeys(500);
     const attached = attachToUnit(RED, node, config.unit, {
       onState: (state) => {
         if (state.grid !== undefined) sendGrid(gridMessage(state.grid));
@@ -38,7 +43,8 @@ export default function register(RED: NodeAPI): void {
         return statusOf(node.type, state.grid);
       },
       onMessage: (message) => {
-        if (message.channel === 'fault') sendFault(message.envelope.body);
+        if (message.channel !== 'fault' || !faults.add(faultKey(message))) return;
+        sendFault({ ...message.envelope.body, faultId: message.key });
       },
     });
     respond(node, async (message) => {

@@ -61,10 +61,12 @@ function watch(node: Node, { link, client }: Attached, handlers: Handlers): () =
     show(linkStatus(node.type, state === 'connecting' && hasFailed ? 'disconnected' : state));
   });
   const refresh = atMost(PERIOD_MSEC, update);
-  const stops = [client.on('connection', update), client.on('change', () => refresh.request())];
+  // Until the unit is there nothing is sent: then each change is looked at, so that its first state comes at once.
+  const onChange = (): void => (link.state() === 'connected' ? refresh.request() : update());
+  const stops = [client.on('connection', update), client.on('change', onChange)];
   const hear = guarded(node, (message: HeardMessage) => handlers.onMessage?.(message, link.unitId));
   stops.push(client.on('message', hear));
-  refresh.request();
+  update();
   return () => {
     for (const stop of [...stops, refresh.stop]) stop();
   };

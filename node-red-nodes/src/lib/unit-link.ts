@@ -43,11 +43,11 @@ export class UnitLink {
   state(): LinkState {
     const client = this.#client;
     if (client === undefined) return 'disconnected';
-    const speaker = client.unitId();
     if (client.connection !== 'connected') return this.#problem ?? client.connection;
-    return this.#choice.unitId !== '' && speaker !== undefined && speaker !== this.#choice.unitId
-      ? 'wrongUnit'
-      : 'connected';
+    const speaker = client.unitId();
+    // A connection is worth nothing to anybody before the unit has said who it is.
+    if (speaker === undefined) return 'connecting';
+    return this.#choice.unitId === '' || this.#choice.unitId === speaker ? 'connected' : 'wrongUnit';
   }
 
   speed(): Promise<number | undefined> {

@@ -40,7 +40,7 @@ export function laneAt(layout: Layout, lane: number, lanes: number): number {
   return middle + (lane - (lanes - 1) / 2) * LANE[arrangement];
 }
 
-const fits = (count: number, width: number): boolean => count * (HOUSE.minWidth + HOUSE.gap) - HOUSE.gap <= width;
+const fits = (count: number, width: number): boolean => count * (HOUSE.minWidth + HOUSE.gap) <= width;
 
 /** One row while the houses fit side by side, two when they do not, an upright bus on narrow screens. */
 export function arrangementFor(width: number, houses: number): Arrangement {
@@ -50,7 +50,7 @@ export function arrangementFor(width: number, houses: number): Arrangement {
 
 function horizontal(arrangement: 'row' | 'rows', available: number, count: number, lanes: number): Layout {
   const columns = arrangement === 'row' ? Math.max(1, count) : Math.ceil(count / 2);
-  const width = Math.max(available, columns * (HOUSE.minWidth + HOUSE.gap) - HOUSE.gap);
+  const width = Math.max(available, columns * (HOUSE.minWidth + HOUSE.gap));
   const cell = width / columns;
   const w = Math.min(HOUSE.maxWidth, cell - HOUSE.gap);
   const pipe = { x: 0, y: HOUSE.crown + HOUSE.height + PIPE_GAP, w: width, h: pipeSize(arrangement, lanes) };

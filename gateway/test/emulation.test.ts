@@ -29,7 +29,7 @@ import { Thermal } from '../src/emulation/physics/thermal.ts';
 import { Topology } from '../src/emulation/physics/topology.ts';
 import { World } from '../src/emulation/world.ts';
 import type { WorldEvent } from '../src/emulation/world-event.ts';
-import type { FaultTarget, HouseFaultKind, WorldFault } from '../src/emulation/world-fault.ts';
+import type { WorldFault } from '../src/emulation/world-fault.ts';
 import type { WorldOptions } from '../src/emulation/world-options.ts';
 import { SeededEntropy } from '../src/ports/entropy.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
@@ -1209,6 +1209,57 @@ t.test('the whole world', async (t) => {
     const forget = world.onEvent(() => t.fail('was told to forget'));
     forget();
     world.set('E001', { rsoc: 10 });
+  });
+
+  t.test('houses come and go at the end of a running bus', async (t) => {
+    for (const kind of ['line', 'star'] as const) {
+      const { world, after } = aWorld({ network: { kind } });
+      world.command('E001', reference());
+      world.command('E002', charge(1));
+      await after(1000);
+      t.equal(world.addHouse(), 'E005');
+      near(t, world.house('E005').vg, world.house('E001').vg, 0.5, 'it sees the bus');
+      world.command('E005', discharge(1));
+      near(t, world.house('E005').ig, -1, 1e-9, 'and takes part');
+      await after(HOUR);
+      world.removeHouse();
+      t.same(world.houseIds(), ['E001', 'E002', 'E003', 'E004']);
+      near(t, world.house('E001').ig, -1, 1e-6, 'the reference covers the loss');
+      t.equal(world.addHouse({ id: 'guest', rsoc: 70 }), 'guest');
+      near(t, world.house('guest').rsoc, 70, 1e-9, 'as asked for');
+      near(t, world.energy().imbalanceWh, 0, 1e-6, 'balanced');
+      t.match(
+        problemOf(() => world.addHouse({ id: 'E001' })),
+        /id of its own/,
+      );
+    }
+    const { world } = aWorld({ houses: 1 });
+    t.match(
+      problemOf(() => world.removeHouse()),
+      /keep at least one house/,
+    );
+    const given = aWorld({
+      houses: 2,
+      network: { kind: 'branches', branches: [{ from: 'E001', to: 'E002', ohms: 1 }] },
+    });
+    t.match(
+      problemOf(() => given.world.addHouse()),
+      /expected a line or a star/,
+    );
+  });
+
+  t.test('a line stays broken when a house joins, and a house takes its faults along', async (t) => {
+    const { world } = aWorld();
+    world.command('E001', reference());
+    world.inject({ kind: 'lineBreak', branch: 'E001-E002' });
+    world.inject({ kind: 'leak', houseId: 'E004', siemens: 0.001 });
+    world.addHouse();
+    t.equal(world.house('E001').ig, 0);
+    world.removeHouse();
+    world.removeHouse();
+    world.heal();
+    near(t, world.house('E003').vg, 350, 1e-6, 'no leak left');
+    near(t, world.house('E001').ig, 0, 1e-9, 'none at all');
   });
 
   t.test('a long bus of a hundred houses still balances', async (t) => {

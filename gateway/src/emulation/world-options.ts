@@ -55,3 +55,14 @@ export interface WorldOptions {
 
 export const houseIds = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, index) => `E${String(index + 1).padStart(3, '0')}`);
+
+/** What makes a world behave as the original emulator does, quirks included (emulator.md §1). */
+export const COMPAT_WORLD = {
+  converter: 'compat',
+  lossProfile: 'compat',
+  battery: 'ideal',
+  network: { kind: 'line', ohmsPerSpan: 0 },
+  meters: 'quantised',
+  latency: { kind: 'fixed', msec: 0 },
+  bus: { faradsPerHouse: 0 },
+} as const satisfies Partial<WorldOptions>;

@@ -19,7 +19,7 @@ import { House } from './physics/house.ts';
 import { HOUSE_LOSSES } from './physics/house-loss.ts';
 import type { Household } from './physics/household.ts';
 import { METER_PRESETS, Meter } from './physics/meter.ts';
-import { Topology } from './physics/topology.ts';
+import { type NetworkSpec, Topology } from './physics/topology.ts';
 import { checkHouses, checkSetting, checkWrite, type HouseSetting, worldError } from './world-checks.ts';
 import type { WorldEvent, WorldHappening } from './world-event.ts';
 import { type FaultTarget, HouseFaults, type WorldFault } from './world-fault.ts';
@@ -36,9 +36,11 @@ const SOONEST_MSEC = 1e-3;
  */
 export class World {
   readonly clock: Clock;
-  readonly #households: readonly Household[];
-  readonly #byId: ReadonlyMap<string, Household>;
-  readonly #topology: Topology;
+  readonly #options: WorldOptions;
+  readonly #households: Household[] = [];
+  readonly #converters: ConverterState[] = [];
+  readonly #byId = new Map<string, Household>();
+  #topology: Topology;
   readonly #bus: Bus;
   readonly #handlers = new Set<(event: WorldEvent) => void>();
   readonly #broken = new Set<string>();
@@ -51,23 +53,48 @@ export class World {
   /** Throws `ConfigError` for a network that is not radial or houses that do not fit. */
   constructor(options: WorldOptions) {
     this.clock = options.clock;
+    this.#options = options;
     this.#at = options.clock.monotonic();
     this.#epoch = (options.startAt ?? options.clock.now()) - this.#at;
     const houses = typeof options.houses === 'number' ? houseIds(options.houses).map((id) => ({ id })) : options.houses;
     checkHouses(houses);
     const ids = houses.map(({ id }) => id);
-    this.#topology = new Topology(options.network ?? { kind: 'line' }, ids);
-    const { converter = 'standard' } = options;
-    const character = typeof converter === 'string' ? CONVERTER_PRESETS[converter] : converter;
-    const converters = ids.map(() => new ConverterState(character));
-    this.#bus = new Bus(this.#topology, ids, converters, { ...DEFAULT_BUS, ...options.bus });
-    this.#households = converters.map((one, index) => this.#build(houses[index] ?? { id: '' }, index, one, options));
-    this.#byId = new Map(this.#households.map((one) => [one.id, one]));
+    this.#topology = new Topology(networkOf(options), ids);
+    this.#converters.push(...ids.map(() => newConverter(options)));
+    this.#bus = new Bus(this.#topology, ids, this.#converters, { ...DEFAULT_BUS, ...options.bus });
+    for (const house of houses) this.#enter(house);
     this.#settle(this.#at);
   }
 
   houseIds(): readonly string[] {
     return this.#households.map(({ id }) => id);
+  }
+
+  /** Adds a house at the end of the bus, like the others but with the defaults; returns its id. */
+  addHouse(options: Partial<HouseOptions> = {}): string {
+    const ids = this.houseIds();
+    const id = options.id ?? houseIds(ids.length + 1).find((one) => !ids.includes(one)) ?? '';
+    checkHouses([...ids.map((one) => ({ id: one })), { ...options, id }]);
+    this.#resize([...ids, id], () => {
+      this.#converters.push(newConverter(this.#options));
+      this.#enter({ ...options, id });
+    });
+    return id;
+  }
+
+  /** Takes the last house off the bus. Throws `ConfigError` when it is the only one. */
+  removeHouse(): void {
+    const ids = this.houseIds();
+    const last = this.#households.at(-1);
+    if (last === undefined || ids.length === 1)
+      throw worldError('houses', 'expected to keep at least one house, got none');
+    this.#resize(ids.slice(0, -1), () => {
+      for (const kind of last.faults.kinds()) endFault(kind, this.#scene(last, this.#at));
+      this.#households.pop();
+      this.#converters.pop();
+      this.#byId.delete(last.id);
+      this.#bus.account.foreignWh += last.house.account.busCharge - last.house.account.grid;
+    });
   }
 
   /** Names of the lines, as `lineBreak` takes them. */
@@ -179,6 +206,30 @@ export class World {
   close(): void {
     this.#closed = true;
     this.#cancel();
+  }
+
+  /** Gives the bus another set of houses; those that stay keep their places. */
+  #resize(ids: readonly string[], change: () => void): void {
+    const topology = new Topology(networkOf(this.#options, 'fixed'), ids);
+    for (const branch of this.#broken) if (topology.branchNames().includes(branch)) topology.setBroken(branch, true);
+    this.#change((at) => {
+      change();
+      this.#topology = topology;
+      this.#bus.resize(topology, ids, at);
+    });
+  }
+
+  /** Lets a house in whose converter stands ready already. */
+  #enter(options: HouseOptions): void {
+    const index = this.#households.length;
+    const household = this.#build(
+      options,
+      index,
+      this.#converters[index] ?? newConverter(this.#options),
+      this.#options,
+    );
+    this.#households.push(household);
+    this.#byId.set(options.id, household);
   }
 
   #build(options: HouseOptions, index: number, converter: ConverterState, world: WorldOptions): Household {
@@ -385,4 +436,15 @@ export class World {
       time: formatTimestamp(this.#epoch + at + skew, this.clock.zoneOffsetMinutes()),
     };
   }
+}
+
+const newConverter = ({ converter = 'standard' }: WorldOptions): ConverterState =>
+  new ConverterState(typeof converter === 'string' ? CONVERTER_PRESETS[converter] : converter);
+
+/** The network of a world; one drawn branch by branch has no place for more houses. */
+function networkOf({ network = { kind: 'line' } }: WorldOptions, houses: 'given' | 'fixed' = 'given'): NetworkSpec {
+  if (houses === 'fixed' && network.kind === 'branches') {
+    throw worldError('network', 'expected a line or a star to add houses to or take them from, got given branches');
+  }
+  return network;
 }

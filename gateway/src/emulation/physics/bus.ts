@@ -68,6 +68,8 @@ interface Snapshot {
 
 const MSEC_PER_HOUR = 3_600_000;
 const SHORTEST_MSEC = 1e-3;
+/** No bus is without any capacitance: what nobody holds must be able to move. */
+const LEAST_FARADS = 1e-9;
 /** While a floating bus and a current move together, the slope is taken anew this often. */
 const FLOATING_STEP_MSEC = 5;
 const TINY_V = 1e-6;
@@ -78,9 +80,9 @@ const TINY_V = 1e-6;
  */
 export class Bus {
   readonly account: BusAccount = { lineLossWh: 0, leakWh: 0, foreignWh: 0, bleedWh: 0 };
-  readonly #topology: Topology;
+  #topology: Topology;
   readonly #converters: readonly ConverterState[];
-  readonly #houseNodes: readonly number[];
+  #houseNodes: readonly number[];
   readonly #options: BusOptions;
   readonly #intruders = new Map<string, Intruder>();
   #forest: Forest;
@@ -102,6 +104,25 @@ export class Bus {
     const still = endsOf(topology.nodes.map(() => 0));
     this.#segment = { from: 0, until: Infinity, volts: still, branchA: still, houseA: endsOf(houses.map(() => 0)) };
     this.#snapshot = this.#solveAt(0, still.start);
+  }
+
+  /** Goes over to a bus with more or fewer houses at its end; a `rebuild` must follow. */
+  resize(topology: Topology, houses: readonly string[], at: Milliseconds): void {
+    const before = new Map(this.#topology.nodes.map((node, index) => [node, this.#allVolts(at)[index] ?? 0]));
+    const { parent } = topology.forest();
+    const volts: Volts[] = [];
+    for (const [index, node] of topology.nodes.entries())
+      volts.push(before.get(node) ?? volts[parent[index] ?? -1] ?? 0);
+    this.#topology = topology;
+    this.#houseNodes = houses.map((house) => topology.nodes.indexOf(house));
+    const none = endsOf(topology.nodes.map(() => 0));
+    this.#segment = {
+      from: at,
+      until: Infinity,
+      volts: endsOf(volts),
+      branchA: none,
+      houseA: endsOf(houses.map(() => 0)),
+    };
   }
 
   get segment(): BusSegment {
@@ -272,7 +293,7 @@ export class Bus {
     });
     const trees = [...new Set(rootOf)].map((root): Tree => {
       const houses = this.#houseNodes.flatMap((node, house) => (rootOf[node] === root ? [house] : []));
-      const farads = houses.length * this.#options.faradsPerHouse;
+      const farads = houses.length * Math.max(LEAST_FARADS, this.#options.faradsPerHouse);
       return { root, houses, farads, floating: floating.has(root), holder: holderOf.get(root) ?? -1 };
     });
     return { solution, trees, rootOf, houseA, floatingA: solution.rootA };

@@ -37,8 +37,11 @@ function failRampUp({ grid, deal, at }: Step): Promise<StepResult> {
   return abort(grid, deal, `grid.ramp-up-timeout : ${message}`);
 }
 
-/** Rows that lead to `join` have seen a deal that carries, so there is a reference; an empty id refuses by itself. */
-const joinBus = ({ grid, deal }: Step): Promise<StepResult> => join(grid, deal, grid.voltageReferenceUnitId ?? '');
+/** Without a reference there is nothing to join; the guard on it stops what is left. */
+async function joinBus({ grid, deal }: Step): Promise<StepResult> {
+  const vr = grid.voltageReferenceUnitId;
+  return vr === undefined ? retryIn(QUEUE_MSEC) : join(grid, deal, vr);
+}
 
 /** The actions that the deal table names. */
 export const ACTIONS: Readonly<Record<DealAction, (step: Step) => Promise<StepResult>>> = {

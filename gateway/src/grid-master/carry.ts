@@ -1,4 +1,4 @@
-import { type Deal, isStopped } from '../domain/deal.ts';
+import type { Deal } from '../domain/deal.ts';
 import { DeviceError, messageOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { accrue, accrueFresh, cumulated, dealPowerW, sampleAgeMsec } from './accrue.ts';
@@ -76,7 +76,6 @@ export async function halt(grid: Grid, deal: Deal): Promise<StepResult> {
   const hasStopped = command === undefined || (await grid.lower(slaveUnitId, command));
   await closeAccount(grid, deal);
   const present = grid.deals.record(deal.dealId) ?? deal;
-  if (isStopped(present)) return 'advanced';
   const at = grid.timeOf(deal);
   const failure = hasStopped ? {} : aborted(present, at, `deal.stop-failed : ${slaveUnitId}`);
   grid.note(deal.dealId, { ...cumulated(grid, present), stopDateTime: at, ...failure });

@@ -1,5 +1,4 @@
-import { isActivated, isDeactivated } from '../domain/deal.ts';
-import { messageOf } from '../domain/errors.ts';
+import { isActivated, isDeactivated, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { sleep } from '../ports/clock.ts';
 import { accrue } from './accrue.ts';
@@ -34,14 +33,15 @@ const stopUnits = async (grid: Grid, units: readonly string[], deadlineMsec?: Mi
   await Promise.all(units.map((unitId) => stopUnit(grid, unitId, deadlineMsec)));
 };
 
-/** The account is closed with what the units say after their currents have ended. */
+/** The accounts are closed with what the reference sides say after the currents have ended, if they say it soon. */
 async function closeAccounts(grid: Grid): Promise<void> {
-  const readings = busyUnitsOf(grid)
-    .filter((unitId) => grid.needs.community.isAlive(unitId))
-    .map((unitId) => grid.read(unitId, 'unit'));
-  for (const one of await Promise.allSettled(readings)) {
-    if (one.status === 'rejected') grid.needs.log.warn({ message: messageOf(one.reason) }, 'deal.last-reading-failed');
-  }
+  const { deal, leaseMsec } = grid.policy.gridMaster;
+  const asked = grid.deals
+    .all()
+    .filter(slaveSideMustBeActive)
+    .map((one) => unitOnSide(one, deal.referenceSide));
+  const alive = [...new Set(asked)].filter((unitId) => grid.needs.community.isAlive(unitId));
+  await Promise.all(alive.map((unitId) => grid.readWithin(unitId, leaseMsec / 2)));
   accrue(grid);
 }
 

@@ -11,7 +11,7 @@ import type { Dcdc } from '../domain/unit-data.ts';
 import { answerDeadlineMsec, commandDeadlineMsec } from './command-deadline.ts';
 import { DealBook } from './deal-book.ts';
 import type { DealChange } from './deal-marks.ts';
-import type { GridView } from './grid-view.ts';
+import { type GridView, masterDealOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import type { Confirmation, GridDraft, GridMasterNeeds } from './needs.ts';
 import { type HandOver, permitsOf } from './permits.ts';
@@ -26,6 +26,8 @@ export class Grid {
   readonly suspects: Suspects;
   voltageReferenceUnitId: string | undefined;
   handOver: HandOver | undefined;
+  /** When a command last changed something on the bus. */
+  #changedAt: Milliseconds = 0;
   #epoch = 0;
   #stepEpoch = 0;
   #globalErrorAt: Milliseconds | undefined;
@@ -135,15 +137,25 @@ export class Grid {
     }
   }
 
-  #command(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<Confirmation> {
+  async #command(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<void> {
     const limit = deadlineMsec ?? commandDeadlineMsec(this.policy, device.command);
     this.needs.log.debug({ unitId, device }, 'grid.command');
-    return this.#ask(unitId, { kind: 'control', device, deals: [] }, limit);
+    try {
+      await this.#ask(unitId, { kind: 'control', device, deals: [] }, limit);
+    } finally {
+      this.#changedAt = this.now;
+    }
+  }
+
+  /** The moment with only those readings that are younger than the last command: older ones cannot be compared (control.md S6). */
+  alignedView(): GridView {
+    const isYounger = (unitId: string): boolean => (this.units.seenAt(unitId) ?? 0) >= this.#changedAt;
+    return { ...this.view(), dcdc: (unitId) => (isYounger(unitId) ? this.units.dcdc(unitId) : undefined) };
   }
 
   /** Blamed on the unit that did not obey, never on the grid master's own (control.md D8). */
   #lowerFailed(unitId: string, device: DeviceCommand, error: unknown): void {
-    this.suspects.doubt(unitId, this.now);
+    this.suspects.doubt(unitId, this.now, this.policy.mediator.deal.gridCurrentA);
     this.raiseFault({
       unitId,
       category: 'HARDWARE',
@@ -219,7 +231,7 @@ export class Grid {
   publish(): void {
     const { voltageReferenceUnitId: vr, handOver } = this;
     const view = this.view();
-    const master = view.deals.find((deal) => deal.isMaster === true);
+    const master = masterDealOf(view);
     this.needs.publish({
       ...this.#pass,
       ...(vr === undefined ? {} : { voltageReferenceUnitId: vr }),

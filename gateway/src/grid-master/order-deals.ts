@@ -8,10 +8,9 @@ import {
   unitOnSide,
 } from '../domain/deal.ts';
 
-const toFront = (deals: readonly Deal[], wanted: (deal: Deal) => boolean): readonly Deal[] => [
-  ...deals.filter(wanted),
-  ...deals.filter((deal) => !wanted(deal)),
-];
+/** Moves deals to the front one by one, in the order in which they came; so the later ones end up further in front. */
+const toFront = (deals: readonly Deal[], original: readonly Deal[], wanted: (deal: Deal) => boolean): readonly Deal[] =>
+  original.filter(wanted).reduce((list, deal) => [deal, ...list.filter((other) => other !== deal)], deals);
 
 /** A master deal on its way up goes first, so that others can follow; otherwise last, as it may move the reference. */
 function placeMaster(deals: readonly Deal[]): readonly Deal[] {
@@ -29,6 +28,7 @@ export function orderDeals(
 ): readonly Deal[] {
   const isLarge = (side: DealSide) => (deal: Deal) =>
     deal.isMaster !== true && largeCapacityUnitIds.includes(unitOnSide(deal, side));
-  const byCapacity = toFront(toFront(deals, isLarge(otherSide(masterSide))), isLarge(masterSide));
-  return toFront(placeMaster(byCapacity), needsToStop);
+  const bySlave = toFront(deals, deals, isLarge(otherSide(masterSide)));
+  const byCapacity = toFront(bySlave, deals, isLarge(masterSide));
+  return toFront(placeMaster(byCapacity), deals, needsToStop);
 }

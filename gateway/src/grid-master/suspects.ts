@@ -19,10 +19,9 @@ export class Suspects {
     this.#active.set(unitId, { currentA: Math.max(currentA, known?.currentA ?? 0) });
   }
 
-  /** A lowering was not confirmed. */
-  doubt(unitId: string, now: Milliseconds): void {
-    const known = this.#active.get(unitId);
-    if (known !== undefined) this.#active.set(unitId, { ...known, doubtedAt: now });
+  /** A lowering was not confirmed; a former grid master may have put the converter there, to `currentA` at most. */
+  doubt(unitId: string, now: Milliseconds, currentA: Amperes): void {
+    this.#active.set(unitId, { currentA, ...this.#active.get(unitId), doubtedAt: now });
   }
 
   /** Seen in WAIT. */

@@ -63,10 +63,19 @@ export class UnitBook {
     return full === undefined || dcdc === undefined ? undefined : { ...full.value, dcdc };
   }
 
+  #dcdc(unitId: string): Stamped<Dcdc> | undefined {
+    const full = this.#full(unitId);
+    return newest(full && { value: full.value.dcdc, at: full.at }, this.#dcdcs.get(unitId));
+  }
+
   /** Newest converter data of a unit. */
   dcdc(unitId: string): Dcdc | undefined {
-    const full = this.#full(unitId);
-    return newest(full && { value: full.value.dcdc, at: full.at }, this.#dcdcs.get(unitId))?.value;
+    return this.#dcdc(unitId)?.value;
+  }
+
+  /** When the newest converter data of a unit came in. */
+  seenAt(unitId: string): Milliseconds | undefined {
+    return this.#dcdc(unitId)?.at;
   }
 
   /** Newest converter data, for a step that cannot do without. */

@@ -1,0 +1,209 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { aDirectory, cli } from './support/cli.ts';
+import { apis, childrenOf, eventually, fakeDaemon, freePorts, isAlive } from './support/process.ts';
+
+/** Real processes need their time on a busy machine. */
+t.setTimeout(110_000);
+
+t.test('daemon-process: exit codes, record and lock, whatever the daemon does (architecture §7)', async (t) => {
+  const table: readonly [behaviour: string, code: number, err: RegExp][] = [
+    ['not-ready', 3, /apis: E001 does not measure/],
+    ['bad-config', 2, /apis run: unit\.json:3 unitId: expected an id/],
+    ['throws', 3, /daemon\.crashed[\s\S]*internal error: a defect/],
+    ['rejects', 3, /internal error: a forgotten promise/],
+    ['port-taken', 2, /port 1 on 127\.0\.0\.1 is in use/],
+  ];
+  await Promise.all(
+    table.map(async ([behaviour, code, err]) => {
+      const data = await aDirectory();
+      const daemon = fakeDaemon(behaviour, data);
+      t.equal(await daemon.ended, code, behaviour);
+      t.match(daemon.err, err, behaviour);
+      t.same([existsSync(join(data, 'daemon.json')), existsSync(join(data, 'daemon.lock'))], [false, false], behaviour);
+    }),
+  );
+  const signals: readonly [behaviour: string, signals: readonly NodeJS.Signals[], code: number][] = [
+    ['well', ['SIGTERM'], 0],
+    ['well', ['SIGINT'], 0],
+    ['well', ['SIGHUP'], 0],
+    ['stop-fails', ['SIGTERM'], 3],
+    ['stop-hangs', ['SIGINT', 'SIGINT'], 3],
+  ];
+  await Promise.all(
+    signals.map(async ([behaviour, [first, second], code]) => {
+      const data = await aDirectory();
+      const daemon = fakeDaemon(behaviour, data);
+      await daemon.says('out', /Gateway ready: E001 at 127\.0\.0\.1:18830; data in /);
+      t.same(JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8')), {
+        pid: daemon.pid,
+        units: [{ unitId: 'E001', host: '127.0.0.1', port: 18830 }],
+        speed: 1,
+      });
+      daemon.child.kill(first);
+      if (second !== undefined) {
+        await daemon.says('err', /daemon\.stopping/);
+        daemon.child.kill(second);
+      }
+      t.equal(await daemon.ended, code, `${behaviour} ${first}`);
+      t.same([existsSync(join(data, 'daemon.json')), existsSync(join(data, 'daemon.lock'))], [false, false]);
+    }),
+  );
+  const data = await aDirectory();
+  const waiting = fakeDaemon('never-ready', data);
+  t.ok(await eventually(() => existsSync(join(data, 'daemon.lock')), 20_000));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  waiting.child.kill('SIGTERM');
+  t.equal(await waiting.ended, 0, 'it may be stopped before it is ready');
+  t.notOk(existsSync(join(data, 'daemon.json')));
+});
+
+t.test('apis gateway and the commands that talk to it (architecture §7)', async (t) => {
+  const data = await aDirectory();
+  const gateway = apis('gateway', '--data', data);
+  t.teardown(() => gateway.child.kill('SIGKILL'));
+  await gateway.says('out', /Gateway ready: E001 at .*E004 at /);
+  const { units } = JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8'));
+  t.equal(units.length, 4);
+
+  const began = performance.now();
+  const state = JSON.parse((await cli(['status', '--data', data, '--json'])).out);
+  t.ok(performance.now() - began < 3000, 'each command ends within 3 s');
+  t.same(Object.keys(state.units), ['E001', 'E002', 'E003', 'E004']);
+  t.ok(Object.values(state.units).every((unit) => (unit as { online: boolean }).online));
+  t.match((await cli(['status', '--data', data])).out, /E004 +online +run/);
+  t.match((await cli(['status', '--gateway', `127.0.0.1:${units[2].port}`])).out, /E003 +online/);
+  t.match(JSON.parse((await cli(['deals', '--data', data, '--json'])).out), { deals: Array });
+  t.match(JSON.parse((await cli(['faults', '--data', data, '--json'])).out), { faults: Array });
+  t.match(await cli(['faults', 'ack', '7', '--data', data]), { code: 0, out: 'Fault 7 is acknowledged.\n' });
+
+  t.match(await cli(['mode', 'soft-stop', '--data', data, '--json']), {
+    code: 0,
+    out: '{"mode":"soft-stop","value":"heteronomous"}\n',
+  });
+  const hasMode = async (mode: string): Promise<boolean> => {
+    const { units } = JSON.parse((await cli(['status', '--data', data, '--json'])).out);
+    return Object.values(units).every((unit) => (unit as { mode?: { effective: string } }).mode?.effective === mode);
+  };
+  t.ok(await eventually(() => hasMode('heteronomous'), 10_000), 'every unit follows');
+  t.match(await cli(['emergency-stop', '--data', data, '--json']), { code: 0, out: /"told":4/ });
+  t.ok(await eventually(() => hasMode('stop'), 10_000));
+
+  const second = apis('gateway', '--data', data);
+  t.equal(await second.ended, 2);
+  t.match(second.err, new RegExp(`the data directory .* is in use by process ${gateway.pid}`));
+  const clash = apis('gateway', '--data', await aDirectory(), '--broker-port', String(units[0].port));
+  t.equal(await clash.ended, 2);
+  t.match(clash.err, new RegExp(`port ${units[0].port} on 127\\.0\\.0\\.1 is in use by process ${gateway.pid} `));
+
+  gateway.child.kill('SIGINT');
+  t.equal(await gateway.ended, 0);
+  t.notOk(existsSync(join(data, 'daemon.json')));
+  t.match(await cli(['status', '--data', data]), { code: 3, err: /no gateway runs here .*Start one with "apis up"/ });
+  t.match(await cli(['status', '--gateway', `127.0.0.1:${units[0].port}`]), { code: 3, err: /no unit answers at/ });
+  await writeFile(join(data, 'daemon.json'), JSON.stringify({ pid: 1, units: [], speed: 1 }));
+  t.match(await cli(['deals', '--data', data]), { code: 3, err: /has no units/ });
+  t.match(await cli(['emergency-stop', '--data', data]), { code: 3 }, 'nobody was told: that is no success');
+  await writeFile(join(data, 'daemon.json'), JSON.stringify({ pid: 1, units: [units[0]], speed: 1 }));
+  t.match(await cli(['emergency-stop', '--data', data]), { code: 3, err: /no unit answers/, out: /0 of 1 units/ });
+});
+
+t.test('apis up without Node-RED: restarts a crashed gateway, leaves no orphan', async (t) => {
+  const data = await aDirectory();
+  const up = apis('up', '--no-node-red', '--data', data, '--speed', '30', '--start', '2026-06-21T10:00');
+  t.teardown(() => up.child.kill('SIGKILL'));
+  await up.says('out', /APIS Edge is running\.\n {2}Data {7}/);
+  t.match(JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8')), { speed: 30 });
+  const again = apis('up', '--no-node-red', '--data', data);
+  t.equal(await again.ended, 2);
+  t.match(again.err, new RegExp(`in use by process ${up.pid}`));
+
+  const [daemon = 0] = await childrenOf(up.pid);
+  process.kill(daemon, 'SIGKILL');
+  await up.says('err', /The gateway has ended by itself \(signal SIGKILL\), next start in 0\.5 s/);
+  t.ok(await eventually(async () => (await cli(['status', '--data', data])).code === 0, 30_000), 'it is back');
+
+  const [next = 0] = await childrenOf(up.pid);
+  up.child.kill('SIGKILL');
+  t.ok(
+    await eventually(async () => !(await isAlive(next)), 20_000),
+    'killed supervisor: the gateway stops by itself (RULE-17)',
+  );
+  t.notOk(existsSync(join(data, 'daemon.json')));
+
+  const third = apis('up', '--no-node-red', '--data', data, '--fresh');
+  t.teardown(() => third.child.kill('SIGKILL'));
+  await third.says('out', /APIS Edge is running/);
+  const children = await childrenOf(third.pid);
+  t.equal(children.length, 1);
+  third.child.kill('SIGINT');
+  t.equal(await third.ended, 0, 'after an orderly stop');
+  t.same(await Promise.all(children.map(isAlive)), [false]);
+  t.notOk(existsSync(join(data, 'supervisor.lock')));
+});
+
+t.test('apis up: what cannot run is refused before anything is started', async (t) => {
+  const data = await aDirectory();
+  const server = createServer();
+  const port = await new Promise<number>((resolve) =>
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
+  );
+  t.teardown(() => server.close());
+  const taken = await cli(['up', '--data', data, '--port', String(port)]);
+  t.equal(taken.code, 2);
+  t.match(taken.err, new RegExp(`port ${port} on 127\\.0\\.0\\.1 is in use`));
+  const flow = join(data, 'flow.json');
+  await writeFile(flow, '{}');
+  t.match(await cli(['up', '--data', data, '--flow', flow]), { code: 2, err: /expected a Node-RED flow/ });
+  t.notOk(existsSync(join(data, 'supervisor.lock')));
+  const dataset = join(data, 'dataset');
+  await mkdir(dataset);
+  await writeFile(join(dataset, 'solar.csv'), 'nonsense');
+  await writeFile(join(dataset, 'load.csv'), 'nonsense');
+  const bad = apis('up', '--no-node-red', '--data', data, '--dataset', dataset);
+  t.equal(await bad.ended, 2, 'the gateway refuses what is in the files');
+  t.match(bad.err, /(solar|load)\.csv/);
+});
+
+const hasNodeRed = existsSync(new URL('../../node_modules/node-red/red.js', import.meta.url));
+
+t.test(
+  'apis up with Node-RED and dashboard',
+  { skip: hasNodeRed ? false : 'needs node-red', timeout: 90_000 },
+  async (t) => {
+    const data = await aDirectory();
+    const flow = join(data, 'first.json');
+    await writeFile(flow, '[{"id":"a1b2c3d4e5f60718","type":"tab","label":"One"}]');
+    const [port = 0] = await freePorts(1);
+    const up = apis('up', '--data', data, '--port', String(port), '--flow', flow);
+    t.teardown(() => up.child.kill('SIGKILL'));
+    await up.says('out', /Stop it with Ctrl-C/);
+    t.match(up.out, `  Editor     http://127.0.0.1:${port}/\n  Data       ${data}\n`);
+    const get = (path: string): Promise<number> =>
+      fetch(`http://127.0.0.1:${port}${path}`).then(
+        ({ status }) => status,
+        () => 0,
+      );
+    t.equal(await get('/'), 200);
+    const flows = await fetch(`http://127.0.0.1:${port}/flows`).then((reply) => reply.json());
+    t.match(flows, [{ label: 'One' }]);
+
+    const [daemon = 0, nodeRed = 0] = await childrenOf(up.pid);
+    process.kill(nodeRed, 'SIGKILL');
+    await up.says('err', /Node-RED has ended by itself/);
+    t.equal(await isAlive(daemon), true, 'a dying Node-RED leaves the gateway alone');
+    t.ok(await eventually(async () => (await get('/')) === 200, 30_000), 'it is back');
+
+    const children = await childrenOf(up.pid);
+    t.equal(children.length, 2);
+    up.child.kill('SIGKILL');
+    t.ok(
+      await eventually(async () => !(await Promise.all(children.map(isAlive))).includes(true), 20_000),
+      'no orphan holds the port',
+    );
+    t.equal(await get('/'), 0);
+  },
+);

@@ -1,0 +1,411 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { command } from '../src/cli/command.ts';
+import { COMMANDS } from '../src/cli/commands.ts';
+import { dealPhase, dealsText, faultsText, statusText } from '../src/cli/community-tables.ts';
+import { FIRST_BROKER_PORT } from '../src/cli/daemon.ts';
+import { lockData } from '../src/cli/data-lock.ts';
+import { dashboardPath, installFlow, readFlow } from '../src/cli/flow-file.ts';
+import { onFreePorts } from '../src/cli/free-broker-ports.ts';
+import { forgetUnits } from '../src/cli/fresh-data.ts';
+import { nearest } from '../src/cli/nearest.ts';
+import { nodeRedArguments, writeSettings } from '../src/cli/node-red-set-up.ts';
+import { flag, many, one, UsageError, type ValueKind } from '../src/cli/option.ts';
+import { checkPortIsFree } from '../src/cli/port-owner.ts';
+import { identityOf, isRunning } from '../src/cli/process-identity.ts';
+import { RestartPolicy } from '../src/cli/restart-policy.ts';
+import { textTable } from '../src/cli/text-table.ts';
+import * as kinds from '../src/cli/value-kinds.ts';
+import { ConfigError, PeerError } from '../src/domain/errors.ts';
+import { aDirectory, cli } from './support/cli.ts';
+import { aDeal, aGrid, aMode, aUnit } from './support/messages.ts';
+import { freePorts } from './support/process.ts';
+
+t.test('run-cli: help and version come out of the table', async (t) => {
+  for (const args of [[], ['--help'], ['-h'], ['help']]) {
+    const { code, out, err } = await cli(args);
+    t.equal(code, 0);
+    t.equal(err, '');
+    for (const name of Object.keys(COMMANDS)) t.match(out, new RegExp(`^  ${name}\\b`, 'm'));
+  }
+  for (const [name, { summary, options }] of Object.entries(COMMANDS)) {
+    const { code, out } = await cli([name, '--help']);
+    t.equal(code, 0, name);
+    t.ok(out.includes(summary), name);
+    for (const option of Object.keys(options)) t.match(out, new RegExp(`--${option}\\b`), `${name} --${option}`);
+    t.equal((await cli(['help', name])).out, out);
+  }
+  t.match((await cli(['gateway', '--help'])).out, new RegExp(`from ${FIRST_BROKER_PORT} up`));
+  for (const args of [['--version'], ['-V'], ['version'], ['status', '--version'], ['help', '--version']]) {
+    t.same(await cli(args), { code: 0, out: '1.2.3\n', err: '' });
+  }
+});
+
+t.test('run-cli: what is unknown is refused with the nearest valid word, exit 2', async (t) => {
+  const refused: readonly [args: readonly string[], err: RegExp][] = [
+    [['staus'], /unknown command "staus". Did you mean "status"\?/],
+    [['help', 'gatway'], /Did you mean "gateway"\?/],
+    [['zzzzzz'], /unknown command "zzzzzz"\. "apis --help" lists all/],
+    [['constructor'], /unknown command "constructor"/],
+    [['up', '--prot', '3'], /apis up: unknown option "--prot"\. Did you mean "--port"\?/],
+    [['up', '-x'], /unknown option "-x"/],
+    [['up', '--port'], /--port needs a value: PORT/],
+    [['up', '--port', '--fresh'], /--port.*(needs a value|expected a whole number)/],
+    [['up', '--fresh=yes'], /--fresh takes no value/],
+    [['up', '--port', '0'], /--port: expected a whole number from 1 to 65535, got "0"/],
+    [['up', '--port', '1880', '--port', '1881'], /--port: expected once/],
+    [['up', '--speed', '0'], /--speed: expected a number above 0/],
+    [['up', '--speed', '-3'], /--speed/],
+    [['up', '--speed', 'fast'], /--speed: expected a number above 0 and up to 3600, got "fast"/],
+    [['up', '--start', '2026-02-30'], /--start: expected a time such as/],
+    [['up', '--dataset', '/nowhere'], /--dataset: expected a directory with/],
+    [['up', '--config', '/nowhere.json'], /--config: expected a file/],
+    [['up', '--flow', '/nowhere.json'], /--flow: expected a file/],
+    [['up', '/nowhere.json'], /nowhere\.json: cannot be read/],
+    [['status', 'now'], /unexpected "now"/],
+    [['status', '--gateway', 'nonsense'], /--gateway: expected HOST:PORT/],
+    [['mode'], /expected one of run, soft-stop, force-stop, manual/],
+    [['mode', 'runn'], /got "runn"\. Did you mean "run"\?/],
+    [['mode', 'run', 'fast'], /unexpected "fast"/],
+    [['faults', 'ack'], /expected "ack" and the id of one fault/],
+    [['faults', 'clear', 'F1'], /got "clear F1"/],
+    [['check'], /at least one file/],
+  ];
+  for (const [args, err] of refused) {
+    const said = await cli(args);
+    t.equal(said.code, 2, args.join(' '));
+    t.match(said.err + said.out, err, args.join(' '));
+    t.notMatch(said.err, /^ +at /m, 'no stack trace');
+  }
+});
+
+t.test('run-cli: commands that this version lacks say so and fail (exit 2)', async (t) => {
+  for (const args of [
+    ['chaos', '--units', '4', '--hours', '1', '--seeds', '1..3', '--json'],
+    ['ca', 'init'],
+    ['safe-stop', '--config', 'x.json'],
+  ]) {
+    const { code, out, err } = await cli(args);
+    t.equal(code, 2);
+    t.match(err, /not available in this version/);
+    t.equal(out, '');
+  }
+});
+
+t.test('run-cli: the exit code tells who was wrong', async (t) => {
+  const failing = (error: unknown) => ({
+    go: command({
+      summary: '',
+      options: {},
+      run: () => {
+        throw error;
+      },
+    }),
+  });
+  const problem = { file: 'policy.json', line: 3, path: 'a.b', message: 'expected x' };
+  t.match(await cli(['go'], failing(new ConfigError([problem]))), {
+    code: 2,
+    err: 'apis go: policy.json:3 a.b: expected x\n',
+  });
+  t.match(await cli(['go'], failing(new UsageError('no'))), { code: 2, err: /apis go: no\n"apis go --help"/ });
+  t.match(await cli(['go'], failing(new PeerError('peer.timeout', 'E001', 'late'))), {
+    code: 3,
+    err: 'apis go: late\n',
+  });
+  t.match(await cli(['go'], failing(new Error('defect'))), { code: 3, err: 'apis go: defect\n' });
+  t.match(await cli(['go'], failing('text')), { code: 3, err: 'apis go: text\n' });
+  process.env.APIS_DEBUG = '1';
+  t.teardown(() => {
+    delete process.env.APIS_DEBUG;
+  });
+  t.match(await cli(['go'], failing(new Error('defect'))), { err: /^ +at /m }, 'with APIS_DEBUG we see where');
+});
+
+t.test('option and command: values are read by their kinds', async (t) => {
+  let seen: unknown;
+  const commands = {
+    go: command({
+      summary: '',
+      words: 'FILE…',
+      options: { port: one(kinds.port, ''), config: many(kinds.text('FILE'), ''), json: flag('') },
+      run: (values, words) => {
+        seen = { ...values, words };
+        return 0;
+      },
+    }),
+  };
+  t.equal(
+    (await cli(['go', '--port', '80', 'a', '--config=x', '--json', '--config', 'y', '--', '--help'], commands)).code,
+    0,
+  );
+  t.same(seen, { port: 80, config: ['x', 'y'], json: true, words: ['a', '--help'] });
+  await cli(['go'], commands);
+  t.same(seen, { port: undefined, config: [], json: false, words: [] });
+});
+
+t.test('value-kinds: what is taken and what is refused', async (t) => {
+  const directory = await aDirectory();
+  const file = join(directory, 'f.json');
+  await writeFile(file, '{}');
+  const dataset = join(directory, 'data');
+  await mkdir(dataset);
+  await writeFile(join(dataset, 'the_solar_x.csv.gz'), '');
+  const half = kinds.datasetDirectory.parse(dataset);
+  await writeFile(join(dataset, 'LOAD.csv'), '');
+  const table = <T>(kind: ValueKind<T>, good: Record<string, T>, bad: readonly string[]): void => {
+    for (const [text, value] of Object.entries(good)) t.same(kind.parse(text), value, `${kind.value} ${text}`);
+    for (const text of bad) t.equal(kind.parse(text), undefined, `${kind.value} ${JSON.stringify(text)}`);
+  };
+  table(kinds.port, { '1': 1, '65535': 65_535 }, ['', '0', '65536', '1.5', '0x10', '1e3', ' 80', 'http']);
+  table(kinds.speed, { '1': 1, '0.5': 0.5, '.5': 0.5, '3600': 3600 }, [
+    '',
+    '0',
+    '-1',
+    '3601',
+    'Infinity',
+    'NaN',
+    '1,5',
+  ]);
+  const noon = Date.UTC(2026, 5, 21, 12, 30);
+  table(
+    kinds.startTime,
+    {
+      '2026-06-21T12:30': noon,
+      '2026-06-21T12:30:00Z': noon,
+      '2026/06/21-12:30:00': noon,
+      '2026-06-21': Date.UTC(2026, 5, 21),
+    },
+    ['', 'now', '2026-13-01', '2026-02-29', '2026-06-21T25:00', '21.6.2026', '2026-06-21T12:30+09:00'],
+  );
+  table(kinds.file, { [file]: file }, ['', directory, `${file}x`]);
+  table(kinds.dataDirectory, { [directory]: directory, [join(directory, 'new')]: join(directory, 'new') }, ['', file]);
+  table(kinds.datasetDirectory, { [dataset]: dataset }, [directory, file, '/nowhere']);
+  t.equal(half, undefined, 'the loads were missing');
+  table(
+    kinds.brokerAddress,
+    {
+      '18830': { host: '127.0.0.1', port: 18830 },
+      'pi:1883': { host: 'pi', port: 1883 },
+      '[::1]:1883': { host: '::1', port: 1883 },
+    },
+    ['', 'pi', 'pi:', ':1', 'pi:0', 'a b:1', 'pi:99999'],
+  );
+  table(kinds.seedRange, { '1..20': { first: 1, last: 20 }, '7': { first: 7, last: 7 } }, [
+    '',
+    '3..1',
+    'a..b',
+    '1..',
+    '1...2',
+  ]);
+});
+
+t.test('nearest: the word that was meant', (t) => {
+  const known = ['up', 'gateway', 'status', 'emergency-stop', 'deals'];
+  t.equal(nearest('stats', known), 'status');
+  t.equal(nearest('GATEWAY', known), 'gateway');
+  t.equal(nearest('emergency', known), 'emergency-stop', 'the beginning of one');
+  t.equal(nearest('emergencystop', known), 'emergency-stop');
+  t.equal(nearest('nonsense', known), undefined);
+  t.equal(nearest('', ['status']), undefined);
+  t.end();
+});
+
+t.test('tables for people: units on every number, phases in words', (t) => {
+  t.equal(
+    textTable(['a', 'num'], [['x', '1'], ['long', '–'], ['y']]),
+    ['a     num', '────  ───', 'x       1', 'long    –', 'y'].join('\n'),
+  );
+  const state = {
+    units: {
+      E001: { online: true, seenAt: 1, unit: aUnit('E001', 61.25), mode: aMode('heteronomous') },
+      E002: { online: false, seenAt: 1 },
+      E003: { online: true, seenAt: 1, unit: { ...aUnit('E003'), stale: true as const } },
+    },
+    deals: [aDeal('D1', { startDateTime: 'x' }), aDeal('D2', { deactivateDateTime: 'x' })],
+    grid: aGrid('E001', { term: 4, voltageReferenceUnitId: 'E002' }),
+    faults: [],
+  };
+  const text = statusText(state);
+  t.match(text, /E001 +online +soft-stop +61\.[23] % +CHARGE +350\.1 V +2\.01 A +800 W +300 W/);
+  t.match(text, /E002 +offline/);
+  t.match(text, /E003 +stale/);
+  t.match(text, /Grid master: E001 \(term 4\), mode run, voltage reference E002/);
+  t.match(text, /Deals: 1 open, 1 finished/);
+  t.match(statusText({ units: {}, deals: [], faults: [] }), /Grid master: none heard/);
+  const phases = {
+    agreed: {},
+    starting: { activateDateTime: 'x' },
+    running: { startDateTime: 'x' },
+    stopping: { startDateTime: 'x', stopDateTime: 'x' },
+    finished: { deactivateDateTime: 'x' },
+    aborted: { deactivateDateTime: 'x', abortReason: 'x' },
+    scrammed: { deactivateDateTime: 'x', scramReason: 'x' },
+  };
+  for (const [phase, marks] of Object.entries(phases)) t.equal(dealPhase(aDeal('D', marks)), phase);
+  t.match(
+    dealsText([aDeal('D1', { cumulateAmountWh: 12.34, pointPerWh: null })]),
+    /D1 .*E002 +E001 +agreed +2\.00 A +12\.3 Wh +100 Wh +–/,
+  );
+  t.equal(dealsText([]), 'No deals.');
+  t.equal(faultsText([]), 'No faults.');
+  const fault = {
+    unitId: 'E001',
+    category: 'HARDWARE',
+    extent: 'LOCAL',
+    level: 'ERROR',
+    reason: 'r',
+    message: '400 V',
+    at: 'now',
+    faultId: '7',
+  } as const;
+  t.match(faultsText([fault]), /7 +now +E001 +H:L:ERROR +r +400 V/);
+  t.end();
+});
+
+t.test('restart-policy: 0.5 s doubling to 30 s, safe mode after three crashes in a minute', (t) => {
+  const policy = new RestartPolicy();
+  t.equal(policy.isSafeModeDue(), false);
+  t.same(
+    [0, 1000, 2000].map((at) => policy.crashed(at)),
+    [500, 1000, 2000],
+  );
+  t.equal(policy.isSafeModeDue(), true);
+  for (let at = 3000; at < 10_000; at += 1000) policy.crashed(at);
+  t.equal(policy.crashed(10_000), 30_000);
+  t.equal(policy.crashed(75_000), 500, 'a quiet minute forgives');
+  t.equal(policy.isSafeModeDue(), false);
+  t.end();
+});
+
+t.test('flow-file: a shipped flow is copied, an edited one is kept', async (t) => {
+  const directory = await aDirectory();
+  const target = join(directory, 'flows.json');
+  const first = '[{"type":"tab"}]';
+  const second = '[{"type":"tab"},{"type":"comment"}]';
+  t.equal(await installFlow(first, directory, false), false);
+  t.equal(await readFile(target, 'utf8'), first);
+  t.equal(await installFlow(second, directory, false), false, 'a newer one replaces an untouched copy');
+  t.equal(await readFile(target, 'utf8'), second);
+  await writeFile(target, '[{"type":"inject"}]');
+  t.equal(await installFlow(first, directory, false), true, 'the user is told');
+  t.equal(await readFile(target, 'utf8'), '[{"type":"inject"}]');
+  t.equal(await installFlow(first, directory, true), false, 'fresh');
+  t.equal(await readFile(target, 'utf8'), first);
+
+  const flow = join(directory, 'x.json');
+  for (const bad of ['{', '{}', '[1]', '[{"id":"a"}]']) {
+    await writeFile(flow, bad);
+    await t.rejects(readFlow(flow), { name: 'ConfigError', message: /x\.json: expected a Node-RED flow/ });
+  }
+  await t.rejects(readFlow(join(directory, 'none.json')), { name: 'ConfigError', message: /cannot be read/ });
+  await writeFile(flow, second);
+  t.equal((await readFlow(flow)).text, second);
+  t.equal(dashboardPath([{ type: 'tab' }]), undefined);
+  t.equal(dashboardPath([{ type: 'ui-base', path: '/d' }]), '/d');
+  const page = (path: string, order?: number) => ({ type: 'ui-page', path, ...(order === undefined ? {} : { order }) });
+  t.equal(dashboardPath([page('/two', 2), { type: 'ui-base' }, page('/one', 1)]), '/dashboard/one');
+  t.equal(dashboardPath([page('/two', 2), { type: 'ui-base' }, page('/none')]), '/dashboard/none');
+});
+
+t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret is kept', async (t) => {
+  const directory = join(await aDirectory(), 'nodered');
+  const path = await writeSettings(directory, { host: '127.0.0.1', port: 1999, nodesDir: ['/nodes'] });
+  const { default: settings } = await import(path);
+  t.match(settings, {
+    uiHost: '127.0.0.1',
+    uiPort: 1999,
+    nodesDir: ['/nodes'],
+    telemetry: { enabled: false },
+    externalModules: { palette: { allowInstall: false }, modules: { allowInstall: false } },
+    functionTimeout: 5,
+    logging: { console: { level: 'warn' } },
+    credentialSecret: /^[0-9a-f]{64}$/,
+  });
+  t.equal((await stat(join(directory, '.credential-secret'))).mode & 0o077, 0, 'only the owner reads the secret');
+  await writeSettings(directory, { host: '127.0.0.1', port: 2000, nodesDir: [] });
+  t.equal(await readFile(join(directory, '.credential-secret'), 'utf8'), settings.credentialSecret);
+  t.notMatch(await readFile(path, 'utf8'), settings.credentialSecret, 'it does not stand in the settings');
+  t.same(nodeRedArguments('red.js', '/u', '/s', false).slice(0, 2), [
+    '--max-old-space-size=192',
+    '--max-semi-space-size=2',
+  ]);
+  t.equal(nodeRedArguments('red.js', '/u', '/s', false).includes('--safe'), false);
+  t.equal(nodeRedArguments('red.js', '/u', '/s', true).at(-1), '--safe');
+});
+
+t.test('data-lock: one process per data directory', async (t) => {
+  const directory = await aDirectory();
+  const path = join(directory, 'daemon.lock');
+  const lock = await lockData(directory);
+  await t.rejects(lockData(directory), {
+    name: 'UsageError',
+    message: `the data directory ${directory} is in use by process ${process.pid}`,
+  });
+  await lock.release();
+  t.notOk(existsSync(path));
+  for (const stale of ['{"pid":999999999}', JSON.stringify({ pid: process.pid, startedAt: '1' }), 'nonsense', '']) {
+    await writeFile(path, stale);
+    const taken = await lockData(directory);
+    t.match(JSON.parse(await readFile(path, 'utf8')), { pid: process.pid }, `taken over from ${JSON.stringify(stale)}`);
+    await taken.release();
+  }
+  const mine = await lockData(directory);
+  await writeFile(path, '{"pid":1}');
+  await mine.release();
+  t.ok(existsSync(path), "another one's lock is not removed");
+  t.equal(await isRunning({ pid: 1 }), true, 'a process that is not ours runs, too');
+  t.equal(await isRunning(await identityOf(process.pid)), true);
+  t.same(await identityOf(999_999_999), { pid: 999_999_999 });
+});
+
+t.test('fresh-data: forgets the named units and nothing else', async (t) => {
+  const directory = await aDirectory();
+  for (const name of ['E001', 'E002', 'photos']) {
+    await mkdir(join(directory, name));
+    await writeFile(join(directory, name, 'state.json'), '{}');
+  }
+  await forgetUnits(directory, ['E001', 'E002', 'E003']);
+  t.same([existsSync(join(directory, 'E001')), existsSync(join(directory, 'photos', 'state.json'))], [false, true]);
+});
+
+t.test('ports: a taken one is named with its taker; brokers move on from 18830', async (t) => {
+  const server = createServer();
+  const port = await new Promise<number>((resolve) =>
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
+  );
+  t.teardown(() => server.close());
+  await t.rejects(checkPortIsFree('127.0.0.1', port), {
+    name: 'UsageError',
+    message: new RegExp(`port ${port} on 127\\.0\\.0\\.1 is in use by process ${process.pid} \\(`),
+  });
+  const [free = 0] = await freePorts(1);
+  await checkPortIsFree('127.0.0.1', free);
+  await t.rejects(checkPortIsFree('203.0.113.1', free), { code: 'EADDRNOTAVAIL' }, 'other errors are other errors');
+
+  const taken = (at: number) => Object.assign(new Error('listen'), { code: 'EADDRINUSE', port: at });
+  const tried: number[] = [];
+  const first = await onFreePorts(4, async (at) => {
+    tried.push(at);
+    if (tried.length < 3) throw taken(at + 1);
+    return at;
+  });
+  t.same(tried, [18_830, 18_834, 18_838]);
+  t.equal(first, 18_838);
+  await t.rejects(
+    onFreePorts(4, () => Promise.reject(taken(1883))),
+    { code: 'EADDRINUSE', message: 'listen' },
+  );
+  await t.rejects(
+    onFreePorts(4, () => Promise.reject(new Error('other'))),
+    { message: 'other' },
+  );
+  let attempts = 0;
+  await t.rejects(
+    onFreePorts(1, (at) => Promise.reject(taken(at + 0 * attempts++))),
+    { code: 'EADDRINUSE' },
+  );
+  t.equal(attempts, 20);
+});

@@ -13,7 +13,10 @@ interface EmbeddedRed {
   stop(): Promise<void>;
   readonly httpAdmin: unknown;
   readonly httpNode: unknown;
-  readonly events: { on(event: string, handle: (value: never) => void): void };
+  readonly events: {
+    on(event: string, handle: (value: never) => void): void;
+    once(event: string, handle: () => void): void;
+  };
   readonly nodes: { getNode(id: string): unknown; getFlows(): unknown };
   readonly runtime: { readonly flows: { setFlows(options: object): Promise<unknown> } };
 }
@@ -23,6 +26,8 @@ export interface Runtime {
   readonly url: string;
   /** Last status of each node that has shown one, as the editor gets it. */
   readonly statuses: ReadonlyMap<string, { readonly fill?: string; readonly text?: string }>;
+  deploy(flow: Flow): Promise<void>;
+  node(id: string): { receive(message: object): void };
   stop(): Promise<void>;
 }
 
@@ -39,6 +44,7 @@ const settingsFor = (userDir: string): object => ({
   uiHost: '127.0.0.1',
   credentialSecret: 'test',
   telemetry: { enabled: false, updateNotification: false },
+  editorTheme: { tours: false },
   externalModules: { autoInstall: false, palette: { allowInstall: false }, modules: { allowInstall: false } },
   logging: { console: { level: 'fatal', metrics: false, audit: false } },
 });
@@ -56,12 +62,16 @@ export async function startRuntime(flow: Flow): Promise<Runtime> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const statuses = new Map<string, object>();
   red.events.on('node-status', ({ id, status }: { id: string; status: object }) => void statuses.set(id, status));
-  const started = new Promise<void>((resolve) => red.events.on('flows:started', () => resolve()));
+  const started = new Promise<void>((resolve) => red.events.once('flows:started', () => resolve()));
   await red.start();
   await started;
-  const restarted = new Promise<void>((resolve) => red.events.on('flows:started', () => resolve()));
-  await red.runtime.flows.setFlows({ flows: { flows: flow }, deploymentType: 'full' });
-  await restarted;
+  const deploy = async (next: Flow): Promise<void> => {
+    const restarted = new Promise<void>((resolve) => red.events.once('flows:started', () => resolve()));
+    await red.runtime.flows.setFlows({ flows: { flows: next }, deploymentType: 'full' });
+    await restarted;
+  };
+  await deploy(flow);
+  const node: Runtime['node'] = (id) => red.nodes.getNode(id) as ReturnType<Runtime['node']>; // ids of the flow under test
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   const stop = async (): Promise<void> => {
@@ -70,5 +80,5 @@ export async function startRuntime(flow: Flow): Promise<Runtime> {
     await new Promise((resolve) => server.close(resolve));
     await rm(userDir, { recursive: true, force: true });
   };
-  return { red, url: `http://127.0.0.1:${port}`, statuses, stop };
+  return { red, url: `http://127.0.0.1:${port}`, statuses, deploy, node, stop };
 }

@@ -1,0 +1,257 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import t from 'tap';
+import { aDeal, aGrid, aUnit } from '../../gateway/test/support/messages.ts';
+import { chromiumSkip, launchChromium, VIEWPORTS } from './support/chromium.ts';
+import { aFakeCommunity } from './support/community.ts';
+import { faintTexts } from './support/contrast.ts';
+import { type Flow, nodeTypes, PACKAGE_DIR } from './support/package-files.ts';
+import { startRuntime } from './support/runtime.ts';
+import { until } from './support/until.ts';
+
+const FLOW = JSON.parse(readFileSync(join(PACKAGE_DIR, '..', 'flows', 'emulated-community.json'), 'utf8')) as Flow;
+const HOUSES = ['E001', 'E002', 'E003', 'E004'];
+const STARTED = { activateDateTime: '2026/01/02-03:00:05', startDateTime: '2026/01/02-03:00:20' };
+
+// Two browsers and a Node-RED: more than the usual half minute on a busy machine.
+t.setTimeout(110_000);
+
+// One runtime for the whole file: Node-RED lives once per process.
+const community = await aFakeCommunity(HOUSES, { speed: 60 });
+process.env.APIS_DATA = community.dataDir;
+const runtime = await startRuntime(FLOW);
+t.teardown(async () => {
+  await runtime.stop();
+  await community.stop();
+});
+
+/** Lets a house say what its converter does. */
+function say(unitId: string, code: string, ig: number, rsoc: number, isStale = false): void {
+  const unit = aUnit(unitId, rsoc);
+  const dcdc = {
+    ...unit.dcdc,
+    status: { ...unit.dcdc.status, status: code },
+    meter: { ...unit.dcdc.meter, ig },
+    powermeter: { p2: 57 },
+  };
+  community.unit(unitId).bus.publish('unit', '', {
+    ...unit,
+    oesunit: { ...unit.oesunit, display: unitId },
+    dcdc,
+    ...(isStale ? { stale: true as const } : {}),
+  });
+}
+
+let isE003Stale = false;
+function everybodySpeaks(): void {
+  say('E001', '0x0041', 2, 31);
+  say('E002', '0x0014', -3, 82);
+  say('E003', '0x0000', 0, 54, isE003Stale);
+  say('E004', '0x0041', 1, 17);
+}
+
+let revision = 1;
+/** Two deals under way, the second a little behind. */
+function dealsRun(doneWh: number): void {
+  revision += 1;
+  const { bus } = community.unit('E002');
+  const deal = { ...STARTED, revision };
+  bus.publish('deal', 'd1', aDeal('d1', { ...deal, isMaster: true, cumulateAmountWh: doneWh, dealAmountWh: 500 }));
+  const second = { chargeUnitId: 'E004', dealGridCurrentA: 1, cumulateAmountWh: doneWh / 2, dealAmountWh: 300 };
+  bus.publish('deal', 'd2', aDeal('d2', { ...deal, ...second }));
+  bus.publish('grid', '', aGrid('E002', { voltageReferenceUnitId: 'E002' }));
+}
+
+everybodySpeaks();
+dealsRun(264);
+// Units speak every second; one that falls silent is offline.
+const heartbeat = setInterval(everybodySpeaks, 1000);
+t.teardown(() => clearInterval(heartbeat));
+
+t.test('emulated-community.json starts, and every node finds its unit', async (t) => {
+  const ours = FLOW.filter((node) => nodeTypes.includes(node.type) && node.type !== 'apis-unit');
+  const fills = (): (string | undefined)[] => ours.map(({ id }) => runtime.statuses.get(id)?.fill);
+  await until(() => fills().every((fill) => fill === 'green'), 'all green');
+  t.equal(runtime.statuses.get('flow.E002.dcdc')?.text, 'VOLTAGE_REFERENCE -3.0 A');
+  t.equal(runtime.statuses.get('flow.master.node')?.text, 'E002 run');
+});
+
+t.test('errors reach the user in words, not as keys', async (t) => {
+  const flow = FLOW.concat([
+    { id: 'catcher', type: 'catch', z: 'flow.houses', scope: null, wires: [['seen']] },
+    {
+      id: 'seen',
+      type: 'debug',
+      z: 'flow.houses',
+      active: true,
+      tostatus: true,
+      tosidebar: false,
+      statusVal: 'error.message',
+      statusType: 'msg',
+      wires: [],
+    },
+  ]);
+  await runtime.deploy(flow);
+  runtime.node('flow.E001.battery').receive({ payload: { rsoc: 1 } });
+  await until(() => Boolean(runtime.statuses.get('seen')?.text), 'the error');
+  t.match(runtime.statuses.get('seen')?.text, /built|driver|gateway/i);
+  await runtime.deploy(FLOW);
+});
+
+t.test('what browsers ask of Node-RED', async (t) => {
+  const get = async (path: string): Promise<Response> => fetch(`${runtime.url}${path}`);
+  const units = (await (await get('/apis-edge/units')).json()) as { unitId: string }[];
+  t.same(
+    units.map(({ unitId }) => unitId),
+    HOUSES,
+  );
+  t.equal((await get('/dashboard/community')).status, 200);
+  const widget = '/resources/@apis-edge/node-red-dashboard-2-apis/ui-apis-community.umd.js';
+  t.equal((await get(widget)).status, 200, 'the widget is served');
+  const nodes = (await (await fetch(`${runtime.url}/nodes`, { headers: { accept: 'application/json' } })).json()) as {
+    types: string[];
+    enabled: boolean;
+    err?: unknown;
+  }[];
+  const loaded = nodes.filter(({ enabled, err }) => enabled && err === undefined).flatMap(({ types }) => types);
+  for (const type of nodeTypes) t.ok(loaded.includes(type), `${type} is in the palette`);
+});
+
+t.test('the community page', chromiumSkip, async (t) => {
+  const browser: Browser = await launchChromium();
+  t.teardown(() => browser.close());
+  const problems: string[] = [];
+
+  const page = await browser.newPage({ viewport: VIEWPORTS.desktop });
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('request', (request) => {
+    if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(runtime.url)) problems.push(request.url());
+  });
+  await page.goto(`${runtime.url}/dashboard/community`);
+  await page.waitForSelector('[data-testid=house-E004]');
+  const textOf = async (page: Page, testId: string): Promise<string> =>
+    (await page.getByTestId(testId).allInnerTexts()).join(' ').replace(/\s+/g, ' ').trim();
+  const isWide = (page: Page): Promise<boolean> =>
+    page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+  const { heard } = community.unit('E001');
+
+  t.test('shows every house, the bus and the deals, with units', async (t) => {
+    t.match(await textOf(page, 'house-E001'), /E001 31 % Solar 800 W Load 300 W Grid 57 W Charging \+2\.0 A/);
+    t.equal(await textOf(page, 'house-E001-rsoc'), '31 %');
+    t.equal(await textOf(page, 'house-E002-current'), '-3.0 A');
+    t.equal(await textOf(page, 'converter-mode-E003'), 'Waiting');
+    t.equal(await textOf(page, 'bus-voltage'), '350.1 V');
+    t.equal(await textOf(page, 'global-mode'), 'Run');
+    t.equal(await textOf(page, 'speed'), '60× speed');
+    t.match(await textOf(page, 'deal-d1'), /E002 → E001 2\.0 A master deal \d+ min left 264 of 500 Wh 53 %/);
+    t.equal(await page.getByTestId('crown-E002').count(), 1, 'the crown is on the voltage reference (INV-1)');
+    t.equal(await page.getByTestId('crown-E001').count(), 0);
+    t.equal(await page.getByTestId('grid-master-E002').count(), 1);
+    t.equal(await isWide(page), false, 'nothing to scroll sideways');
+  });
+
+  t.test('moves: dots run along the bus, and energy counts up within a second', async (t) => {
+    const dots = page.locator('[data-testid=flow-d1] .apis-flow-dots');
+    t.equal(await dots.evaluate((path) => getComputedStyle(path).animationName), 'apis-flow');
+    dealsRun(300);
+    await page.getByText('300 of 500 Wh').first().waitFor({ timeout: 2000 });
+  });
+
+  t.test('a mode button acts at once, dangerous ones ask first', async (t) => {
+    await page.getByTestId('mode-soft-stop').click();
+    await until(() => heard.length === 1, 'soft stop');
+    await page.getByTestId('mode-force-stop').click();
+    await page.getByTestId('cancel').click();
+    await page.getByTestId('emergency-stop').click();
+    await page.keyboard.press('Escape');
+    await page.getByTestId('confirm').waitFor({ state: 'hidden' });
+    t.equal(heard.length, 1, 'asking does nothing yet');
+    await page.getByTestId('mode-force-stop').click();
+    await page.getByTestId('confirm').click();
+    await until(() => heard.length === 2, 'force stop');
+    await page.getByTestId('emergency-stop').click();
+    await page.getByTestId('confirm').click();
+    await until(() => heard.length === 3, 'emergency stop');
+    t.match(heard, [
+      { kind: 'mode', value: 'heteronomous' },
+      { kind: 'mode', value: 'stop' },
+      { kind: 'emergency-stop', reason: /community page/ },
+    ]);
+  });
+
+  t.test('works by keyboard alone', async (t) => {
+    await page.getByTestId('mode-run').focus();
+    for (const id of ['mode-soft-stop', 'mode-force-stop', 'emergency-stop']) {
+      await page.keyboard.press('Tab');
+      t.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-testid')), id);
+    }
+    await page.keyboard.press('Enter');
+    t.equal(
+      await page.evaluate(() => document.activeElement?.getAttribute('data-testid')),
+      'cancel',
+      'the safe answer has the focus',
+    );
+    await page.keyboard.press('Enter');
+    await page.getByTestId('confirm').waitFor({ state: 'hidden' });
+    t.equal(heard.length, 3);
+  });
+
+  t.test('old values are greyed and say so', async (t) => {
+    isE003Stale = true;
+    everybodySpeaks();
+    await page.getByTestId('presence-E003').waitFor();
+    t.equal(await textOf(page, 'presence-E003'), 'Old values');
+    isE003Stale = false;
+    everybodySpeaks();
+    await page.getByTestId('presence-E003').waitFor({ state: 'detached' });
+  });
+
+  t.test('texts are readable in the light theme (AA)', async (t) =>
+    t.same(await faintTexts(page, '.apis-community'), []),
+  );
+
+  t.test('stands still for those who ask for it', async (t) => {
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    const dots = page.locator('[data-testid=flow-d1] .apis-flow-dots');
+    t.equal(await dots.evaluate((path) => getComputedStyle(path).animationName), 'none');
+    await page.emulateMedia({ reducedMotion: 'no-preference' });
+  });
+
+  t.test('fits a phone, with an upright bus', async (t) => {
+    await page.setViewportSize(VIEWPORTS.phone);
+    await page.locator('.apis-picture.is-column').waitFor();
+    t.equal(await isWide(page), false);
+    const boxes = await Promise.all(HOUSES.map((id) => page.getByTestId(`house-${id}`).boundingBox()));
+    t.ok(boxes.every((box) => box !== null && box.x >= 0 && box.x + box.width <= VIEWPORTS.phone.width));
+    for (const id of ['mode-run', 'mode-soft-stop', 'mode-force-stop', 'emergency-stop']) {
+      t.ok(((await page.getByTestId(id).boundingBox())?.height ?? 0) >= 44, `${id} is big enough for a thumb`);
+    }
+    await page.setViewportSize(VIEWPORTS.desktop);
+  });
+
+  t.test('follows a dark theme without a reload, as readable (AA)', async (t) => {
+    await runtime.deploy(FLOW.map((node) => (node.type === 'ui-page' ? { ...node, theme: 'cfg.theme.dark' } : node)));
+    await page.locator('.apis-community.is-dark').waitFor();
+    t.same(await faintTexts(page, '.apis-community'), []);
+  });
+
+  t.test('no error, and no request to anybody else', async (t) => t.same(problems, []));
+});
+
+t.test('the editor knows the nodes and opens their dialogs', chromiumSkip, async (t) => {
+  const browser = await launchChromium();
+  t.teardown(() => browser.close());
+  const page = await browser.newPage();
+  const problems: string[] = [];
+  page.on('pageerror', (error) => problems.push(error.message));
+  await page.goto(runtime.url);
+  await page.locator('.red-ui-palette-node[data-palette-type="apis-battery"]').waitFor({ state: 'attached' });
+  for (const id of ['flow.E001.battery', 'flow.E001.deals', 'flow.master.node', 'flow.community.page']) {
+    await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
+    await page.locator('#node-input-unit').waitFor({ state: 'attached' });
+    await page.locator('#node-dialog-ok').click();
+    await page.locator('#node-input-unit').waitFor({ state: 'detached' });
+  }
+  t.same(problems, []);
+});

@@ -1,7 +1,7 @@
 import type { Deal } from '../domain/deal.ts';
 import { DeviceError, messageOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import { accrue, accrueFresh, cumulated, dealPowerW, sampleAgeMsec } from './accrue.ts';
+import { accrueFresh, cumulated, dealPowerW, sampleAgeMsec } from './accrue.ts';
 import { timeToAmountMsec } from './cumulation.ts';
 import { releaseCommand } from './deactivation-plan.ts';
 import { aborted } from './deal-marks.ts';
@@ -60,25 +60,28 @@ export async function cumulate(grid: Grid, deal: Deal): Promise<StepResult> {
 }
 
 /** What flowed until the slave side stood still belongs to the deal; without an answer the last word counts. */
-async function closeAccount(grid: Grid, deal: Deal): Promise<void> {
+async function closeAccount(grid: Grid, deal: Deal, deals: readonly Deal[]): Promise<void> {
   try {
-    await accrueFresh(grid, deal);
+    await accrueFresh(grid, deal, deals);
   } catch (error) {
     grid.needs.log.warn({ dealId: deal.dealId, message: messageOf(error) }, 'deal.last-reading-failed');
-    accrue(grid);
   }
+  grid.note(deal.dealId, cumulated(grid, deal));
 }
 
-/** The amount is reached: slave side off, then the account is closed (control.md §4.9 step 4). */
+/**
+ * The amount is reached: slave side off, then the account is closed (control.md §4.9 step 4). The mark goes out
+ * before the last reading, so that the unit does not wonder why it is in WAIT.
+ */
 export async function halt(grid: Grid, deal: Deal): Promise<StepResult> {
+  const before = grid.deals.all();
   const { slaveUnitId } = sidesOf(deal, masterSide(grid.view()));
   const command = releaseCommand(grid.view(), deal, slaveUnitId);
   const hasStopped = command === undefined || (await grid.lower(slaveUnitId, command));
-  await closeAccount(grid, deal);
-  const present = grid.deals.record(deal.dealId) ?? deal;
   const at = grid.timeOf(deal);
-  const failure = hasStopped ? {} : aborted(present, at, `deal.stop-failed : ${slaveUnitId}`);
-  grid.note(deal.dealId, { ...cumulated(grid, present), stopDateTime: at, ...failure });
+  const failure = hasStopped ? {} : aborted(deal, at, `deal.stop-failed : ${slaveUnitId}`);
+  grid.note(deal.dealId, { ...cumulated(grid, deal), stopDateTime: at, ...failure });
+  await closeAccount(grid, deal, before);
   grid.needs.log.info({ dealId: deal.dealId, amountWh: grid.deals.progress(deal.dealId).amountWh }, 'deal.stopped');
   return 'advanced';
 }

@@ -20,6 +20,9 @@ import { retryIn, type StepResult } from './step-result.ts';
 /** How soon a party that has not acknowledged the last record is told again. */
 const RETELL_MSEC = 1_000;
 
+/** Commanded currents that differ by less are the same. */
+const SAME_A = 0.001;
+
 /** Takes a deal's current away from one unit. A dead unit is told as well, but nobody waits for it. */
 async function release(grid: Grid, deal: Deal, unitId: string): Promise<void> {
   const command = releaseCommand(grid.view(), deal, unitId);
@@ -80,11 +83,20 @@ function holdsReference(grid: Grid, deal: Deal): boolean {
   return vr !== undefined && (master === undefined ? isInvolved(deal, vr) : master.dealId === deal.dealId);
 }
 
+/** A unit that stands where the end of the deal would bring it needs no command. */
+function isReleased(grid: Grid, deal: Deal, unitId: string): boolean {
+  const view = grid.view();
+  if (modeOf(view, unitId) === 'WAIT') return true;
+  const command = releaseCommand(view, deal, unitId);
+  const presentA = view.dcdc(unitId)?.param.dig;
+  if (command?.command !== 'current' || presentA === undefined) return false;
+  return Math.abs(presentA - command.gridCurrentA) < SAME_A;
+}
+
 /** A stopped deal leaves the bus: what it still holds is released, and the voltage passed on. */
 export async function deactivate(grid: Grid, deal: Deal): Promise<StepResult> {
-  const view = grid.view();
   for (const unitId of [deal.chargeUnitId, deal.dischargeUnitId]) {
-    if (modeOf(view, unitId) !== 'WAIT') await release(grid, deal, unitId);
+    if (!isReleased(grid, deal, unitId)) await release(grid, deal, unitId);
   }
   if (holdsReference(grid, deal)) await passReferenceOn(grid, deal);
   end(grid, deal);

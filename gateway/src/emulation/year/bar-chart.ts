@@ -22,9 +22,11 @@ export interface Frame {
 }
 
 const TICKS = 5;
+const DUST = 1e-9;
 const GAP = 0.28;
 const TITLE_RISE = 14;
 const NAME_WIDTH = 30;
+const WIDEST_BAR = 56;
 
 /** Text as it may stand in SVG. */
 export const escaped = (text: string): string =>
@@ -48,8 +50,8 @@ interface Scale {
 function scaleOf({ series }: BarChart, { y, height }: Frame): Scale {
   const values = series.flatMap((one) => one.values);
   const [lowest, highest] = [Math.min(0, ...values), Math.max(0, ...values)];
-  // A chart of zeros still gets an axis.
-  const step = niceStep(highest - lowest || 1);
+  // A chart of zeros, or of the dust that rounding leaves, still gets an axis.
+  const step = niceStep(highest - lowest > DUST ? highest - lowest : 1);
   const bottom = Math.floor(lowest / step);
   const top = Math.max(Math.ceil(highest / step), bottom + 1);
   const ticks = Array.from({ length: top - bottom + 1 }, (_, index) => (bottom + index) * step);
@@ -83,8 +85,8 @@ function groupOf(
   index: number,
 ): string {
   const slot = frame.width / groups.length;
-  const bar = (slot * (1 - GAP)) / series.length;
-  const left = frame.x + slot * (index + GAP / 2);
+  const bar = Math.min((slot * (1 - GAP)) / series.length, WIDEST_BAR);
+  const left = frame.x + slot * (index + 0.5) - (bar * series.length) / 2;
   const bars = series.map(({ name, colour, values }, place) => {
     const value = values[index] ?? 0;
     const [top, bottom] = [y(Math.max(0, value)), y(Math.min(0, value))];

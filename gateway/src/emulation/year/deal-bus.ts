@@ -199,8 +199,7 @@ export class DealBus {
   #rateOf({ charger, discharger, currentA }: RunningDeal): number {
     const house = this.#policy.gridMaster.deal.referenceSide === 'chargeUnit' ? charger : discharger;
     const gridW = at(this.#bank.gridW, house);
-    const batteryW =
-      Math.abs(gridW - at(this.#bank.converterLossW, house)) * Math.sign(gridW) * (house === charger ? 1 : -1);
+    const batteryW = (gridW - at(this.#bank.converterLossW, house)) * (house === charger ? 1 : -1);
     const share = (currentA * this.#policy.operationGridVoltageV) / Math.abs(gridW);
     return (batteryW * share) / 3600;
   }

@@ -1,3 +1,4 @@
+import { InternalError } from '../../domain/errors.ts';
 import { DealBus } from './deal-bus.ts';
 import { differenceOf, type EnergyTotals, sumOfTotals } from './energy-totals.ts';
 import { type BankOptions, HouseBank } from './house-bank.ts';
@@ -30,6 +31,9 @@ const monthAt = (day: number): string => new Date(YEAR_BEGIN + 1000 * DAY_SECOND
 
 /** Runs a community from the first midnight of the year on. Pure: the same options give the same result. */
 export function runYear(options: RunOptions): RunResult {
+  const { stepSeconds } = options;
+  if (!isStep(stepSeconds))
+    throw new InternalError(`expected a step that divides ${SAMPLE_SECONDS} s, got ${stepSeconds}`);
   const bank = new HouseBank(options);
   const { market, losses, days } = options;
   const bus = market && new DealBus(bank, market.policy, losses.converter);
@@ -38,7 +42,7 @@ export function runYear(options: RunOptions): RunResult {
   const months: MonthTotals[] = [];
   let monthBegan = sumOfTotals(housesNow());
   for (let day = 0; day < days; day += 1) {
-    runDay(day, options.stepSeconds, { bank, bus, floor });
+    runDay(day, stepSeconds, { bank, bus, floor });
     if (day + 1 < days && monthAt(day + 1) === monthAt(day)) continue;
     const now = sumOfTotals(housesNow());
     months.push({ month: monthAt(day), totals: differenceOf(now, monthBegan) });

@@ -17,8 +17,5 @@ export interface RunningDeal {
   rate: number;
 }
 
-/** Both numbers are the index of a house. */
-export const partiesOf = ({ charger, discharger }: RunningDeal): readonly [number, number] => [charger, discharger];
-
 /** The deal as others see it, with what has been moved so far. */
 export const recordOf = ({ deal, movedWh }: RunningDeal): Deal => ({ ...deal, cumulateAmountWh: movedWh });

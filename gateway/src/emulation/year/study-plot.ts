@@ -28,7 +28,7 @@ const STYLE = `
 
 /** A share of 1 as people read it. */
 export const percent = (value: number): string => `${(100 * value).toFixed(1).replace(/\.0$/, '')} %`;
-const kWh = (valueWh: number): string => (valueWh / 1000).toLocaleString('en-US', { maximumFractionDigits: 1 });
+const plain = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 1 });
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const monthName = (month: string): string => MONTHS[Number(month.slice(5)) - 1] ?? month;
@@ -50,7 +50,7 @@ export function studyPlot(results: CaseResults, heading: string): string {
     .map(({ label, colour, result }) => ({
       name: label,
       colour,
-      values: result.months.map((month) => month.exchangedWh),
+      values: result.months.map((month) => month.exchangedWh / 1000),
     }));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img">`,
@@ -62,7 +62,7 @@ export function studyPlot(results: CaseResults, heading: string): string {
       shown.map(({ label, colour, result }) => ({ colour, text: `${label}: ${percent(result.selfSufficiency)}` })),
     ),
     barChart({ title: 'Self-sufficiency', label: percent, groups, series: sufficiency }, UPPER),
-    barChart({ title: 'Energy exchanged over the bus, kWh', label: kWh, groups, series: exchanged }, LOWER),
+    barChart({ title: 'Energy exchanged over the bus, kWh', label: plain, groups, series: exchanged }, LOWER),
     '</svg>',
     '',
   ].join('\n');

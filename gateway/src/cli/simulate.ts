@@ -45,7 +45,7 @@ export async function simulate(values: SimulateValues, world: SimulateWorld, io:
   const study = await prepare(values, world);
   const results = run(study, values.compare ? STUDY_CASES : ['apis'], io);
   if (values.plot !== undefined) writePlot(values.plot, studyPlot(results, headingOf(study)), world);
-  const wallSeconds = (world.monotonic() - began) / 1000;
+  const wallSeconds = Math.round(world.monotonic() - began) / 1000;
   io.out(values.json ? jsonText(results, study, wallSeconds) : plainText(results, study));
   return 0;
 }

@@ -9,6 +9,8 @@ import apisDcdc from '../src/apis-dcdc/index.ts';
 import apisDealNegotiator from '../src/apis-deal-negotiator/index.ts';
 import apisGridMaster from '../src/apis-grid-master/index.ts';
 import apisUnit from '../src/apis-unit/index.ts';
+import type { CommunityMessage } from '../src/lib/widget-message.ts';
+import uiApisCommunity from '../src/ui-apis-community/index.ts';
 import { aFakeCommunity, type FakeCommunity, type FakeCommunityOptions } from './support/community.ts';
 import { catchNode, collect, helper, statusOf } from './support/helper.ts';
 import { until } from './support/until.ts';
@@ -361,7 +363,7 @@ t.test('apis-grid-master', async (t) => {
   });
 });
 
-t.test('two units on fixed ports survive a broker that comes back on the same port', async (t) => {
+t.test('a fixed address survives a broker that comes back on the same port', async (t) => {
   const port = await freePort();
   const first = await aFakeCommunity(['E001'], { ports: { E001: port } });
   process.env.APIS_DATA = first.dataDir;
@@ -374,4 +376,128 @@ t.test('two units on fixed ports survive a broker that comes back on the same po
   t.teardown(() => second.stop());
   await until(() => statusOf('n').text === 'CHARGE 2.0 A', 'the second connection');
   t.equal(statusOf('n').fill, 'green');
+});
+
+/** Node-RED tells nodes from config nodes by their having a place. */
+const PLACED = { x: 0, y: 0 };
+
+t.test('nodes work inside subflows, where environment variables choose the unit', async (t) => {
+  await running(t, ['E001', 'E002']);
+  const instance = (id: string, unitId: string) => ({
+    id,
+    type: 'subflow:sf',
+    z: 'tab',
+    ...PLACED,
+    env: [{ name: 'UNIT', type: 'str', value: unitId }],
+    wires: [[`out.${id}`]],
+  });
+  await helper.load(TYPES, [
+    { id: 'tab', type: 'tab', label: 'test' },
+    { id: 'sf', type: 'subflow', name: 'house', in: [], out: [{ wires: [{ id: 'inner', port: 0 }] }] },
+    { ...aUnitNode(`\${UNIT}`), id: 'cfg.inner', z: 'sf' },
+    { id: 'inner', type: 'apis-battery', z: 'sf', ...PLACED, unit: 'cfg.inner', wires: [[], []] },
+    instance('one', 'E001'),
+    instance('two', 'E002'),
+    { id: 'out.one', type: 'helper', z: 'tab' },
+    { id: 'out.two', type: 'helper', z: 'tab' },
+  ]);
+  const [one, two] = [collect('out.one'), collect('out.two')];
+  await until(() => one.length > 0 && two.length > 0, 'both houses');
+  t.match(one[0], { payload: { unitId: 'E001' } });
+  t.match(two[0], { payload: { unitId: 'E002' } });
+});
+
+/** What the page would hear, and what it may press. */
+interface FakeDashboard {
+  readonly register: (red: never) => void;
+  readonly pages: CommunityMessage[];
+  press(request: unknown): Promise<void>;
+  saved(): unknown;
+}
+
+function aDashboard(): FakeDashboard {
+  const pages: CommunityMessage[] = [];
+  let saved: unknown;
+  let onChange: ((message: unknown, value: unknown) => Promise<void>) | undefined;
+  const base = {
+    emit: (event: string, message: CommunityMessage) => event === 'msg-input:n' && pages.push(message),
+    stores: { data: { save: (_base: unknown, _node: unknown, message: unknown) => (saved = message) } },
+  };
+  type Red = {
+    nodes: { createNode(node: object, config: object): void; registerType(name: string, create: object): void };
+  };
+  const register = (red: Red): void =>
+    red.nodes.registerType('ui-group', function construct(this: object, config: object) {
+      red.nodes.createNode(this, config);
+      Object.assign(this, {
+        getBase: () => base,
+        // As Dashboard does, it takes the configuration over and strips it.
+        register: (_node: unknown, given: { id?: string; unit?: string }, handlers: { onChange: typeof onChange }) => {
+          delete given.id;
+          onChange = handlers.onChange;
+        },
+      });
+    });
+  return { register, pages, press: async (request) => onChange?.({}, request), saved: () => saved };
+}
+
+t.test('ui-apis-community', async (t) => {
+  const flow = (more: object = {}) => [
+    { id: 'cfg.group', type: 'ui-group' },
+    ...aFlow('ui-apis-community', 1, { group: 'cfg.group', ...more }),
+  ];
+
+  t.test('shows pages the community at least twice a second, and keeps it for those that open later', async (t) => {
+    await running(t, ['E001', 'E002'], { speed: 60 });
+    const dashboard = aDashboard();
+    await helper.load([...TYPES, uiApisCommunity, dashboard.register], flow());
+    await until(() => Object.keys(dashboard.pages.at(-1)?.payload.units ?? {}).length === 2, 'both houses');
+    await until(() => dashboard.pages.at(-1)?.connection.speed === 60, 'the speed');
+    t.match(dashboard.pages.at(-1)?.connection, { state: 'connected', unitId: 'E001' });
+    t.same(dashboard.saved(), dashboard.pages.at(-1));
+    const [before, from] = [dashboard.pages.length, performance.now()];
+    await until(() => dashboard.pages.length >= before + 3, 'three more');
+    t.ok(performance.now() - from < 1700, 'three pictures in less than 1.7 s');
+  });
+
+  t.test('carries out what is pressed, then passes it on', async (t) => {
+    const community = await running(t, ['E001']);
+    const dashboard = aDashboard();
+    await helper.load([...TYPES, uiApisCommunity, dashboard.register], flow());
+    const sent = collect('out1');
+    await until(() => statusOf('n').fill === 'green', 'the connection');
+    await dashboard.press({ kind: 'mode', value: 'stop' });
+    t.match(community.unit('E001').heard, [{ kind: 'mode', value: 'stop' }]);
+    await until(() => sent.length === 1, 'the message');
+    t.match(sent[0], { topic: 'action', payload: { kind: 'mode', value: 'stop' } });
+    await until(() => dashboard.pages.at(-1)?.answer?.ok === true, 'the answer on the page');
+  });
+
+  t.test('what the gateway refuses is told on the page and to Catch nodes (INV-11)', async (t) => {
+    await running(t, ['E001'], { refuse: 'no grid master is elected' });
+    const dashboard = aDashboard();
+    await helper.load([...TYPES, uiApisCommunity, dashboard.register], flow());
+    const [sent, errors] = [collect('out1'), collect('errors')];
+    await until(() => statusOf('n').fill === 'green', 'the connection');
+    await dashboard.press({ kind: 'mode', value: 'autonomous' });
+    await until(() => /no grid master/.test(dashboard.pages.at(-1)?.answer?.text ?? ''), 'the answer on the page');
+    for (const nonsense of [{ kind: 'mode', value: 'go' }, 'run', null]) await dashboard.press(nonsense);
+    t.equal(sent.length, 0, 'nothing was carried out');
+    t.match(dashboard.pages.at(-1)?.answer, { ok: false });
+    await until(() => errors.length >= 1, 'the error');
+  });
+
+  t.test('without a group, or without a unit, the status says so', async (t) => {
+    const dashboard = aDashboard();
+    await helper.load([...TYPES, uiApisCommunity, dashboard.register], flow({ group: '' }));
+    t.match(statusOf('n'), { fill: 'red', text: 'ui-apis-community.status.noGroup' });
+    await helper.unload();
+    await helper.load([...TYPES, uiApisCommunity, dashboard.register], flow({ unit: '' }));
+    t.match(statusOf('n'), { fill: 'red', text: 'ui-apis-community.status.noUnit' });
+    const [sent, errors] = [collect('out1'), collect('errors')];
+    await dashboard.press({ kind: 'mode', value: 'stop' });
+    await until(() => errors.length === 1, 'the error');
+    t.match(errors[0]?.error?.message, /noUnit/);
+    t.same([...dashboard.pages, ...sent], [], 'nothing was carried out');
+  });
 });

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type DaemonFile, readDaemonFile, type UnitAddress } from '@apis-edge/gateway/client';
 
 /** What the user says about a unit: its id, and its address when it is not one of the local daemon's. */
@@ -23,7 +22,7 @@ export class AddressError extends Error {
 
 /** Where the local daemon writes down its units: `$APIS_DATA/daemon.json`, set by `apis up` (architecture.md §8). */
 export const daemonFilePath = (environment: NodeJS.ProcessEnv = process.env): string =>
-  join(environment.APIS_DATA || '.apis', 'daemon.json');
+  `${environment.APIS_DATA || '.apis'}/daemon.json`;
 
 const readLocalDaemon = (path: string): Promise<DaemonFile> =>
   readDaemonFile(path).catch((error: unknown) => {

@@ -61,19 +61,21 @@ function sendPictures(
 }
 
 /** Carries out what was pressed on a page, and tells how it ended. The core decides; nothing is checked twice. */
-function answerer(node: Node, attached: () => Attached | undefined) {
+function answerer(node: Node, attached: () => Attached | undefined, noUnit: string) {
   let count = 0;
   let last: ActionAnswer | undefined;
   const act = async (request: unknown): Promise<void> => {
     const id = ++count;
-    const body = request as OperatorBody; // UnitClient.send refuses what is none, with a clear message
+    const message = { topic: 'action', payload: request };
     try {
-      await attached()?.client.send(body);
+      const unit = attached();
+      if (unit === undefined) throw new Error(noUnit);
+      await unit.client.send(request as OperatorBody); // refuses what is none, with a clear message
       last = { id, ok: true, text: '' };
-      node.send({ topic: 'action', payload: body });
+      node.send(message);
     } catch (error) {
       last = { id, ok: false, text: error instanceof Error ? error.message : String(error) };
-      node.error(last.text);
+      node.error(last.text, message);
     }
   };
   return { act, last: () => last };
@@ -87,7 +89,7 @@ export default function register(RED: NodeAPI): void {
     if (group === null)
       return void node.status({ ...linkStatus(node.type, 'noUnit'), text: 'ui-apis-community.status.noGroup' });
     const attached = attachToUnit(RED, node, unit, {});
-    const { act, last } = answerer(node, () => attached);
+    const { act, last } = answerer(node, () => attached, RED._('ui-apis-community.errors.noUnit'));
     // Dashboard calls onChange(message, value) for what the page sends as widget-change.
     group.register(node, config, { onChange: (_message: unknown, value: unknown) => act(value) });
     if (attached !== undefined) sendPictures(node, group.getBase(), attached, last);

@@ -6,16 +6,17 @@ import { Members } from '../src/cluster/members.ts';
 import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import { Requests } from '../src/cluster/requests.ts';
-import type { Channel, CommandBody, Deal, ElectionState, GridState, OperationMode, UnitData } from '../src/domain/index.ts';
+import type {
+  Channel,
+  CommandBody,
+  Deal,
+  ElectionState,
+  GridState,
+  OperationMode,
+  UnitData,
+} from '../src/domain/index.ts';
 import { PeerError } from '../src/domain/index.ts';
-import {
-  type Bus,
-  MemoryBusHub,
-  MemoryStore,
-  SeededEntropy,
-  silentLog,
-  VirtualClock,
-} from '../src/ports/index.ts';
+import { type Bus, MemoryBusHub, MemoryStore, SeededEntropy, silentLog, VirtualClock } from '../src/ports/index.ts';
 
 const IDS = ['E001', 'E002', 'E003', 'E004'];
 const HEARTBEAT_MSEC = 500;

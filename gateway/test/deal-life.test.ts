@@ -874,14 +874,16 @@ t.test('a grid master that takes over (RULE-4, RULE-8)', async (t) => {
     });
   }
 
-  t.test('two references, and one does not leave: droop stays on the other (INV-1)', async (t) => {
+  t.test('two references, and one does not leave: everything stops (INV-1, RULE-8)', async (t) => {
     const grid = await aGrid();
     const deals = [aDeal('E001', 'E002'), aDeal('E003', 'E004')] as const;
     await started(t, grid, ...deals);
     failing(grid, 'E003', 'voltageReferenceDidHandOver', 'refuse');
     await takenOver(grid, () => half(grid, deals, 2));
-    t.equal(grid.unit('E001').drg, 0.039);
-    t.same(grid.grid?.handOver, { from: 'E003', to: 'E001' });
+    t.notOk(grid.commands.includes('E001 voltageReferenceDidTakeOver'), 'droop stays while there are two');
+    await grid.run(1_000);
+    t.match(grid.deal(deals[0].dealId).abortReason, /hand-over.lost/);
+    safe(t, grid);
   });
 
   t.test('a second reference without a deal of its own goes to WAIT', async (t) => {
@@ -1140,11 +1142,11 @@ t.test('compensation (§4.7)', async (t) => {
 
   for (const [title, gain] of [
     ['saturates (S14)', 0.8],
-    ['does not converge', 0.9],
+    ['does not converge', 0.95],
   ] as const) {
     t.test(`that ${title} ends the deal`, async (t) => {
       const base = gridPolicy().gridMaster;
-      const driftAllowanceA = gain === 0.8 ? 0.03 : 0.0001;
+      const driftAllowanceA = gain === 0.8 ? 0.03 : 0.000_001;
       const currentCompensation = { ...base.currentCompensation, driftAllowanceA };
       const grid = await aGrid(gridPolicy({ gridMaster: { currentCompensation } }));
       grid.unit('E002').gain = gain;
@@ -1225,4 +1227,172 @@ t.test('a community that throws fails the pass, not the grid master', async (t) 
   const deal = aDeal('E001', 'E002');
   grid.add(deal);
   t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 40_000));
+});
+
+t.test('what rarely happens', async (t) => {
+  const at = { activateDateTime: '2026/01/01-00:00:00', isMaster: true } as const;
+  const lingering = { ...at, warmUpDateTime: at.activateDateTime, startDateTime: at.activateDateTime };
+
+  t.test('a lingering deal without its reference does not let others in', async (t) => {
+    const grid = new ScriptedGrid();
+    const first = aDeal('E001', 'E002', { ...lingering, stopDateTime: at.activateDateTime });
+    const second = aDeal('E003', 'E004');
+    grid.add(first, second);
+    grid.master.start();
+    t.ok(await grid.runUntil(() => grid.isStarted(second.dealId), 5_000));
+    t.equal(grid.commands[0], 'E003 VOLTAGE_REFERENCE', 'the bus was built anew');
+    t.ok(grid.isGone(first.dealId));
+    t.same(grid.violations, []);
+  });
+
+  t.test('a running deal taken over without a readable time goes on with what it has', async (t) => {
+    const grid = new ScriptedGrid();
+    Object.assign(grid.unit('E001'), { mode: 'VOLTAGE_REFERENCE', dig: 2.3 });
+    Object.assign(grid.unit('E002'), { mode: 'DISCHARGE', dig: 1 });
+    const deal = aDeal('E001', 'E002', { ...lingering, cumulateAmountWh: 49.9, cumulateDateTime: 'NA' });
+    grid.add(deal);
+    grid.master.start();
+    t.ok(await grid.runUntil(() => grid.isGone(deal.dealId), 10_000));
+    t.ok((grid.deal(deal.dealId).cumulateAmountWh ?? 0) < 50.1);
+  });
+
+  t.test('a further deal whose master side never got its command is aborted, the others go on', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+    await started(t, grid, first);
+    await grid.master.stop();
+    const { isMaster: _, ...marks } = at;
+    grid.add({ ...second, ...marks });
+    grid.newMaster(2).start();
+    t.ok(await grid.runUntil(() => grid.isGone(second.dealId), 2_000));
+    t.match(grid.deal(second.dealId).abortReason, /device.wrong-mode/);
+    t.same(grid.modes, { ...ALL_WAIT, E001: 'VOLTAGE_REFERENCE', E002: 'DISCHARGE' });
+  });
+
+  t.test('a reference that leaves the voltage before its authorisation: reset', async (t) => {
+    const grid = await aGrid();
+    const deal = aDeal('E001', 'E002');
+    let left = 1;
+    grid.fate = (to, body) => {
+      if (to === 'E001' && body.kind === 'read' && body.what === 'status' && left > 0) {
+        left -= 1;
+        grid.unit('E001').mode = 'WAIT';
+      }
+      return 'obey';
+    };
+    grid.add(deal);
+    t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 10_000));
+    t.match(grid.deal(deal.dealId).reset?.[0]?.reason, /E001 : E001 does not hold the voltage/);
+  });
+
+  t.test('the last reading fails: the deal ends with the last word', async (t) => {
+    const grid = await aGrid();
+    const deal = aDeal('E001', 'E002', { dealAmountWh: 5 });
+    await started(t, grid, deal);
+    grid.fate = (_to, body) => (grid.modes.E002 === 'WAIT' && body.kind === 'read' ? 'refuse' : 'obey');
+    t.ok(await grid.runUntil(() => grid.isGone(deal.dealId)));
+    t.ok((grid.deal(deal.dealId).cumulateAmountWh ?? 0) > 5);
+    t.ok(grid.lines.some((line) => line.event === 'deal.last-reading-failed'));
+    safe(t, grid);
+  });
+
+  t.test('a successor whose party does not journal is given up, and the voltage goes down', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002', { dealAmountWh: 5 }), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    grid.fate = (to, body) => (to === 'E004' && body.kind === 'deal.update' && body.deal.isMaster ? 'refuse' : 'obey');
+    t.ok(await grid.runUntil(() => grid.finished.length === 2));
+    t.match(grid.deal(second.dealId).abortReason, /hand-over.rolled-back : E003/);
+    safe(t, grid);
+  });
+
+  t.test('stop in the middle of a hand-over takes both references down', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002', { dealAmountWh: 5 }), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    grid.latencyMsec = 200;
+    t.ok(await grid.runUntil(() => grid.commands.includes('E003 voltageReferenceWillTakeOver')));
+    grid.setMode('stop');
+    t.ok(await grid.runUntil(() => grid.finished.length === 2, 5_000));
+    t.notOk(grid.commands.some((command) => command.startsWith('E001 voltageReferenceDidHandOver')));
+    safe(t, grid);
+  });
+
+  t.test('an abort that loses the hand-over stops everything', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    grid.unit('E001').isStale = true;
+    grid.fate = (to, body) => {
+      const isDown = isControl(body, 'voltageReferenceDidHandOver') || isControl(body, 'WAIT');
+      return to === 'E001' && (body.kind === 'read' || isDown) ? 'refuse' : 'obey';
+    };
+    t.ok(await grid.runUntil(() => grid.finished.length === 2, 60_000));
+    await grid.run(100);
+    t.match(grid.deal(second.dealId).abortReason, /deal.abort-failed : hand-over/);
+    safe(t, grid);
+  });
+
+  t.test('a reading that fails once does not end a deal', async (t) => {
+    const grid = await aGrid();
+    const deal = aDeal('E001', 'E002', { dealAmountWh: 5 });
+    await started(t, grid, deal);
+    let left = 2;
+    grid.fate = (_to, body) => {
+      if (body.kind !== 'read' || left <= 0) return 'obey';
+      left -= 1;
+      return 'refuse';
+    };
+    t.ok(await grid.runUntil(() => grid.isGone(deal.dealId)));
+    t.equal(left, 0);
+    t.equal(grid.deal(deal.dealId).abortReason, undefined);
+  });
+
+  t.test('a stop that comes while a failed deal is being aborted takes over', async (t) => {
+    const grid = await aGrid();
+    const deal = aDeal('E001', 'E002');
+    failing(grid, 'E002', 'DISCHARGE', 'refuse');
+    grid.latencyMsec = 200;
+    grid.add(deal);
+    t.ok(await grid.runUntil(() => grid.commands.includes('E002 WAIT'), 10_000));
+    grid.setMode('stop');
+    t.ok(await grid.runUntil(() => grid.isGone(deal.dealId), 5_000));
+    t.equal(grid.deal(deal.dealId).abortReason, 'mode.stop');
+    safe(t, grid);
+  });
+
+  t.test('while the cluster has a global error nothing begins, and what runs goes on (D7)', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002', { dealAmountWh: 5 }), aDeal('E003', 'E004')];
+    await started(t, grid, first);
+    grid.hasGlobalErrors = true;
+    grid.add(second);
+    t.ok(await grid.runUntil(() => grid.isGone(first.dealId)));
+    t.notOk(grid.isStarted(second.dealId));
+    t.equal(grid.deal(first.dealId).abortReason, undefined);
+    grid.hasGlobalErrors = false;
+    t.ok(await grid.runUntil(() => grid.isStarted(second.dealId), 5_000));
+  });
+
+  t.test('a slave side that dies while its deal lingers is not waited for', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002', { dealAmountWh: 5 }), aDeal('E003', 'E002')];
+    await started(t, grid, first, second);
+    t.ok(await grid.runUntil(() => grid.deal(first.dealId).stopDateTime !== undefined));
+    grid.unit('E002').mode = 'WAIT';
+    grid.kill('E002');
+    t.ok(await grid.runUntil(() => Object.values(grid.modes).every((mode) => mode === 'WAIT'), 2_500));
+  });
+
+  t.test('deals without a wish leave the voltage alone', async (t) => {
+    const grid = await aGrid(gridPolicy({ gridMaster: { gridVoltageOptimization: { enabled: true } } }));
+    await started(t, grid, aDeal('E001', 'E002'));
+    await grid.run(1_000);
+    t.notOk(grid.commands.includes('E001 voltage'));
+  });
+
+  t.test('a grid master that was never started can be stopped', async (t) => {
+    await new ScriptedGrid().master.stop();
+    t.pass();
+  });
 });

@@ -27,16 +27,18 @@ import { aborted, ended, reset, scrammed, withChange } from '../src/grid-master/
 import {
   DEAL_STATES,
   DEAL_TABLE,
-  type DealEventName,
   describe,
   EVENTS,
+  type GuardedEvent,
   rowFor,
   stateOf,
 } from '../src/grid-master/deal-table.ts';
+import { abort } from '../src/grid-master/finish.ts';
 import { firstDealGate } from '../src/grid-master/first-deal-gate.ts';
 import { forceStopReason } from '../src/grid-master/force-stop.ts';
 import { StrikeCounter, violationsOf } from '../src/grid-master/global-safety.ts';
-import type { GridView } from '../src/grid-master/grid-view.ts';
+import { Grid } from '../src/grid-master/grid.ts';
+import { type GridView, hasActiveDeal } from '../src/grid-master/grid-view.ts';
 import { handOverSteps } from '../src/grid-master/hand-over.ts';
 import { masterSide, masterSideFor, mayFlip, sidesOf } from '../src/grid-master/master-side.ts';
 import { orderDeals } from '../src/grid-master/order-deals.ts';
@@ -44,10 +46,11 @@ import { permitsOf } from '../src/grid-master/permits.ts';
 import { newProgress } from '../src/grid-master/progress.ts';
 import { abortReason, GUARDS, maxDurationMsec, type Situation } from '../src/grid-master/situation.ts';
 import { Suspects } from '../src/grid-master/suspects.ts';
+import { UnitBook } from '../src/grid-master/unit-book.ts';
 import { optimalGridVoltageV } from '../src/grid-master/voltage-optimisation.ts';
 import { Wake } from '../src/grid-master/wake.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
-import { aDeal, gridPolicy, UNITS } from './support/scripted-grid.ts';
+import { aDeal, gridPolicy, ScriptedGrid, UNITS } from './support/scripted-grid.ts';
 
 const LIVE = new URL('../../../shared/vectors/live/', import.meta.url);
 const AT = '2026/01/01-00:00:00';
@@ -180,7 +183,7 @@ t.test('situation: the guards of the table', async (t) => {
     reservedA: 0,
     ...more,
   });
-  const holds = (event: DealEventName, situation: Situation): boolean => GUARDS[event](situation);
+  const holds = (event: GuardedEvent, situation: Situation): boolean => GUARDS[event](situation);
 
   t.test('ramp-up is done at dvg − allowance (§13.1)', async (t) => {
     const deal = aDeal('E001', 'E002', { ...ACTIVE, isMaster: true });
@@ -970,6 +973,32 @@ t.test('command deadlines grow with what a command has to do (D11)', async (t) =
   const policy = gridPolicy();
   t.equal(commandDeadlineMsec(policy, 'VOLTAGE_REFERENCE'), 5_800);
   t.equal(commandDeadlineMsec(policy, 'voltageReferenceAuthorization'), 8_200);
+});
+
+t.test('grid: what concerns a deal that is gone changes nothing', async (t) => {
+  const scripted = new ScriptedGrid();
+  const grid = new Grid(scripted.needs());
+  grid.beginStep();
+  await grid.intend('x', ACTIVE);
+  await grid.tellBehind('x');
+  t.equal(await abort(grid, aDeal('E001', 'E002'), 'x'), 'advanced');
+  t.same(scripted.commands, []);
+  t.same(scripted.finished, []);
+  t.equal(hasActiveDeal(view([aDeal('E001', 'E002')]), 'E001'), false, 'a queued deal gives nobody anything to do');
+});
+
+t.test('unit-book', async (t) => {
+  const clock = new VirtualClock();
+  const nobody = { unit: () => undefined, isAlive: () => true, deals: () => [], onChange: () => () => {} };
+  const book = new UnitBook(nobody, clock);
+  t.throws(() => book.demandDcdc('E001'), /nothing is known of the converter of E001/);
+  t.equal(book.energySample('E001'), undefined);
+  book.answered('E001', { ok: true, dcdc: dcdcOf(VR) });
+  t.ok(book.isFresh('E001'));
+  t.equal(book.unit('E001'), undefined, 'a converter alone is no unit');
+  t.equal(book.demandDcdc('E001').param.dig, 2.3);
+  book.forget('E001');
+  t.notOk(book.isFresh('E001') || book.dcdc('E001'));
 });
 
 t.test('wake: never two runs at a time, the earliest wish counts', async (t) => {

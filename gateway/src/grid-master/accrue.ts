@@ -1,5 +1,5 @@
 import { type Deal, isStarted, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
-import type { WattHours, Watts } from '../domain/quantities.ts';
+import type { Milliseconds, WattHours, Watts } from '../domain/quantities.ts';
 import { parseTimestamp } from '../domain/timestamp.ts';
 import { type EnergySample, energyBetweenWh, energyOfWh, referenceSign, shareOf } from './cumulation.ts';
 import type { DealChange } from './deal-marks.ts';
@@ -20,7 +20,7 @@ export function dealPowerW(grid: Grid, deal: Deal): Watts | undefined {
 
 /** Energy since the record's own time text: for a deal taken over from a former grid master (control.md §4.9). */
 function sinceRecordWh(grid: Grid, deal: Deal, sample: EnergySample): WattHours {
-  const from = parseTimestamp(deal.cumulateDateTime ?? '');
+  const from = parseTimestamp(String(deal.cumulateDateTime));
   const to = parseTimestamp(grid.timeOf(deal));
   return from === undefined || to === undefined ? 0 : energyOfWh(sample.batteryPowerW, to - from);
 }
@@ -51,10 +51,10 @@ export function cumulated(grid: Grid, deal: Deal): DealChange {
   return { cumulateDateTime: grid.timeOf(deal), cumulateAmountWh: progress.amountWh };
 }
 
-/** Age of what a deal's amount is based on; undefined while there is nothing. */
-export const sampleAgeMsec = (grid: Grid, deal: Deal): number | undefined => {
+/** Age of what a deal's amount is based on; without end while there is nothing. */
+export const sampleAgeMsec = (grid: Grid, deal: Deal): Milliseconds => {
   const sample = grid.units.energySample(referenceUnitOf(grid, deal));
-  return sample && grid.now - sample.at;
+  return sample === undefined ? Number.POSITIVE_INFINITY : grid.now - sample.at;
 };
 
 /** Reads the reference unit of a deal now and takes the energy in, by the shares among `deals`. */

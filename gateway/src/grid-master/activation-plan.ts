@@ -55,12 +55,6 @@ export function planHandOver(view: GridView, deal: Deal, from: string, to: strin
   return { ...plan, gridVoltageV };
 }
 
-/** A further deal on a bus that is live: constant current at the master side, unless it already holds the voltage. */
-function currentSteps(view: GridView, deal: Deal, unitId: string): readonly PlanStep[] {
-  if (modeOf(view, unitId) === 'VOLTAGE_REFERENCE') return [];
-  return [currentStep(view, deal, unitId)];
-}
-
 /** Brings a constant-current unit to its share: from WAIT by its role, otherwise on top of its other deals. */
 export function currentStep(view: GridView, deal: Deal, unitId: string): PlanStep {
   const agreedA = deal.dealGridCurrentA;
@@ -112,7 +106,7 @@ export function planJoin(view: GridView, deal: Deal, vr: string): ActivationPlan
     becomesMaster: isAlone,
     voltageReferenceUnitId: vr,
     targetA: measuredA(view, vr) + (isReference ? agreedCurrentA(deal, vr) : 0),
-    masterSteps: isReference ? [] : currentSteps(view, deal, sides.masterUnitId),
+    masterSteps: isReference ? [] : [currentStep(view, deal, sides.masterUnitId)],
   };
 }
 

@@ -46,11 +46,11 @@ function giveUp(grid: Grid, deal: Deal, roles: CompensationRoles, targetA: Amper
 /** At most `limitOfTrials` corrections, each measured (control.md §4.7). */
 async function adjust(grid: Grid, deal: Deal, roles: CompensationRoles, targetA: Amperes): Promise<void> {
   const { limitOfTrials } = grid.policy.gridMaster.currentCompensation;
-  for (let trial = 0; ; trial += 1) {
-    const correction = await measure(grid, deal, roles, targetA);
-    if (correction === 'done') return;
+  let correction = await measure(grid, deal, roles, targetA);
+  for (let trial = 0; correction !== 'done'; trial += 1) {
     if (correction === 'saturated' || trial >= limitOfTrials) giveUp(grid, deal, roles, targetA);
     await grid.raise(roles.adjustedUnitId, { command: 'current', gridCurrentA: correction.gridCurrentA });
+    correction = await measure(grid, deal, roles, targetA);
   }
 }
 
@@ -85,6 +85,6 @@ function start(grid: Grid, deal: Deal): void {
   grid.note(deal.dealId, { ...currents, startDateTime: at, cumulateDateTime: at, cumulateAmountWh: 0 });
   const { referenceSide } = grid.policy.gridMaster.deal;
   const sample = grid.units.energySample(referenceSide === 'chargeUnit' ? deal.chargeUnitId : deal.dischargeUnitId);
-  grid.deals.note(deal.dealId, { amountWh: 0, recordedAt: grid.now, ...(sample === undefined ? {} : { sample }) });
+  grid.deals.note(deal.dealId, { amountWh: 0, recordedAt: grid.now, sample });
   grid.needs.log.info({ dealId: deal.dealId, ...currents }, 'deal.started');
 }

@@ -12,7 +12,7 @@ const PATIENCE_MSEC = 30_000;
  */
 export class BusWatch {
   #lowestV = Number.POSITIVE_INFINITY;
-  #since: Milliseconds | undefined;
+  #since: Milliseconds = Number.POSITIVE_INFINITY;
   #saidAt: Milliseconds | undefined;
 
   /** May the bus be energised? Otherwise it says why, once in a while. */
@@ -29,21 +29,20 @@ export class BusWatch {
 
   #forget(): void {
     this.#lowestV = Number.POSITIVE_INFINITY;
-    this.#since = undefined;
+    this.#since = Number.POSITIVE_INFINITY;
     this.#saidAt = undefined;
   }
 
   /** Patience begins anew with every allowance that the voltage has fallen. */
   #observe(grid: Grid, gridVoltageV: Volts): void {
     const hasFallen = gridVoltageV < this.#lowestV - grid.policy.gridVoltageAllowanceV;
-    if (this.#since !== undefined && !hasFallen) return;
+    if (!hasFallen) return;
     this.#lowestV = gridVoltageV;
     this.#since = grid.now;
   }
 
   #isOverdue(now: Milliseconds): boolean {
-    const from = this.#saidAt ?? this.#since ?? now;
-    return now - from >= PATIENCE_MSEC;
+    return now - (this.#saidAt ?? this.#since) >= PATIENCE_MSEC;
   }
 
   #complain(grid: Grid, gate: FirstDealGate, gridVoltageV: Volts, ownerless: readonly string[]): void {

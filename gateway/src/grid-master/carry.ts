@@ -18,7 +18,7 @@ function predictedMsec(grid: Grid, deal: Deal): Milliseconds | undefined {
   const powerW = dealPowerW(grid, deal);
   if (powerW === undefined) return undefined;
   const atSample = timeToAmountMsec(deal.dealAmountWh - progress.amountWh, powerW);
-  return atSample === undefined ? undefined : atSample - (sampleAgeMsec(grid, deal) ?? 0);
+  return atSample === undefined ? undefined : atSample - sampleAgeMsec(grid, deal);
 }
 
 /** A unit that is alive and whose device says nothing for so long does not run a deal any more. */
@@ -29,14 +29,14 @@ async function readReference(grid: Grid, deal: Deal): Promise<void> {
   try {
     await accrueFresh(grid, deal);
   } catch (error) {
-    const ageMsec = sampleAgeMsec(grid, deal) ?? Number.POSITIVE_INFINITY;
+    const ageMsec = sampleAgeMsec(grid, deal);
     if (ageMsec <= silenceLimitMsec(grid)) return;
     throw new DeviceError('device.silent', `the reference side says nothing any more: ${messageOf(error)}`);
   }
 }
 
 const isOld = (grid: Grid, deal: Deal): boolean =>
-  (sampleAgeMsec(grid, deal) ?? Number.POSITIVE_INFINITY) >= grid.policy.gridMaster.mainLoopPeriodMsec;
+  sampleAgeMsec(grid, deal) >= grid.policy.gridMaster.mainLoopPeriodMsec;
 
 /** Writes the energy into the record once in a period: every write is a journal entry at both parties. */
 function recordNowAndThen(grid: Grid, deal: Deal): void {

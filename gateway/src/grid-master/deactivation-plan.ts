@@ -14,7 +14,7 @@ export interface Succession {
 }
 
 /** Latest activation first; time texts of one format sort as they are. */
-const newestFirst = (a: Deal, b: Deal): number => (b.activateDateTime ?? '').localeCompare(a.activateDateTime ?? '');
+const newestFirst = (a: Deal, b: Deal): number => String(b.activateDateTime).localeCompare(String(a.activateDateTime));
 
 function largeCandidate(view: GridView, deal: Deal, candidates: readonly Deal[]): [Deal, string] | undefined {
   const large = view.policy.largeCapacityUnitIds ?? [];

@@ -48,6 +48,8 @@ export const EVENTS = [
   'always',
 ] as const;
 export type DealEventName = (typeof EVENTS)[number];
+/** Events that have to be asked for. */
+export type GuardedEvent = Exclude<DealEventName, 'always'>;
 
 export type DealAction =
   | 'abort'
@@ -141,7 +143,7 @@ export const DEAL_TABLE: readonly DealRow[] = [
 ];
 
 /** The row that applies to a deal in a state; `holds` says which events are true. */
-export function rowFor(state: DealState, holds: (event: DealEventName) => boolean): DealRow {
+export function rowFor(state: DealState, holds: (event: GuardedEvent) => boolean): DealRow {
   const rows = DEAL_TABLE.filter((one) => one.from === state);
   // Every state ends with `always`; the last row therefore stands for "none of the others".
   return rows.find((one) => one.when !== 'always' && holds(one.when)) ?? (rows.at(-1) as DealRow);

@@ -1,18 +1,10 @@
-import {
-  type Deal,
-  isActivated,
-  isDeactivated,
-  isInvolved,
-  otherSide,
-  slaveSideMustBeActive,
-  unitOnSide,
-} from '../domain/deal.ts';
+import { type Deal, isActivated, isDeactivated, otherSide, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import { accrue, cumulated } from './accrue.ts';
 import { releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
 import { aborted, type DealChange, ended } from './deal-marks.ts';
 import type { Grid } from './grid.ts';
-import { masterDealOf, modeOf } from './grid-view.ts';
+import { masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import { HandOverLost, performHandOver } from './perform-hand-over.ts';
 import { retryIn, type StepResult } from './step-result.ts';
@@ -48,7 +40,7 @@ async function dropReference(grid: Grid, unitId: string): Promise<void> {
 async function giveUpSuccessor(grid: Grid, succession: Succession): Promise<void> {
   const { deal, voltageReferenceUnitId: unitId } = succession;
   grid.note(deal.dealId, { isMaster: undefined });
-  await abort(grid, grid.deals.get(deal.dealId) ?? deal, `hand-over.rolled-back : ${unitId}`);
+  await abort(grid, deal, `hand-over.rolled-back : ${unitId}`);
 }
 
 /** Marks the successor first (INV-7), then moves the voltage where it has to move; false when that did not work. */
@@ -64,10 +56,8 @@ async function passOnTo(grid: Grid, succession: Succession): Promise<boolean> {
 }
 
 /** The voltage goes to another deal, or nobody needs it any more (control.md §4.10). */
-async function passReferenceOn(grid: Grid, deal: Deal): Promise<void> {
+async function passReferenceOn(grid: Grid, deal: Deal, vr: string): Promise<void> {
   for (;;) {
-    const vr = grid.voltageReferenceUnitId;
-    if (vr === undefined) return;
     const succession = successionOf(grid.view(), deal);
     if (succession === undefined) return dropReference(grid, vr);
     if (await passOnTo(grid, succession)) return;
@@ -75,12 +65,13 @@ async function passReferenceOn(grid: Grid, deal: Deal): Promise<void> {
   }
 }
 
-/** Is the voltage held on behalf of this deal? */
-function holdsReference(grid: Grid, deal: Deal): boolean {
-  const view = grid.view();
-  const vr = view.voltageReferenceUnitId;
-  const master = masterDealOf(view);
-  return vr !== undefined && (master === undefined ? isInvolved(deal, vr) : master.dealId === deal.dealId);
+/** When the voltage is held on behalf of this deal, it goes with it. */
+async function leaveReference(grid: Grid, deal: Deal): Promise<void> {
+  const vr = grid.voltageReferenceUnitId;
+  if (vr === undefined) return;
+  const master = masterDealOf(grid.view());
+  const isHeldForAnother = othersOf(grid.view(), deal).some((other) => other.dealId === master?.dealId);
+  if (!isHeldForAnother) await passReferenceOn(grid, deal, vr);
 }
 
 /** A unit that stands where the end of the deal would bring it needs no command. */
@@ -88,8 +79,8 @@ function isReleased(grid: Grid, deal: Deal, unitId: string): boolean {
   const view = grid.view();
   if (modeOf(view, unitId) === 'WAIT') return true;
   const command = releaseCommand(view, deal, unitId);
-  const presentA = view.dcdc(unitId)?.param.dig;
-  if (command?.command !== 'current' || presentA === undefined) return false;
+  if (command?.command !== 'current') return false;
+  const presentA = Number(view.dcdc(unitId)?.param.dig);
   return Math.abs(presentA - command.gridCurrentA) < SAME_A;
 }
 
@@ -98,7 +89,7 @@ export async function deactivate(grid: Grid, deal: Deal): Promise<StepResult> {
   for (const unitId of [deal.chargeUnitId, deal.dischargeUnitId]) {
     if (!isReleased(grid, deal, unitId)) await release(grid, deal, unitId);
   }
-  if (holdsReference(grid, deal)) await passReferenceOn(grid, deal);
+  await leaveReference(grid, deal);
   end(grid, deal);
   return 'advanced';
 }
@@ -120,7 +111,7 @@ export async function abort(grid: Grid, deal: Deal, reason: string): Promise<Ste
   accrue(grid);
   if (isActivated(deal)) {
     await releaseBoth(grid, deal);
-    if (holdsReference(grid, deal)) await passReferenceOn(grid, deal);
+    await leaveReference(grid, deal);
   }
   await lastWord(grid, deal);
   end(grid, deal, reason);

@@ -117,9 +117,13 @@ export class GridMaster {
   }
 
   async #settle(): Promise<void> {
-    this.#grid.beginStep();
-    await settleReference(this.#grid);
     this.#isSettled = true;
+    this.#grid.beginStep();
+    try {
+      await settleReference(this.#grid);
+    } catch (error) {
+      void this.#halting.stopAll(`hand-over.lost : ${messageOf(error)}`);
+    }
   }
 
   /** What changed outside: copies of deals, members that went, suspects that are seen in WAIT again. */
@@ -129,7 +133,7 @@ export class GridMaster {
     grid.deals.refresh(community.deals(), grid.now);
     for (const unitId of grid.policy.memberUnitIds) if (!community.isAlive(unitId)) grid.units.forget(unitId);
     for (const [unitId, doubtedAt] of grid.suspects.doubtful) {
-      const seenAt = community.unit(unitId)?.at ?? 0;
+      const seenAt = Number(community.unit(unitId)?.at); // NaN, thus never later, when it has not been seen
       if (seenAt > doubtedAt && modeOf(grid.view(), unitId) === 'WAIT') grid.suspects.clear(unitId);
     }
   }

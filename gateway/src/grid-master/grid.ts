@@ -2,7 +2,7 @@ import type { Policy } from '../config/policy.ts';
 import type { Deal } from '../domain/deal.ts';
 import { unitOnSide } from '../domain/deal.ts';
 import type { DeviceCommand } from '../domain/device-command.ts';
-import { InternalError, messageOf, reasonOf } from '../domain/errors.ts';
+import { InternalError, messageOf, PeerError, reasonOf } from '../domain/errors.ts';
 import type { FaultInput } from '../domain/fault.ts';
 import type { CommandBody } from '../domain/messages.ts';
 import type { Amperes, Milliseconds } from '../domain/quantities.ts';
@@ -67,10 +67,6 @@ export class Grid {
   }
 
   // --- stopping wins (RULE-11) ---
-
-  get epoch(): number {
-    return this.#epoch;
-  }
 
   /** From here on the running step may raise nothing more. */
   raiseEpoch(): void {
@@ -167,7 +163,8 @@ export class Grid {
   }
 
   #busyCurrentA(device: DeviceCommand): Amperes {
-    return 'gridCurrentA' in device ? (device.gridCurrentA ?? 0) : this.policy.mediator.deal.gridCurrentA;
+    const commandedA = 'gridCurrentA' in device ? device.gridCurrentA : undefined;
+    return commandedA ?? this.policy.mediator.deal.gridCurrentA;
   }
 
   // --- records ---
@@ -177,8 +174,15 @@ export class Grid {
     this.#demandStep();
     const deal = this.deals.change(dealId, change, this.now);
     if (deal === undefined) return;
+    this.#demandAlive(deal);
     await Promise.all([deal.chargeUnitId, deal.dischargeUnitId].map((unitId) => this.#update(deal, unitId)));
     this.#demandStep();
+  }
+
+  /** A dead party would be waited for in vain, while the other one carries its current. */
+  #demandAlive({ chargeUnitId, dischargeUnitId }: Deal): void {
+    const dead = [chargeUnitId, dischargeUnitId].find((unitId) => !this.needs.community.isAlive(unitId));
+    if (dead !== undefined) throw new PeerError('peer.not-alive', dead, `${dead} is not alive`);
   }
 
   /** Writes a younger record and tells the parties without waiting: what has been lowered is noted afterwards (RULE-11). */
@@ -221,6 +225,7 @@ export class Grid {
   /** Nothing new begins for a while after a global error; stopping goes on (control.md D7). */
   get hasGlobalErrors(): boolean {
     const { errorSustainingMsec } = this.policy.gridMaster;
+    if (this.needs.hasGlobalErrors?.() === true) return true;
     return this.#globalErrorAt !== undefined && this.now - this.#globalErrorAt < errorSustainingMsec;
   }
 

@@ -61,4 +61,6 @@ export interface GridMasterNeeds {
   /** The deal has left the grid master's picture. */
   finished(deal: Deal): void;
   raise(fault: FaultInput): void;
+  /** A fault of the cluster is open that this or another unit has raised, under this or a former grid master. */
+  hasGlobalErrors?(): boolean;
 }

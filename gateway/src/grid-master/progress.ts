@@ -10,7 +10,7 @@ export interface Progress {
   /** Energy so far; the record follows at steps and at every period of the main loop. */
   readonly amountWh: WattHours;
   /** Last word of the reference unit that is contained in the amount. */
-  readonly sample?: EnergySample;
+  readonly sample: EnergySample | undefined;
   /** When the amount was last written to the record. */
   readonly recordedAt: Milliseconds;
   /** Before this the last action is not repeated merely because something else has changed. */
@@ -22,6 +22,7 @@ export const newProgress = (now: Milliseconds, state: DealState, amountWh: WattH
   state,
   stateSince: now,
   amountWh,
+  sample: undefined,
   recordedAt: now,
   notBefore: 0,
 });

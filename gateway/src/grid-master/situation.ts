@@ -2,7 +2,7 @@ import { type Deal, isDeactivated, isStarted, masterSideMustBeActive, needsToSto
 import type { OperationMode } from '../domain/operation-mode.ts';
 import type { Amperes, Milliseconds } from '../domain/quantities.ts';
 import { admissionObstacle, type Obstacle } from './admission.ts';
-import type { DealEventName } from './deal-table.ts';
+import type { DealEventName, GuardedEvent } from './deal-table.ts';
 import { forceStopReason } from './force-stop.ts';
 import { type GridView, isCarrying, masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide, sidesOf } from './master-side.ts';
@@ -67,7 +67,7 @@ const isMaster = ({ view, deal }: Situation): boolean => masterDealOf(view)?.dea
 type Guard = (at: Situation) => boolean;
 
 /** The events of the deal table, each as the question that it stands for. */
-export const GUARDS: Readonly<Record<DealEventName, Guard>> = {
+export const GUARDS: Readonly<Record<GuardedEvent, Guard>> = {
   'stop-requested': ({ deal }) => needsToStop(deal),
   'mode-forbids': ({ mode }) => mode === 'stop' || mode === 'manual',
   'party-lost': isPartyLost,
@@ -94,7 +94,6 @@ export const GUARDS: Readonly<Record<DealEventName, Guard>> = {
   'reference-not-mine': (at) => !isMaster(at),
   'successor-running': ({ view, deal }) => othersOf(view, deal).some(isCarrying),
   'linger-over': ({ now, progress, view }) => now - progress.stateSince >= view.policy.gridMaster.lingerMsec,
-  always: () => true,
 };
 
 /** Stable reason of an abortion by each event; the charge limit brings its own text. */

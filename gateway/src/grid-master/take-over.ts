@@ -4,6 +4,7 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import { currentModeOf, otherCurrentA } from './deal-currents.ts';
 import type { Grid } from './grid.ts';
 import { modeOf } from './grid-view.ts';
+import { HandOverLost } from './perform-hand-over.ts';
 
 /** Members that are alive and have not answered in this term. */
 export const unheardMembers = (grid: Grid): readonly string[] =>
@@ -45,24 +46,29 @@ function settleMaster(grid: Grid, unitId: string): void {
   }
 }
 
+/** Droop goes only from the one that remains, once all others have left (INV-1, RULE-8). */
+async function stiffen(grid: Grid, keeper: string, left: readonly boolean[]): Promise<boolean> {
+  return left.every((hasLeft) => hasLeft) && (await grid.lower(keeper, { command: 'voltageReferenceDidTakeOver' }));
+}
+
 async function leaveOneReference(grid: Grid, keeper: string, others: readonly string[]): Promise<void> {
   grid.voltageReferenceUnitId = keeper;
   const [other] = others;
   grid.handOver = other === undefined ? undefined : { from: other, to: keeper };
   grid.publish();
   const left = await Promise.all(others.map((unitId) => grid.lower(unitId, afterHandOver(grid, unitId))));
-  // Droop goes only from the one that remains, once all others have left (INV-1, RULE-8).
-  const isAlone = left.every((hasLeft) => hasLeft);
-  if (isAlone && (grid.units.dcdc(keeper)?.vdis.drg ?? 0) > 0) {
-    await grid.lower(keeper, { command: 'voltageReferenceDidTakeOver' });
-  }
-  if (isAlone) grid.handOver = undefined;
+  const hasDroop = grid.units.demandDcdc(keeper).vdis.drg > 0;
+  const isStiff = !hasDroop || (await stiffen(grid, keeper, left));
+  if (!isStiff)
+    throw new HandOverLost(`the hand-over between ${[keeper, ...others].join(' and ')} could not be completed`);
+  grid.handOver = undefined;
   settleMaster(grid, keeper);
 }
 
 /**
  * Finds the voltage reference of the deals that a former grid master has left, and completes a hand-over that was
- * cut in half, before anything else (RULE-8). A reference that belongs to no deal goes to WAIT.
+ * cut in half, before anything else (RULE-8). A reference that belongs to no deal goes to WAIT. Throws
+ * `HandOverLost` when two references are left.
  */
 export async function settleReference(grid: Grid): Promise<void> {
   const view = grid.view();

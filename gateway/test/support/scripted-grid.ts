@@ -121,6 +121,7 @@ export class ScriptedGrid {
   /** Commands whose promise never settles. */
   hang: (unitId: string, body: CommandBody) => boolean = () => false;
   brokenCommunity = false;
+  hasGlobalErrors = false;
   busV = 0;
   readonly master: GridMaster;
   #at = 0;
@@ -159,6 +160,7 @@ export class ScriptedGrid {
         },
       },
       mode: () => this.mode,
+      hasGlobalErrors: () => this.hasGlobalErrors,
       command: (to, body, deadlineMsec) => this.#command(to, body, deadlineMsec),
       publish: (state) => {
         this.published.push(state);
@@ -216,6 +218,7 @@ export class ScriptedGrid {
 
   kill(unitId: string): void {
     this.unit(unitId).isAlive = false;
+    this.#pushed.delete(unitId);
     this.change('members');
   }
 

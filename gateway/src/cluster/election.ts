@@ -30,6 +30,8 @@ export interface ElectionNeeds {
   persist(promise: Vow): Promise<void>;
   /** Tells the others (the beacon); called with each change and by every tick. */
   announce(state: Omit<ElectionState, 'session' | 'beacon'>): void;
+  /** False while this unit must not stand because of its faults; default always true. */
+  mayLead?(): boolean;
   /** Called when this unit begins or ceases to lead. */
   lead(leading: boolean, term: number): void;
 }
@@ -138,6 +140,13 @@ export class Election {
       .filter((unitId) => unitId === this.#needs.unitId || (this.#echoedAt.get(unitId) ?? -Infinity) > since);
   }
 
+  /** Gives leadership or candidacy up and stays in the cluster; whether it stands again is for `mayLead` to say. */
+  stepDown(): void {
+    if (this.#role === 'follower') return;
+    this.#becomeFollower();
+    this.#announce();
+  }
+
   /** Takes no further part, at the end of the process. */
   resign(): void {
     if (this.#role === 'leader') this.#becomeFollower();
@@ -175,14 +184,18 @@ export class Election {
   }
 
   #mayFound(): boolean {
-    if (this.#role !== 'follower' || this.#leader !== undefined) return false;
+    if (this.#role !== 'follower' || this.#leader !== undefined || !this.#mayLead()) return false;
     return this.#needs.founder() === this.#needs.unitId && this.#everybodyLeaderless();
+  }
+
+  #mayLead(): boolean {
+    return this.#needs.mayLead?.() ?? true;
   }
 
   #askPreVotes(): void {
     if (this.#role === 'candidate') this.#becomeFollower();
     this.#rest();
-    this.#preVoteTerm = this.#term + 1;
+    this.#preVoteTerm = this.#mayLead() ? this.#term + 1 : undefined;
     this.#grantsPreVoteTo = undefined;
     this.#leader = undefined;
     this.#announce();

@@ -16,13 +16,32 @@ export interface Fault {
   readonly reason: string;
   /** For people: what happened, with the value and the limit. */
   readonly message: string;
+  /** When it was first seen, the unit's wall clock. */
   readonly at: string;
   readonly dealId?: string;
+  /** How often it was seen, when more than once, and when last: equal faults are told as one. */
+  readonly count?: number;
+  readonly lastAt?: string;
+  /** When an operator took note of it. */
+  readonly acknowledgedAt?: string;
 }
+
+const known = <T extends string>(words: readonly T[], text: unknown): T | undefined =>
+  words.find((word) => word === text);
+
+/** A fault as another unit told it: words that nobody knows become UNKNOWN (market.md §4.1). */
+export const readFault = (fault: Fault): Fault => ({
+  ...fault,
+  category: known(FAULT_CATEGORIES, fault.category) ?? 'UNKNOWN',
+  extent: known(FAULT_EXTENTS, fault.extent) ?? 'UNKNOWN',
+  level: known(FAULT_LEVELS, fault.level) ?? 'UNKNOWN',
+});
 
 /** Short form of control.md §0: `H:L:ERROR`. */
 export const faultTag = (fault: Pick<Fault, 'category' | 'extent' | 'level'>): string =>
   `${fault.category[0]}:${fault.extent[0]}:${fault.level}`;
 
 /** What a service says when it raises a fault; the unit adds its own id and the time. */
-export type FaultInput = Omit<Fault, 'unitId' | 'at'> & { readonly unitId?: string };
+export type FaultInput = Omit<Fault, 'unitId' | 'at' | 'count' | 'lastAt' | 'acknowledgedAt'> & {
+  readonly unitId?: string;
+};

@@ -4,6 +4,7 @@ export * from './deal.ts';
 export * from './device-command.ts';
 export * from './errors.ts';
 export * from './fault.ts';
+export * from './fault-actions.ts';
 export * from './messages.ts';
 export * from './operation-mode.ts';
 export * from './quantities.ts';

@@ -87,6 +87,7 @@ export type CommandBody =
   | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reasons: readonly string[] }
   /** Operator's word, forwarded to the grid master by the unit that heard it. */
   | { readonly kind: 'mode.set'; readonly value: OperationMode }
+  | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
   | { readonly kind: 'emergency-stop'; readonly reason: string };
 
 export type ReplyBody =

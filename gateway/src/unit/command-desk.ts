@@ -22,6 +22,8 @@ export interface CommandDeskNeeds {
   /** The grid master stamps a mode and tells everybody. */
   stampMode(value: OperationMode): Promise<void>;
   emergencyStop(reason: string): Promise<void>;
+  /** False when the fault is not known here. */
+  acknowledge(faultId: string): boolean;
 }
 
 type Kind = CommandBody['kind'];
@@ -100,6 +102,10 @@ export function commandDesk(needs: CommandDeskNeeds) {
       leading();
       await needs.stampMode(value);
       return OK;
+    },
+    'fault.acknowledge': async ({ faultId }) => {
+      if (needs.acknowledge(faultId)) return OK;
+      throw new PeerError('fault.unknown', needs.unitId, `${needs.unitId} remembers no fault ${faultId}`);
     },
     'emergency-stop': async ({ reason }) => {
       await needs.emergencyStop(reason);

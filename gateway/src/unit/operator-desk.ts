@@ -1,4 +1,5 @@
 import type { Election } from '../cluster/election.ts';
+import type { Members } from '../cluster/members.ts';
 import type { Modes } from '../cluster/modes.ts';
 import type { Requests } from '../cluster/requests.ts';
 import { messageOf, PeerError } from '../domain/errors.ts';
@@ -16,11 +17,14 @@ export interface OperatorDeskNeeds {
   readonly clock: Clock;
   readonly log: Log;
   readonly election: Election;
+  readonly members: Members;
   readonly modes: Modes;
   readonly requests: Requests;
   memberUnitIds(): readonly string[];
   /** Own converter to WAIT now. */
   stopNow(reason: string): Promise<void>;
+  /** False when the fault is not known here. */
+  acknowledge(faultId: string): boolean;
   /** Something could not be carried out; a warning, because what could be done locally is done. */
   warn(reason: string, message: string): void;
 }
@@ -41,7 +45,7 @@ export class OperatorDesk {
     'local-mode': (body) => this.#needs.modes.setLocal(body.value ?? undefined),
     'emergency-stop': (body) => this.#emergencyStopEverywhere(body.reason),
     'deal.stop': (body) => this.stopDeal(body.dealId, body.reason),
-    'fault.acknowledge': async () => {},
+    'fault.acknowledge': (body) => this.#acknowledge(body),
   };
 
   constructor(needs: OperatorDeskNeeds) {
@@ -75,6 +79,17 @@ export class OperatorDesk {
     );
     await Promise.all([this.emergencyStopHere(reason), ...told]);
     await this.#askGridMaster({ kind: 'mode.set', value: 'stop' });
+  }
+
+  /** Tells everybody, for who remembers a fault may be barred by it; @throws PeerError when nobody does. */
+  async #acknowledge(body: Extract<OperatorBody, { kind: 'fault.acknowledge' }>): Promise<void> {
+    const { election, members, requests, unitId } = this.#needs;
+    const others = members.alive().filter((id) => id !== unitId);
+    const told = others.map((id) => requests.ask(id, body, REPLY_DEADLINE_MSEC, election.term));
+    const isKnown = this.#needs.acknowledge(body.faultId);
+    const answers = await Promise.allSettled(told);
+    if (isKnown || answers.some(({ status }) => status === 'fulfilled')) return;
+    throw new PeerError('fault.unknown', unitId, `nobody who is there remembers a fault ${body.faultId}`);
   }
 
   /** Asks whoever is grid master, again and again until it answers or the operator's deadline has passed. */

@@ -14,6 +14,7 @@ import { type Deal, isInvolved, isStopped } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Birth, ModeState, OperatorBody } from '../domain/messages.ts';
 import { isLowering, type OperationMode } from '../domain/operation-mode.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
 import { secondsOfDay } from '../domain/timestamp.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
 import { Market, statusOf, windowAt } from '../market/index.ts';
@@ -24,7 +25,9 @@ import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { commandDesk } from './command-desk.ts';
+import type { FaultHands } from './fault-chains.ts';
 import { FaultDesk } from './fault-desk.ts';
+import { faultHands } from './fault-hands.ts';
 import { GridMasterHost } from './grid-master-host.ts';
 import { every } from './heartbeat.ts';
 import { OperatorDesk } from './operator-desk.ts';
@@ -34,6 +37,8 @@ import { composeUnitData } from './unit-data.ts';
 const VOW_KEY = 'vow';
 /** How long a unit that ends waits for its deals to be stopped in order. */
 const STAND_DOWN_MSEC = 5_000;
+/** A unit that has resigned because of a fault does not stand for so long. */
+const RESIGNED_MSEC = 10_000;
 /** Finished deals stay published for so long, that everybody sees how they ended. */
 const FINISHED_STAYS_MSEC = 60_000;
 
@@ -79,10 +84,15 @@ export class Unit {
   #data: UnitData | undefined;
   #status: string | undefined;
   #wasReachable = false;
+  /** The grid master's word that a fault of the cluster is open. */
+  #gridHasErrors = false;
+  /** After giving the office up because of a fault the others go first. */
+  #resignedUntil: Milliseconds = 0;
   /** Sessions of the members as last seen, undefined for who is away. */
   #sessions: readonly (string | undefined)[] = [];
   #effective: OperationMode | undefined;
   #running = false;
+  #isStandingDown = false;
 
   constructor(options: UnitOptions) {
     this.#options = options;
@@ -92,7 +102,17 @@ export class Unit {
     const memberUnitIds = (): readonly string[] => policy().memberUnitIds;
     const permitMsec = (): number => policy().gridMaster.permitMsec;
 
-    this.#faults = new FaultDesk({ bus, clock, log, sustainingMsec: () => policy().user.errorSustainingMsec });
+    this.#faults = new FaultDesk({
+      bus,
+      clock,
+      log,
+      store,
+      policy,
+      hands: this.#faultHands(),
+      leads: () => this.isGridMaster,
+      gridMasterUnitId: () => this.#election.gridMasterUnitId,
+      quiet: () => this.#relieved(),
+    });
     this.#members = new Members({ bus, clock, memberUnitIds });
     this.#permits = new PermitHolder(unitId, bus.session, clock);
     this.#requests = new Requests(bus, clock);
@@ -126,6 +146,7 @@ export class Unit {
         this.#permits.sentBeacon(this.#beacon);
         bus.publish('election', '', { ...state, session: bus.session, beacon: this.#beacon }, { term: state.term });
       },
+      mayLead: () => !this.#faults.isWithdrawn() && clock.monotonic() >= this.#resignedUntil,
       lead: (leading, term) => this.#host.lead(leading, term),
     });
     this.#controller = new Controller({
@@ -155,7 +176,7 @@ export class Unit {
       hasLocalErrors: () => this.#faults.hasLocalErrors(),
       grid: () => ({
         reachable: this.#election.gridMasterUnitId !== undefined,
-        hasGlobalErrors: this.#faults.hasGlobalErrors(),
+        hasGlobalErrors: this.#gridHasErrors || this.#faults.hasGlobalErrors(),
       }),
       openDeals: () => this.#slotHolders(),
       aliveMembers: () => this.#members.alive(),
@@ -171,12 +192,14 @@ export class Unit {
       clock,
       log,
       election: this.#election,
+      members: this.#members,
       modes: this.#modes,
       requests: this.#requests,
       memberUnitIds,
       stopNow: async (reason) => {
         await this.#controller.stopLocal(reason);
       },
+      acknowledge: (faultId) => this.#faults.acknowledge(faultId),
       warn: (reason, message) => this.#warn(reason, message),
     });
     this.#referenceWatch = new ReferenceWatch({
@@ -210,6 +233,7 @@ export class Unit {
         command: (to, body, deadlineMsec) => this.#requests.ask(to, body, deadlineMsec, term),
         finished: () => {},
         raise: (fault) => this.#faults.raise(fault),
+        hasGlobalErrors: () => this.#faults.hasGlobalErrors(),
       }),
     });
   }
@@ -221,6 +245,7 @@ export class Unit {
     await this.#modes.load();
     await this.#journal.load();
     bus.publish('birth', '', this.#birth());
+    await this.#faults.load();
     this.#members.start();
     this.#community.start();
     this.#requests.start(
@@ -235,6 +260,7 @@ export class Unit {
         unitData: () => this.#data,
         stampMode: (value) => this.#stampMode(value),
         emergencyStop: (reason) => this.#operator.emergencyStopHere(reason),
+        acknowledge: (faultId) => this.#faults.acknowledge(faultId),
       }),
     );
     this.#stops.push(
@@ -247,6 +273,7 @@ export class Unit {
         this.#permits.hearGrid(envelope.body);
         this.#referenceWatch.hearGrid(envelope.body);
         void this.#modes.adopt(envelope.body.mode);
+        this.#gridHasErrors = envelope.body.hasGlobalErrors;
         if (!this.#wasReachable) this.#market.evaluate('grid-master.reachable');
         this.#wasReachable = true;
       }),
@@ -263,11 +290,13 @@ export class Unit {
           this.#election.tick();
           this.#referenceWatch.check();
           this.#noteMembers();
+          this.#faults.check();
           this.#host.publish();
         },
       ),
     );
     this.#market.start();
+    this.#faults.resume();
   }
 
   /**
@@ -276,6 +305,7 @@ export class Unit {
    */
   async standDown(): Promise<void> {
     const { clock } = this.#options;
+    this.#isStandingDown = true;
     this.#market.stop();
     const giveUpAt = clock.monotonic() + STAND_DOWN_MSEC;
     const asked = new Set<string>();
@@ -294,6 +324,7 @@ export class Unit {
     if (!this.#running) return;
     this.#running = false;
     this.#market.stop();
+    this.#faults.stop();
     await this.#controller.stop();
     this.#election.resign();
     for (const stop of [...this.#stops.splice(0), ...this.#retiring]) stop();
@@ -328,6 +359,43 @@ export class Unit {
   /** An operator's word to this unit: see `OperatorDesk`. */
   operate(body: OperatorBody): Promise<void> {
     return this.#operator.operate(body);
+  }
+
+  /** What the fault table names, done with the services of this unit. */
+  #faultHands(): FaultHands {
+    const { clock, policy } = this.#options;
+    return faultHands({
+      unitId: this.unitId,
+      clock,
+      policy,
+      converterMode: () => modeOfCode(this.#controller.latest()?.reading.dcdc.status.status),
+      stopNow: async (reason) => {
+        await this.#controller.stopLocal(reason);
+      },
+      stopCurrent: async () => {
+        await this.#controller.scram(true);
+      },
+      openDealIds: () => this.#journal.open().map((deal) => deal.dealId),
+      askStop: (dealId, reason) => this.#operator.stopDeal(dealId, reason),
+      gridMaster: () => this.#host.gridMaster,
+      stepDown: () => {
+        this.#resignedUntil = clock.monotonic() + RESIGNED_MSEC;
+        this.#election.stepDown();
+      },
+      resetMarket: () => {
+        this.#market.stop();
+        this.#relieved();
+      },
+      withdraw: () => this.#market.stop(),
+      setMode: (value) => this.#operator.operate({ kind: 'mode', value }),
+    });
+  }
+
+  /** No fault keeps this unit from trading any more: it begins, or goes on, at once. */
+  #relieved(): void {
+    if (!this.#running || this.#isStandingDown || this.#faults.isWithdrawn()) return;
+    this.#market.start();
+    this.#market.evaluate('faults.over');
   }
 
   async #stampMode(value: OperationMode): Promise<void> {

@@ -247,7 +247,7 @@ t.test('the editor knows the nodes and opens their dialogs', chromiumSkip, async
   page.on('pageerror', (error) => problems.push(error.message));
   await page.goto(runtime.url);
   await page.locator('.red-ui-palette-node[data-palette-type="apis-battery"]').waitFor({ state: 'attached' });
-  for (const id of ['flow.E001.battery', 'flow.E001.deals', 'flow.master.node', 'flow.community.page']) {
+  for (const id of ['flow.E001.deals', 'flow.community.page']) {
     await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
     await page.locator('#node-input-unit').waitFor({ state: 'attached' });
     await page.locator('#node-dialog-ok').click();

@@ -78,7 +78,7 @@ t.test('apis gateway and the commands that talk to it (architecture §7)', async
   t.match((await cli(['status', '--gateway', `127.0.0.1:${units[2].port}`])).out, /E003 +online/);
   t.match(JSON.parse((await cli(['deals', '--data', data, '--json'])).out), { deals: Array });
   t.match(JSON.parse((await cli(['faults', '--data', data, '--json'])).out), { faults: Array });
-  t.match(await cli(['faults', 'ack', '7', '--data', data]), { code: 0, out: 'Fault 7 is acknowledged.\n' });
+  t.match(await cli(['faults', 'ack', 'none', '--data', data]), { code: 3, err: /none/ }, "the unit's own words");
 
   t.match(await cli(['mode', 'soft-stop', '--data', data, '--json']), {
     code: 0,
@@ -205,5 +205,16 @@ t.test(
       'no orphan holds the port',
     );
     t.equal(await get('/'), 0);
+
+    const shipped = apis('up', '--data', data, '--port', String(port), '--fresh');
+    t.teardown(() => shipped.child.kill('SIGKILL'));
+    await shipped.says('out', /Stop it with Ctrl-C/);
+    const [, page = ''] = /Dashboard {2}(\S+)/.exec(shipped.out) ?? [];
+    t.match(page, `http://127.0.0.1:${port}/dashboard/`);
+    t.equal((await fetch(page)).status, 200, 'the shipped flow has a dashboard, there before it is announced');
+    const both = await childrenOf(shipped.pid);
+    shipped.child.kill('SIGINT');
+    t.equal(await shipped.ended, 0, 'Ctrl-C ends both in order');
+    t.same(await Promise.all(both.map(isAlive)), [false, false]);
   },
 );

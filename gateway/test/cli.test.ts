@@ -7,6 +7,7 @@ import { command } from '../src/cli/command.ts';
 import { COMMANDS } from '../src/cli/commands.ts';
 import { dealPhase, dealsText, faultsText, statusText } from '../src/cli/community-tables.ts';
 import { FIRST_BROKER_PORT } from '../src/cli/daemon.ts';
+import { DaemonRecord } from '../src/cli/daemon-record.ts';
 import { lockData } from '../src/cli/data-lock.ts';
 import { dashboardPath, installFlow, readFlow } from '../src/cli/flow-file.ts';
 import { onFreePorts } from '../src/cli/free-broker-ports.ts';
@@ -261,7 +262,9 @@ t.test('tables for people: units on every number, phases in words', (t) => {
     at: 'now',
     faultId: '7',
   } as const;
-  t.match(faultsText([fault]), /7 +now +E001 +H:L:ERROR +r +400 V/);
+  t.match(faultsText([fault]), /7 +now +1× +E001 +H:L:ERROR +new +r +400 V/);
+  const noted = { ...fault, count: 3, lastAt: 'later', acknowledgedAt: 'x' };
+  t.match(faultsText([noted]), /7 +later +3× +E001 +H:L:ERROR +acknowledged/);
   t.end();
 });
 
@@ -408,4 +411,21 @@ t.test('ports: a taken one is named with its taker; brokers move on from 18830',
     { code: 'EADDRINUSE' },
   );
   t.equal(attempts, 20);
+});
+
+t.test('daemon-record: what is removed does not come back', async (t) => {
+  const path = join(await aDirectory(), 'daemon.json');
+  const content = { pid: 1, units: [], speed: 1 };
+  const record = new DaemonRecord(path);
+  t.equal(await record.write(content), true);
+  t.same(JSON.parse(await readFile(path, 'utf8')), content);
+  const late = record.write({ ...content, pid: 2 });
+  await record.remove();
+  t.equal(await late, false, 'it was being written when the daemon stopped');
+  t.notOk(existsSync(path));
+  t.equal(await record.write(content), false);
+  t.notOk(existsSync(path));
+  await writeFile(path, '');
+  const blocked = new DaemonRecord(join(path, 'daemon.json'));
+  await t.rejects(blocked.write(content));
 });

@@ -80,7 +80,16 @@ export function dealsText(deals: readonly Deal[]): string {
 export function faultsText(faults: readonly KnownFault[]): string {
   if (faults.length === 0) return 'No faults.';
   return textTable(
-    ['id', 'at', 'unit', 'kind', 'reason', 'message'],
-    faults.map((fault) => [fault.faultId, fault.at, fault.unitId, faultTag(fault), fault.reason, fault.message]),
+    ['id', 'at', 'seen', 'unit', 'kind', 'state', 'reason', 'message'],
+    faults.map((fault) => [
+      fault.faultId,
+      fault.lastAt ?? fault.at,
+      `${fault.count ?? 1}×`,
+      fault.unitId,
+      faultTag(fault),
+      fault.acknowledgedAt === undefined ? 'new' : 'acknowledged',
+      fault.reason,
+      fault.message,
+    ]),
   );
 }

@@ -1,13 +1,12 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { writeAtomically } from '../adapters/atomic-file.ts';
 import type { DaemonFile } from '../client/index.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { Log } from '../ports/log.ts';
 import type { Io } from './command.ts';
 import type { Daemon } from './daemon.ts';
+import { DaemonRecord } from './daemon-record.ts';
 import { lockData } from './data-lock.ts';
 import { portInUse, takenPort } from './port-owner.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
@@ -64,7 +63,7 @@ async function live(
   crashed: Promise<Ending>,
   { dataDir, log, io }: DaemonProcessOptions,
 ): Promise<number> {
-  const record = join(dataDir, 'daemon.json');
+  const record = new DaemonRecord(join(dataDir, 'daemon.json'));
   const asked = stop.asked.then((reason): Ending => ({ code: 0, reason }));
   const ready = daemon.ready.then(
     () => announce(daemon, record, dataDir, io),
@@ -75,13 +74,13 @@ async function live(
   log.info({ reason: ending.reason }, 'daemon.stopping');
   if (ending.code !== 0) io.err(`apis: ${ending.reason}\n`);
   const isOrderly = await stopInTime(daemon, stop, log);
-  await rm(record, { force: true });
+  await record.remove();
   return isOrderly ? ending.code : 3;
 }
 
-async function announce({ units, speed }: Daemon, record: string, dataDir: string, io: Io): Promise<undefined> {
+async function announce({ units, speed }: Daemon, record: DaemonRecord, dataDir: string, io: Io): Promise<undefined> {
   const content: DaemonFile = { pid: process.pid, units, speed };
-  await writeAtomically(record, JSON.stringify(content));
+  if (!(await record.write(content))) return undefined;
   const places = units.map(({ unitId, host, port }) => `${unitId} at ${host}:${port}`);
   io.out(`Gateway ready: ${places.join(', ')}; data in ${dataDir}\n`);
   const message: ReadyMessage = { kind: 'ready', ...content };

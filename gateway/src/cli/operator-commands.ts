@@ -1,3 +1,4 @@
+import { PeerError } from '../domain/errors.ts';
 import { MODE_LABELS, type ModeLabel } from '../domain/operation-mode.ts';
 import { ATTACH_OPTIONS, readCommunity, withEveryUnit, withUnit } from './attach.ts';
 import { command, type Io } from './command.ts';
@@ -45,7 +46,12 @@ export const faults = command({
         `expected "ack" and the id of one fault, got "${[word, faultId, ...rest].filter(Boolean).join(' ')}"`,
       );
     }
-    await withUnit(values, false, (client) => client.send({ kind: 'fault.acknowledge', faultId }));
+    // Only the units that know the fault can take note of it, and an id does not tell which those are.
+    const results = await withEveryUnit(values, (client) => client.send({ kind: 'fault.acknowledge', faultId }));
+    const problem = results.every((result) => result.problem !== undefined) ? results[0]?.problem : undefined;
+    if (results.length === 0 || problem !== undefined) {
+      throw new PeerError('peer.refused', '?', problem ?? 'the gateway has no units');
+    }
     return answer(io, values.json, { acknowledged: faultId }, `Fault ${faultId} is acknowledged.`);
   },
 });

@@ -1,5 +1,6 @@
 import type { Milliseconds } from '../domain/quantities.ts';
-import type { Bus, Intruder } from './physics/bus.ts';
+import type { Bus } from './physics/bus.ts';
+import type { Intruder } from './physics/bus-solution.ts';
 import type { TripKind } from './physics/converter-state.ts';
 import { type Household, terminalsOf } from './physics/household.ts';
 import type { FaultOf, HouseFault, HouseFaultKind } from './world-fault.ts';

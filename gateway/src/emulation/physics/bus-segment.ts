@@ -1,6 +1,4 @@
-import type { Amperes, Volts, Watts } from '../../domain/quantities.ts';
-import type { Flow } from './flow.ts';
-import type { NetworkSolution } from './network-solver.ts';
+import { nth } from './nth.ts';
 
 /** Values of every node at the two ends of a segment; in between they go in straight lines. */
 export interface Ends {
@@ -27,18 +25,6 @@ export function fractionAt(segment: { readonly from: number; readonly until: num
 }
 
 export const endsAt = (ends: Ends, index: number, x: number): number => {
-  const start = ends.start[index] ?? 0;
-  return start + ((ends.end[index] ?? 0) - start) * x;
+  const start = nth(ends.start, index);
+  return start + (nth(ends.end, index) - start) * x;
 };
-
-/** Loss in all lines as a flow over the part of the segment up to the fraction `x`. */
-export function lineLossFlow(segment: BusSegment, ohms: readonly number[], x: number): Flow {
-  const at = (fraction: number): Watts =>
-    ohms.reduce((sum, resistance, node) => sum + resistance * endsAt(segment.branchA, node, fraction) ** 2, 0);
-  return { start: at(0), middle: at(x / 2), end: at(x) };
-}
-
-export const powerW = (volts: Volts, amperes: Amperes): Watts => volts * amperes;
-
-export const sameRegions = (one: NetworkSolution, other: NetworkSolution): boolean =>
-  one.regions.every((region, index) => region === other.regions[index]);

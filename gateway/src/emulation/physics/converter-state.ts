@@ -1,5 +1,4 @@
 import { type ConverterMode, CURRENT_SIGN } from '../../domain/converter-mode.ts';
-import { DeviceError } from '../../domain/errors.ts';
 import type { Amperes, Milliseconds, Volts, Watts } from '../../domain/quantities.ts';
 import type { ModeSetting } from '../../ports/device.ts';
 import { CONVERTER_LOSSES } from './converter-loss.ts';
@@ -44,14 +43,8 @@ export class ConverterState {
     this.options = options;
   }
 
-  /** Enters a mode. Throws `DeviceError` while a trip stands; WAIT takes the trip back. */
+  /** Enters a mode and forgets a trip: whether a tripped converter may is the caller's to decide. */
   setMode(setting: ModeSetting, at: Milliseconds, terminals: Terminals): void {
-    if (this.trip !== undefined && setting.mode !== 'WAIT') {
-      throw new DeviceError(
-        'device.tripped',
-        `converter has tripped (${this.trip}); expected WAIT first, got ${setting.mode}`,
-      );
-    }
     const startA = this.#isConstantCurrent() ? valueAt(this.#current, at) : terminals.amperes;
     const startV = this.mode === 'VOLTAGE_REFERENCE' ? valueAt(this.#voltage, at) : terminals.volts;
     this.trip = undefined;
@@ -96,10 +89,6 @@ export class ConverterState {
   /** Voltage that a voltage reference aims at. */
   aimV(at: Milliseconds): Volts {
     return valueAt(this.#voltage, at);
-  }
-
-  isRamping(at: Milliseconds): boolean {
-    return this.mode === 'VOLTAGE_REFERENCE' && at < this.#voltage.endAt;
   }
 
   /** True when nothing but its limit decides the current: always so with constant current. */

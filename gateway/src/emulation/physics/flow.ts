@@ -9,8 +9,6 @@ export interface Flow {
   readonly end: number;
 }
 
-export const constantFlow = (value: number): Flow => ({ start: value, middle: value, end: value });
-
 /** Coefficients of a + b·x + c·x² with x in 0 … 1 over the segment. */
 function coefficients({ start, middle, end }: Flow): readonly [number, number, number] {
   const curvature = 2 * (start - 2 * middle + end);

@@ -276,7 +276,9 @@ export class House {
       (rsoc) => firstCrossing(stored, this.#energyWh, gain, (capacityWh * rsoc) / 100) ?? 1,
     );
     const earliest = from + Math.min(1, ...fractions) * (until - from);
-    const hotAt = converter.mode === 'WAIT' ? Infinity : this.thermal.reachesAt(converter.options.overTemperatureC);
+    const { protects, overTemperatureC } = converter.options;
+    const mayTrip = protects && converter.mode !== 'WAIT';
+    const hotAt = mayTrip ? this.thermal.reachesAt(overTemperatureC) : Infinity;
     return Math.max(from + SHORTEST_MSEC, Math.min(earliest, until, hotAt));
   }
 }

@@ -1,4 +1,5 @@
 import type { Amperes, Ohms, Volts } from '../../domain/quantities.ts';
+import { nth } from './nth.ts';
 
 /**
  * A device that holds a voltage within limits of current: i = (v − volts)·siemens, clipped to low … high, + into it.
@@ -89,21 +90,21 @@ function sweep(
   for (let node = size - 1; node >= 0; node -= 1) {
     const up = parent[node] ?? -1;
     if (up < 0) continue;
-    const divisor = 1 + (siemens[node] ?? 0) * (ohms[node] ?? 0);
-    drawA[up] = (drawA[up] ?? 0) + (drawA[node] ?? 0) / divisor;
-    siemens[up] = (siemens[up] ?? 0) + (siemens[node] ?? 0) / divisor;
+    const divisor = 1 + nth(siemens, node) * nth(ohms, node);
+    drawA[up] = nth(drawA, up) + nth(drawA, node) / divisor;
+    siemens[up] = nth(siemens, up) + nth(siemens, node) / divisor;
   }
   const volts: number[] = [];
   const branchA: number[] = [];
   const rootA = new Map<number, Amperes>();
   for (let node = 0; node < size; node += 1) {
     const [draw, conductance, resistance, up] = [
-      drawA[node] ?? 0,
-      siemens[node] ?? 0,
-      ohms[node] ?? 0,
+      nth(drawA, node),
+      nth(siemens, node),
+      nth(ohms, node),
       parent[node] ?? -1,
     ];
-    const upV = volts[up] ?? 0;
+    const upV = nth(volts, up);
     const current = up < 0 ? 0 : (draw + conductance * upV) / (1 + conductance * resistance);
     branchA.push(current);
     const fixed = fixedV.get(node);
@@ -111,7 +112,7 @@ function sweep(
     else if (fixed !== undefined) {
       volts.push(fixed);
       rootA.set(node, draw + conductance * fixed);
-    } else volts.push(conductance === 0 ? (floatV[node] ?? 0) : -draw / conductance);
+    } else volts.push(conductance === 0 ? nth(floatV, node) : -draw / conductance);
   }
   return { volts, branchA, rootA };
 }
@@ -159,22 +160,22 @@ class ActiveSetSearch {
   }
 
   #regionsAt({ volts }: Point): Region[] {
-    return this.#input.sources.map((source) => (isConstant(source) ? 0 : regionOf(source, volts[source.node] ?? 0)));
+    return this.#input.sources.map((source) => (isConstant(source) ? 0 : regionOf(source, nth(volts, source.node))));
   }
 
   /** The network with every source as its region says. */
   #linear(regions: readonly Region[], pullS: number, floatV = this.#input.beforeV): Point {
     const { forest, drawA, leakS, sources, beforeV } = this.#input;
-    const draw = drawA.map((amperes, node) => amperes - (this.#isRoot[node] ? pullS * (beforeV[node] ?? 0) : 0));
+    const draw = drawA.map((amperes, node) => amperes - (this.#isRoot[node] ? pullS * nth(beforeV, node) : 0));
     const siemens = leakS.map((leak, node) => leak + (this.#isRoot[node] ? pullS : 0));
     for (const [index, source] of sources.entries()) {
-      const region = regions[index] ?? 0;
+      const region = nth(regions, index);
       const { node } = source;
       if (isConstant(source) || region !== 0) {
-        draw[node] = (draw[node] ?? 0) + (region < 0 ? source.low : source.high);
+        draw[node] = nth(draw, node) + (region < 0 ? source.low : source.high);
       } else {
-        draw[node] = (draw[node] ?? 0) - source.volts * source.siemens;
-        siemens[node] = (siemens[node] ?? 0) + source.siemens;
+        draw[node] = nth(draw, node) - source.volts * source.siemens;
+        siemens[node] = nth(siemens, node) + source.siemens;
       }
     }
     return sweep(forest, draw, siemens, floatV, this.#input.fixedV ?? NONE_FIXED);
@@ -199,12 +200,12 @@ class ActiveSetSearch {
     const here = between(from, to, step);
     let sum = 0;
     for (const [node, volts] of here.volts.entries()) {
-      const pull = this.#isRoot[node] ? PULL_S * (volts - (beforeV[node] ?? 0)) : 0;
-      sum += moved(from.volts, to.volts, node) * ((drawA[node] ?? 0) + (leakS[node] ?? 0) * volts + pull);
-      sum += (forest.ohms[node] ?? 0) * (here.branchA[node] ?? 0) * moved(from.branchA, to.branchA, node);
+      const pull = this.#isRoot[node] ? PULL_S * (volts - nth(beforeV, node)) : 0;
+      sum += moved(from.volts, to.volts, node) * (nth(drawA, node) + nth(leakS, node) * volts + pull);
+      sum += nth(forest.ohms, node) * nth(here.branchA, node) * moved(from.branchA, to.branchA, node);
     }
     for (const source of sources) {
-      sum += moved(from.volts, to.volts, source.node) * currentOf(source, here.volts[source.node] ?? 0);
+      sum += moved(from.volts, to.volts, source.node) * currentOf(source, nth(here.volts, source.node));
     }
     return sum;
   }
@@ -214,7 +215,7 @@ class ActiveSetSearch {
     const { forest, sources, leakS, drawA, beforeV } = this.#input;
     const rootOf = rootsOf(forest.parent);
     const held = new Set([
-      ...rootOf.filter((_, node) => (leakS[node] ?? 0) > 0),
+      ...rootOf.filter((_, node) => nth(leakS, node) > 0),
       ...(this.#input.fixedV ?? NONE_FIXED).keys(),
     ]);
     const netA = new Map<number, Amperes>();
@@ -223,30 +224,30 @@ class ActiveSetSearch {
     };
     for (const [node, amperes] of drawA.entries()) add(node, amperes);
     for (const [index, source] of sources.entries()) {
-      const region = regions[index] ?? 0;
+      const region = nth(regions, index);
       if (region === 0 && !isConstant(source)) held.add(rootOf[source.node] ?? -1);
       else add(source.node, region < 0 ? source.low : source.high);
     }
     const lost = [...netA].filter(([root, amperes]) => !held.has(root) && Math.abs(amperes) > TINY_A);
     const unbalancedA = new Map(lost);
-    const floatV = found.volts.map((volts, node) => (unbalancedA.has(node) ? (beforeV[node] ?? 0) : volts));
+    const floatV = found.volts.map((volts, node) => (unbalancedA.has(node) ? nth(beforeV, node) : volts));
     const point = this.#linear(regions, 0, floatV);
     const sourceA = sources.map((source, index) => {
-      const region = regions[index] ?? 0;
+      const region = nth(regions, index);
       if (region !== 0 || isConstant(source)) return region < 0 ? source.low : source.high;
-      return ((point.volts[source.node] ?? 0) - source.volts) * source.siemens;
+      return (nth(point.volts, source.node) - source.volts) * source.siemens;
     });
     return { ...point, sourceA, regions, unbalancedA };
   }
 }
 
 const moved = (from: readonly number[], to: readonly number[], index: number): number =>
-  (to[index] ?? 0) - (from[index] ?? 0);
+  nth(to, index) - nth(from, index);
 
 /** The point at a fraction of the way: Ohm's law holds on all of it. */
 function between(from: Point, to: Point, step: number): Point {
   if (step === 1) return to;
   const mix = (one: readonly number[], other: readonly number[]): number[] =>
-    one.map((value, index) => value + ((other[index] ?? 0) - value) * step);
+    one.map((value, index) => value + (nth(other, index) - value) * step);
   return { volts: mix(from.volts, to.volts), branchA: mix(from.branchA, to.branchA), rootA: to.rootA };
 }

@@ -168,6 +168,21 @@ t.test('apis up: what cannot run is refused before anything is started', async (
   t.match(bad.err, /(solar|load)\.csv/);
 });
 
+t.test('apis emulator (architecture §7): houses behind the HTTP API', async (t) => {
+  const [port = 0] = await freePorts(1);
+  const emulator = apis('emulator', '--houses', '3', '--port', String(port), '--acceleration', '10');
+  t.teardown(() => emulator.child.kill('SIGKILL'));
+  await emulator.says('out', /Emulator ready: 3 houses at http/);
+  const units: unknown = await fetch(`http://127.0.0.1:${port}/get/log`).then((reply) => reply.json());
+  t.match(units, { E001: Object, E002: Object, E003: Object });
+  t.equal(await fetch(`http://127.0.0.1:${port}/get/acc`).then((reply) => reply.json()), 10);
+  const clash = apis('emulator', '--port', String(port));
+  t.equal(await clash.ended, 2);
+  t.match(clash.err, new RegExp(`port ${port} on 127\\.0\\.0\\.1 is in use by process ${emulator.pid} `));
+  emulator.child.kill('SIGINT');
+  t.equal(await emulator.ended, 0);
+});
+
 const hasNodeRed = existsSync(new URL('../../node_modules/node-red/red.js', import.meta.url));
 
 t.test(

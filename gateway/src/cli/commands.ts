@@ -8,7 +8,7 @@ import { one } from './option.ts';
 import { SET_UP_OPTIONS } from './set-up.ts';
 import { simulateCommand } from './simulate-command.ts';
 import { up } from './up.ts';
-import { text } from './value-kinds.ts';
+import { datasetDirectory, port, speed, startTime, text, wholeNumber } from './value-kinds.ts';
 
 const gateway = command({
   summary: 'run one or more units, without Node-RED',
@@ -16,6 +16,19 @@ const gateway = command({
   options: SET_UP_OPTIONS,
   // Loaded only where it runs: the supervisor and the short commands stay small.
   run: async (values, words, io) => (await import('./run-gateway.ts')).runGateway(values, words, io),
+});
+
+const emulator = command({
+  summary: 'serve emulated houses to clients of apis-emulator',
+  options: {
+    houses: one(wholeNumber('N', 1, 1000), 'how many houses, E001 and on; default 4'),
+    port: one(port, 'port of the HTTP API; default 4390'),
+    dataset: one(datasetDirectory, 'sun and load of the houses; default: a built-in year'),
+    acceleration: one(speed, 'how many times faster than life; default 1'),
+    start: one(startTime, 'where emulated time begins (UTC); default now'),
+  },
+  run: async ({ houses = 4, port = 4390, acceleration = 1, start = Date.now(), dataset }, _words, io) =>
+    (await import('./run-emulator.ts')).runEmulator({ houses, port, acceleration, start, dataset }, io),
 });
 
 const check = command({
@@ -29,12 +42,7 @@ const check = command({
 export const COMMANDS: Readonly<Record<string, Command>> = {
   up,
   gateway,
-  emulator: notAvailable('serve the emulated houses to clients of apis-emulator', [
-    'houses',
-    'port',
-    'dataset',
-    'acceleration',
-  ]),
+  emulator,
   simulate: simulateCommand,
   chaos: notAvailable('run the whole protocol through faults in virtual time', ['units', 'hours', 'seeds']),
   status,

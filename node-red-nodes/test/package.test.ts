@@ -99,6 +99,15 @@ for (const type of nodeTypes) {
       t.equal(second, '', 'the first paragraph is the tooltip');
       t.match(help, '### Details');
       if ((definition.outputs ?? 0) > 0) t.match(help, '### Outputs');
+      // The editor draws a property only from one line of its own, without a further colon, after an empty one.
+      const lines = help.split('\n');
+      const isProperty = (line: string | undefined): boolean => /^\s*: /.test(line ?? '');
+      for (const [index, line] of lines.entries()) {
+        if (!isProperty(line)) continue;
+        t.match(line, /^\s*: [^:]+ \([^:]+\) : [^:]+$/);
+        t.ok(lines[index - 1] === '' || isProperty(lines[index - 1]), `${line.trim()} begins a list`);
+        t.ok(lines[index + 1] === '' || isProperty(lines[index + 1]), `${line.trim()} is one line`);
+      }
     });
 
     if (type === 'apis-unit') return;

@@ -16,7 +16,15 @@ import type {
   UnitData,
 } from '../src/domain/index.ts';
 import { PeerError } from '../src/domain/index.ts';
-import { type Bus, MemoryBusHub, MemoryStore, SeededEntropy, silentLog, VirtualClock } from '../src/ports/index.ts';
+import {
+  type Bus,
+  MemoryBusHub,
+  MemoryStore,
+  SeededEntropy,
+  silentLog,
+  sleep,
+  VirtualClock,
+} from '../src/ports/index.ts';
 
 const IDS = ['E001', 'E002', 'E003', 'E004'];
 const HEARTBEAT_MSEC = 500;
@@ -39,6 +47,10 @@ class Cluster {
   /** Says whether a message from one unit reaches another. */
   reaches: (from: string, to: string) => boolean = () => true;
   readonly hub = new MemoryBusHub(this.clock, { delay: (from, to) => (this.reaches(from, to) ? 2 : undefined) });
+  /** How long a durable write takes; 0: at once. */
+  diskMsec = 0;
+  /** Terms that were announced before they were durable. */
+  readonly tooEarly: string[] = [];
   #sessions = 0;
 
   start(id: string, vow?: Vow, founder = 'E001'): Node {
@@ -59,11 +71,12 @@ class Cluster {
       permitMsec: () => PERMIT_MSEC,
       founder: () => founder,
       persist: async (next) => {
-        await Promise.resolve();
+        await (this.diskMsec > 0 ? sleep(this.clock, this.diskMsec) : Promise.resolve());
         node.vow = next;
       },
       announce: (state) => {
         beacon += 1;
+        if (state.term > (node.vow?.term ?? 0)) this.tooEarly.push(`${id} announces term ${state.term}`);
         if (alive) bus.publish('election', '', { ...state, session: bus.session, beacon });
       },
       lead: (leading, term) => node.led.push([leading, term]),
@@ -92,6 +105,16 @@ class Cluster {
     };
     this.nodes.set(id, node);
     return node;
+  }
+
+  /** A member of which only the beacons are there. */
+  stranger(id: string): (state: Pick<ElectionState, 'term' | 'role' | 'votedFor'>) => void {
+    const bus = this.hub.join(id, `stranger ${id}`);
+    let beacon = 0;
+    return (state) => {
+      beacon += 1;
+      bus.publish('election', '', { ...state, session: bus.session, beacon });
+    };
   }
 
   startAll(founder?: string): this {
@@ -170,6 +193,30 @@ t.test('election.ts', async (t) => {
     times.sort((a, b) => a - b);
     t.comment(`new grid master after ${times[5]} ms median, ${times[9]} ms worst`);
     t.ok((times[9] ?? 0) < 4_500);
+  });
+
+  t.test('INV-7: no beacon speaks of a term that is not on the disk yet, though an older promise is', async (t) => {
+    const cluster = new Cluster();
+    cluster.diskMsec = 300;
+    cluster.start('E001', { term: 1 });
+    const say = cluster.stranger('E002');
+    say({ term: 2, role: 'follower' });
+    await cluster.clock.advance(100);
+    say({ term: 3, role: 'follower' });
+    await cluster.clock.advance(1_000);
+    t.equal(cluster.get('E001').vow?.term, 3);
+    t.strictSame(cluster.tooEarly, []);
+  });
+
+  t.test('the founder does not stand against somebody who stands already', async (t) => {
+    const cluster = new Cluster();
+    cluster.diskMsec = 5;
+    const founder = cluster.start('E001', { term: 1 });
+    for (const id of ['E002', 'E004']) cluster.stranger(id)({ term: 1, role: 'follower' });
+    cluster.stranger('E003')({ term: 2, role: 'candidate', votedFor: 'E003' });
+    await cluster.clock.advance(400);
+    t.equal(founder.election.term, 2, 'no term is wasted on a second candidate');
+    t.equal(founder.vow?.votedFor, 'E003');
   });
 
   t.test('INV-6: at most one unit leads in a term, whatever is cut off', async (t) => {

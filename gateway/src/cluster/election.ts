@@ -171,7 +171,7 @@ export class Election {
   }
 
   /**
-   * Everybody is here, nobody leads and nobody stands: no permit of an older term can be alive, because its
+   * Everybody is here and nobody leads: no permit of an older term can be alive, because its
    * granter would be among us. So a new cluster need not wait for time-outs, and the founder stands at once.
    */
   #everybodyLeaderless(): boolean {
@@ -185,11 +185,17 @@ export class Election {
 
   #mayFound(): boolean {
     if (this.#role !== 'follower' || this.#leader !== undefined || !this.#mayLead()) return false;
-    return this.#needs.founder() === this.#needs.unitId && this.#everybodyLeaderless();
+    const { founder, unitId } = this.#needs;
+    return founder() === unitId && this.#everybodyLeaderless() && !this.#somebodyStands();
   }
 
   #mayLead(): boolean {
     return this.#needs.mayLead?.() ?? true;
+  }
+
+  #somebodyStands(): boolean {
+    const { members } = this.#needs;
+    return members.alive().some((id) => members.get(id)?.state.role === 'candidate');
   }
 
   #askPreVotes(): void {
@@ -297,18 +303,20 @@ export class Election {
     this.#announce();
   }
 
-  /** Says the beacon once all promises in it are durable (INV-7). */
+  /**
+   * Says the beacon once all promises in it are durable (INV-7): what it says is settled now, because a later promise
+   * may be on its way to the disk when this one has arrived there.
+   */
   #announce(): void {
-    void this.#saved.then(() => {
-      this.#needs.announce({
-        term: this.#term,
-        role: this.#role,
-        ...(this.#votedFor === undefined ? {} : { votedFor: this.#votedFor }),
-        ...(this.#leader === undefined ? {} : { gridMasterUnitId: this.#leader }),
-        ...(this.#preVoteTerm === undefined ? {} : { preVoteTerm: this.#preVoteTerm }),
-        ...(this.#grantsPreVoteTo === undefined ? {} : { grantsPreVoteTo: this.#grantsPreVoteTo }),
-        ...(this.#heardGrid === undefined ? {} : { heardGrid: this.#heardGrid }),
-      });
-    });
+    const state: Parameters<ElectionNeeds['announce']>[0] = {
+      term: this.#term,
+      role: this.#role,
+      ...(this.#votedFor === undefined ? {} : { votedFor: this.#votedFor }),
+      ...(this.#leader === undefined ? {} : { gridMasterUnitId: this.#leader }),
+      ...(this.#preVoteTerm === undefined ? {} : { preVoteTerm: this.#preVoteTerm }),
+      ...(this.#grantsPreVoteTo === undefined ? {} : { grantsPreVoteTo: this.#grantsPreVoteTo }),
+      ...(this.#heardGrid === undefined ? {} : { heardGrid: this.#heardGrid }),
+    };
+    void this.#saved.then(() => this.#needs.announce(state));
   }
 }

@@ -82,6 +82,15 @@ export class MemoryBusHub {
     for (const key of this.#retained.keys()) if (key.startsWith(`${unitId}/`)) this.#forget(key);
   }
 
+  /** Gives a unit again what another one retains, as when a lost connection is back. */
+  resend(from: string, to: string): void {
+    const handlers = this.#handlers.get(to);
+    if (handlers === undefined) return;
+    for (const delivery of this.#retained.values()) {
+      if (delivery.envelope.sender === from) this.#deliver(to, delivery, (one) => this.#hand(to, handlers, one));
+    }
+  }
+
   #forget(retainedKey: string): void {
     const gone = this.#retained.get(retainedKey);
     if (gone === undefined || !this.#retained.delete(retainedKey)) return;

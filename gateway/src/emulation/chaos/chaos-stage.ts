@@ -1,0 +1,105 @@
+import type { Milliseconds } from '../../domain/quantities.ts';
+import { SeededEntropy } from '../../ports/entropy.ts';
+import { collectingLog } from '../../ports/log.ts';
+import { MemoryBusHub } from '../../ports/memory-bus.ts';
+import { VirtualClock } from '../../ports/virtual-clock.ts';
+import { World } from '../world.ts';
+import { ChaosHouse } from './chaos-house.ts';
+import { ChaosNetwork } from './chaos-network.ts';
+import { type ChaosSetting, chaosSetting } from './chaos-setting.ts';
+import { EventLog } from './event-log.ts';
+import type { Invariant } from './finding.ts';
+import { Traffic } from './traffic.ts';
+
+/** A morning in May, so that a run of a few hours meets sun and evening. */
+const START = Date.UTC(2020, 4, 15, 9);
+/** The event log of a failure tells so much of what came before it. */
+const LOG_MSEC: Milliseconds = 240_000;
+
+export interface StageOptions {
+  readonly seed: number;
+  readonly units: number;
+  violated(invariant: Invariant, subject: string, message: string): void;
+}
+
+/** Everything that a run consists of: physics, network, houses with their processes, and who reads along. */
+export class ChaosStage {
+  readonly clock = new VirtualClock(START);
+  readonly entropy: SeededEntropy;
+  readonly setting: ChaosSetting;
+  readonly world: World;
+  readonly hub: MemoryBusHub;
+  readonly network: ChaosNetwork;
+  readonly traffic: Traffic;
+  readonly log = new EventLog(LOG_MSEC);
+  readonly houses: readonly ChaosHouse[];
+  readonly #byId: ReadonlyMap<string, ChaosHouse>;
+
+  constructor({ seed, units, violated }: StageOptions) {
+    this.entropy = new SeededEntropy(seed);
+    this.setting = chaosSetting(seed, units);
+    const rsoc = (index: number): number => (index < units / 2 ? 92 - index : 35 + index);
+    this.world = new World({
+      clock: this.clock,
+      entropy: this.entropy.fork('world'),
+      houses: this.setting.unitIds.map((id, index) => ({ id, rsoc: rsoc(index) })),
+    });
+    this.network = new ChaosNetwork(this.entropy.fork('network'));
+    this.hub = new MemoryBusHub(this.clock, { delay: this.network.delay });
+    this.traffic = new Traffic({
+      now: () => this.clock.monotonic(),
+      disk: (unitId) => this.house(unitId)?.disk,
+      violated,
+    });
+    this.houses = this.setting.unitIds.map((unitId) => this.#house(unitId));
+    this.#byId = new Map(this.houses.map((house) => [house.unitId, house]));
+    this.hub.tap((delivery) => this.traffic.see(delivery));
+    this.world.onEvent(({ at: _at, event, ...fields }) => {
+      const { houseId = 'world', ...rest } = fields as Record<string, unknown>;
+      this.note(event, rest, String(houseId));
+    });
+  }
+
+  house(unitId: string): ChaosHouse | undefined {
+    return this.#byId.get(unitId);
+  }
+
+  /** Writes into the event log. */
+  note(event: string, fields: object = {}, who = 'chaos'): void {
+    this.log.add(this.clock.monotonic(), who, event, { ...fields });
+  }
+
+  /** A lost connection is back: what peers retain comes anew, in both directions. */
+  reconnect(): void {
+    for (const { unitId: from } of this.houses)
+      for (const { unitId: to } of this.houses) if (from !== to) this.hub.resend(from, to);
+  }
+
+  /** Ends everything that still runs. */
+  close(): void {
+    for (const house of this.houses) house.kill();
+    this.world.close();
+  }
+
+  #house(unitId: string): ChaosHouse {
+    return new ChaosHouse({
+      unitId,
+      setting: this.setting,
+      clock: this.clock,
+      hub: this.hub,
+      device: this.world.device(unitId),
+      entropy: this.entropy.fork(unitId),
+      log: collectingLog(({ level, event, fields }) => {
+        if (level === 'debug' && event !== 'grid.command') return;
+        const { unitId: who = unitId, ...rest } = fields;
+        this.note(
+          event,
+          level === 'info' || level === 'debug' ? rest : { level, ...rest },
+          event === 'grid.command' ? unitId : String(who),
+        );
+      }),
+      wrote: ({ setting }) => this.traffic.wrote(unitId, setting),
+      note: (event, fields = {}) => this.note(event, { ...fields, unitId: undefined }, unitId),
+    });
+  }
+}

@@ -1,0 +1,56 @@
+import type { Milliseconds } from '../../domain/quantities.ts';
+import { runTime } from './chaos-fault.ts';
+
+interface Entry {
+  readonly at: Milliseconds;
+  readonly who: string;
+  readonly event: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Entries are dropped in bulk, so that nothing is copied for each of them. */
+const SLACK = 4_000;
+
+const textOf = (value: unknown): string => {
+  if (typeof value === 'number') return String(Math.round(value * 1000) / 1000);
+  return typeof value === 'string' ? value : JSON.stringify(value, (_key, one) => rounded(one));
+};
+
+const rounded = (value: unknown): unknown => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value);
+
+const lineOf = ({ at, who, event, fields }: Entry): string =>
+  [
+    runTime(at),
+    who.padEnd(5),
+    event,
+    ...Object.entries(fields).map(([name, value]) => `${name}=${textOf(value)}`),
+  ].join('  ');
+
+/** What happened lately, for people: time of the run, unit, event, numbers. Older entries are forgotten. */
+export class EventLog {
+  readonly #keepMsec: Milliseconds;
+  #entries: Entry[] = [];
+  #isClosed = false;
+
+  constructor(keepMsec: Milliseconds) {
+    this.#keepMsec = keepMsec;
+  }
+
+  add(at: Milliseconds, who: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    if (this.#isClosed) return;
+    this.#entries.push({ at, who, event, fields });
+    if (this.#entries.length < 2 * SLACK) return;
+    const first = this.#entries.findIndex((entry) => entry.at >= at - this.#keepMsec);
+    this.#entries = this.#entries.slice(Math.min(first < 0 ? SLACK : first, SLACK));
+  }
+
+  /** What comes from now on is not written down. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** The entries of the last so many ms before `at`, one line each. */
+  lines(at: Milliseconds): readonly string[] {
+    return this.#entries.filter((entry) => entry.at >= at - this.#keepMsec).map(lineOf);
+  }
+}

@@ -1,0 +1,251 @@
+import type { OperatorBody } from '../../domain/messages.ts';
+import type { Cancel } from '../../ports/clock.ts';
+import type { FaultTarget } from '../world-fault.ts';
+import { type Mishap, type PlannedFault, ROLES } from './chaos-fault.ts';
+import type { ChaosHouse } from './chaos-house.ts';
+import type { ChaosStage } from './chaos-stage.ts';
+import { Troubles } from './troubles.ts';
+
+/** Place of the faults that concern the bus as a whole. */
+export const BUS = 'bus';
+/** Faults of a house that its neighbours feel. */
+const OF_THE_BUS: ReadonlySet<string> = new Set([
+  'secondVoltageSource',
+  'leak',
+  'trip',
+  'heavyAlarm',
+  'offsetCurrent',
+  'wrongMode',
+  'batteryLocked',
+  'houseOffline',
+  'overheat',
+]);
+/** How long an operator waits before he says a thing again that was not done. */
+const SAY_AGAIN_MSEC = 5_000;
+
+type Undo = () => void;
+
+/** Makes mishaps happen, and undoes them. */
+export class Mishaps {
+  readonly troubles = new Troubles();
+  readonly #stage: ChaosStage;
+  readonly #active = new Map<PlannedFault, Undo>();
+  readonly #brokenLines = new Set<string>();
+  #lastEndAt = 0;
+  #wantsRun = false;
+  readonly #cancels: Cancel[] = [];
+  readonly #traps: { skip: number; fire: () => void }[] = [];
+
+  constructor(stage: ChaosStage) {
+    this.#stage = stage;
+    stage.hub.tap(({ channel, envelope }) => {
+      if (channel === 'command' && 'kind' in envelope.body && envelope.body.kind === 'control') this.#commandSaid();
+    });
+  }
+
+  /** Puts the whole plan on the clock. */
+  schedule(plan: readonly PlannedFault[]): void {
+    const { clock } = this.#stage;
+    for (const planned of plan) {
+      this.#cancels.push(
+        clock.after(planned.atMsec - clock.monotonic(), () => this.#begin(planned)),
+        clock.after(planned.atMsec + planned.forMsec - clock.monotonic(), () => this.#end(planned)),
+      );
+    }
+  }
+
+  /** For how long nothing has been broken; 0 while something is. */
+  calmMsec(): number {
+    return this.#active.size > 0 ? 0 : this.#stage.clock.monotonic() - this.#lastEndAt;
+  }
+
+  isBroken(branch: string): boolean {
+    return this.#brokenLines.has(branch);
+  }
+
+  /** The last fault heals: everything is mended, every process runs, and the operator has said run if he ever said stop. */
+  healAll(): void {
+    for (const cancel of this.#cancels.splice(0)) cancel();
+    for (const planned of [...this.#active.keys()]) this.#end(planned);
+    this.#traps.splice(0);
+    for (const house of this.#stage.houses) {
+      house.disk.setTrap(undefined);
+      house.scenario = 0;
+      house.start();
+    }
+    this.#lastEndAt = this.#stage.clock.monotonic();
+  }
+
+  #begin(planned: PlannedFault): void {
+    this.#stage.note('fault', { ...planned.mishap });
+    this.#active.set(planned, this.#do(planned.mishap, planned.forMsec));
+  }
+
+  #end(planned: PlannedFault): void {
+    const undo = this.#active.get(planned);
+    if (undo === undefined) return;
+    this.#active.delete(planned);
+    this.#lastEndAt = this.#stage.clock.monotonic();
+    this.#stage.note('fault.over', { kind: planned.mishap.kind });
+    undo();
+  }
+
+  #do(mishap: Mishap, forMsec: number): Undo {
+    const { world, network } = this.#stage;
+    switch (mishap.kind) {
+      case 'lineBreak':
+        world.inject(mishap);
+        this.#brokenLines.add(mishap.branch);
+        this.troubles.begin(BUS, 'lineBreak');
+        return () => {
+          world.heal(mishap);
+          this.#brokenLines.delete(mishap.branch);
+          this.#settled(BUS, 'lineBreak');
+        };
+      case 'network':
+        network.begin(mishap.trouble);
+        return () => {
+          network.end(mishap.trouble);
+          this.#stage.reconnect();
+        };
+      default:
+        return this.#doTo(this.#victim(mishap.victim), mishap, forMsec);
+    }
+  }
+
+  #doTo(house: ChaosHouse, mishap: Exclude<Mishap, { kind: 'lineBreak' | 'network' }>, forMsec: number): Undo {
+    const { unitId } = house;
+    switch (mishap.kind) {
+      case 'house':
+        return this.#houseFault(unitId, mishap.fault);
+      case 'crash':
+        house.kill();
+        return () => house.start();
+      case 'crashAtWrite':
+        house.disk.setTrap({ skip: mishap.skip, when: mishap.when, spring: () => this.#down(house, forMsec) });
+        return () => {};
+      case 'crashAtCommand':
+        this.#traps.push({
+          skip: mishap.skip,
+          fire: () =>
+            void this.#stage.clock.after(mishap.delayMsec, () => this.#down(this.#victim(mishap.victim), forMsec)),
+        });
+        return () => {};
+      case 'freeze': {
+        const { life } = house;
+        life.freeze();
+        return () => life.thaw();
+      }
+      case 'slowDisk': {
+        const usualMsec = house.disk.writeMsec;
+        house.disk.writeMsec = mishap.writeMsec;
+        return () => {
+          house.disk.writeMsec = usualMsec;
+        };
+      }
+      case 'wallClock':
+        house.skewMsec = mishap.offsetMsec;
+        return () => {
+          house.skewMsec = 0;
+        };
+      case 'mode':
+        this.#say(house, { kind: 'mode', value: mishap.value });
+        return () => this.#sayRun();
+      case 'emergencyStop':
+        this.#say(house, { kind: 'emergency-stop', reason: 'chaos' });
+        return () => this.#sayRun();
+      case 'localMode':
+        this.#say(house, { kind: 'local-mode', value: mishap.value });
+        return () => this.#clearLocalMode(house);
+      case 'scenario':
+        house.scenario = 1;
+        return () => {
+          house.scenario = 0;
+        };
+    }
+  }
+
+  #houseFault(houseId: string, fault: Extract<Mishap, { kind: 'house' }>['fault']): Undo {
+    const { world, clock } = this.#stage;
+    world.inject({ ...fault, houseId });
+    this.troubles.begin(houseId, fault.kind);
+    if (OF_THE_BUS.has(fault.kind)) this.troubles.begin(BUS, fault.kind);
+    return () => {
+      const target: FaultTarget = { kind: fault.kind, houseId };
+      world.heal(target);
+      this.troubles.end(houseId, fault.kind, clock.monotonic());
+      if (OF_THE_BUS.has(fault.kind)) this.#settled(BUS, fault.kind);
+    };
+  }
+
+  #settled(place: string, kind: string): void {
+    this.troubles.end(place, kind, this.#stage.clock.monotonic());
+  }
+
+  /** A process dies at its trap, and is back after its time. */
+  #down(house: ChaosHouse, forMsec: number): void {
+    if (house.unit === undefined) return;
+    const marker: PlannedFault = {
+      atMsec: this.#stage.clock.monotonic(),
+      forMsec,
+      mishap: { kind: 'crash', victim: house.unitId },
+    };
+    house.kill();
+    this.#active.set(marker, () => house.start());
+    this.#cancels.push(this.#stage.clock.after(forMsec, () => this.#end(marker)));
+  }
+
+  #commandSaid(): void {
+    const trap = this.#traps[0];
+    if (trap === undefined) return;
+    if (trap.skip > 0) trap.skip -= 1;
+    else {
+      this.#traps.shift();
+      trap.fire();
+    }
+  }
+
+  /** The house that a fault means, by name or by role. */
+  #victim(victim: string): ChaosHouse {
+    const { houses, world } = this.#stage;
+    const hasRole: Readonly<Record<(typeof ROLES)[number], (house: ChaosHouse) => boolean>> = {
+      'grid-master': ({ unit }) => unit?.isGridMaster === true,
+      'voltage-reference': ({ unitId }) => world.house(unitId).mode === 'VOLTAGE_REFERENCE',
+      charging: ({ unitId }) => world.house(unitId).mode === 'CHARGE',
+      discharging: ({ unitId }) => world.house(unitId).mode === 'DISCHARGE',
+    };
+    const role = ROLES.find((name) => name === victim);
+    const found = role === undefined ? this.#stage.house(victim) : houses.find(hasRole[role]);
+    return found ?? (houses[0] as ChaosHouse); // there is at least one house
+  }
+
+  /** An operator's word, once. What comes of it shows in the invariants. */
+  #say(house: ChaosHouse, body: OperatorBody): void {
+    if ('kind' in body && (body.kind === 'mode' || body.kind === 'emergency-stop')) this.#wantsRun = false;
+    house.unit?.operate(body).catch(() => {}); // without a grid master it may not be carried out in time
+  }
+
+  /** The operator takes a lowering back, and says it again until it is done. */
+  #sayRun(): void {
+    if (this.#wantsRun) return;
+    this.#wantsRun = true;
+    const again = (): void => {
+      const { houses, clock } = this.#stage;
+      const up = houses.flatMap(({ unit }) => (unit === undefined ? [] : [unit]));
+      const isDone = up.length === houses.length && up.every((unit) => unit.mode().global.value === 'autonomous');
+      if (!this.#wantsRun || isDone) {
+        this.#wantsRun = false;
+        return;
+      }
+      up[0]?.operate({ kind: 'mode', value: 'autonomous' }).catch(() => {});
+      clock.after(SAY_AGAIN_MSEC, again);
+    };
+    again();
+  }
+
+  #clearLocalMode(house: ChaosHouse): void {
+    const { unit } = house;
+    if (unit !== undefined) unit.operate({ kind: 'local-mode', value: null }).catch(() => {});
+    else this.#stage.clock.after(SAY_AGAIN_MSEC, () => this.#clearLocalMode(house));
+  }
+}

@@ -198,6 +198,7 @@ t.test('24 hours of the full protocol on a generated day', { timeout: 240_000 },
   const running = await aCommunity({
     seed: 3,
     rsoc: [90, 70, 40, 32],
+    pvScale: [2, 2, 0, 0],
     world: { dataset: generatedYear(IDS, 5), meters: 'small' },
     policy: demoPolicy(IDS, { gridCurrentA: 2, amountWh: 100 }),
   });

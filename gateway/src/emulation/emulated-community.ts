@@ -19,6 +19,8 @@ export interface EmulatedCommunityOptions {
   readonly world?: Omit<WorldOptions, 'clock' | 'entropy' | 'houses'>;
   /** Charge of each house at the start, in order; those missing begin half full. */
   readonly rsoc?: readonly number[];
+  /** Factor on the sun of each house, in order; default 1. */
+  readonly pvScale?: readonly number[];
   /** Default: 2 A deals of 100 Wh, trading from the start. */
   readonly policy?: Policy;
   readonly bus?: MemoryBusOptions;
@@ -36,7 +38,7 @@ export interface EmulatedCommunity {
 
 /** Builds units, houses and bus; nothing runs before `community.start()`. */
 export function emulatedCommunity(options: EmulatedCommunityOptions): EmulatedCommunity {
-  const { clock, units, rsoc = [] } = options;
+  const { clock, units, rsoc = [], pvScale = [] } = options;
   const entropy = new SeededEntropy(options.seed);
   const ids = houseIds(units);
   const policy = options.policy ?? demoPolicy(ids, { gridCurrentA: 2, amountWh: 100 });
@@ -44,7 +46,7 @@ export function emulatedCommunity(options: EmulatedCommunityOptions): EmulatedCo
     ...options.world,
     clock,
     entropy: entropy.fork('world'),
-    houses: ids.map((id, index) => ({ id, rsoc: rsoc[index] ?? 50 })),
+    houses: ids.map((id, index) => ({ id, rsoc: rsoc[index] ?? 50, pvScale: pvScale[index] ?? 1 })),
   });
   const hub = new MemoryBusHub(clock, options.bus);
   const ledgers = new Map<string, Deal[]>(ids.map((id) => [id, []]));

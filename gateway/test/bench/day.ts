@@ -15,7 +15,15 @@ export async function measureDay(units: number): Promise<DayFigures> {
   const clock = new VirtualClock(Date.UTC(2020, 4, 15, 9));
   const ids = Array.from({ length: units }, (_, index) => `E${String(index + 1).padStart(3, '0')}`);
   const rsoc = ids.map((_, index) => [90, 70, 40, 32][index % 4] ?? 50);
-  const running = emulatedCommunity({ clock, seed: 3, units, rsoc, world: { dataset: generatedYear(ids, 5) } });
+  const pvScale = ids.map((_, index) => (index % 4 < 2 ? 2 : 0));
+  const running = emulatedCommunity({
+    clock,
+    seed: 3,
+    units,
+    rsoc,
+    pvScale,
+    world: { dataset: generatedYear(ids, 5) },
+  });
   void running.community.start();
   await clock.advance(24 * 3_600_000);
   const energy = running.world.energy();

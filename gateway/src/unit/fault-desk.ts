@@ -71,9 +71,9 @@ export class FaultDesk {
       actionLimitMsec: () => policy().controller.stopMeTimeoutMsec + RETELL_MSEC,
       ended: (faultId) => this.#ledger.touch(faultId),
       failed: (action, fault, message) =>
-        this.#warn('FRAMEWORK', 'fault.action-failed', `${action} because of ${fault.reason}: ${message}`),
+        this.#warn('FRAMEWORK', 'action.failed', `${action} because of ${fault.reason}: ${message}`),
       leftOut: (action, fault) =>
-        this.#warn('LOGIC', 'fault.repeats', `${action} has not helped against ${fault.reason} and is left out`),
+        this.#warn('LOGIC', 'action.left-out', `${action} has not helped against ${fault.reason} and is left out`),
     });
   }
 
@@ -156,14 +156,16 @@ export class FaultDesk {
     const { sender } = envelope;
     if (sender === bus.unitId) return; // was dealt with when it was raised
     const fault = readFault(envelope.body);
+    if (fault.level === 'WARN') return; // logged where it was seen
     const stranger = [sender, fault.unitId].find((id) => !this.#needs.policy().memberUnitIds.includes(id));
     if (stranger !== undefined) {
-      this.#warn('LOGIC', 'fault.no-member', `a fault of or about ${String(stranger)}, which is not a member`); // INV-11
+      this.#warn('LOGIC', 'peer.no-member', `a fault of or about ${String(stranger)}, which is not a member`); // INV-11
       return;
     }
     const isAboutOther = fault.extent === 'LOCAL' && fault.unitId !== bus.unitId;
-    if (isAboutOther || measuresFor(fault).bars === 'nobody') {
-      if (!isAboutOther && this.#needs.leads()) this.#runOnce(key, fault);
+    if (isAboutOther) return;
+    if (measuresFor(fault).bars === 'nobody') {
+      if (this.#needs.leads()) this.#runOnce(key, fault);
       return;
     }
     const entry = this.#ledger.hear(key, sender, fault);

@@ -216,6 +216,7 @@ export class Unit {
       members: this.#members,
       memberUnitIds,
       permitMsec,
+      heartbeatMsec: () => policy().gridMaster.heartbeatMsec,
       scramVoltageReferenceDelayMsec: () => policy().controller.scramVoltageReferenceDelayMsec,
       mode: () => this.#modes.global(),
       gridMasterNeeds: (term) => ({
@@ -273,7 +274,7 @@ export class Unit {
         this.#permits.hearGrid(envelope.body);
         this.#referenceWatch.hearGrid(envelope.body);
         void this.#modes.adopt(envelope.body.mode);
-        this.#gridHasErrors = envelope.body.hasGlobalErrors;
+        this.#noteGridErrors(envelope.body.hasGlobalErrors);
         if (!this.#wasReachable) this.#market.evaluate('grid-master.reachable');
         this.#wasReachable = true;
       }),
@@ -291,7 +292,7 @@ export class Unit {
           this.#referenceWatch.check();
           this.#noteMembers();
           this.#faults.check();
-          this.#host.publish();
+          this.#host.beat();
         },
       ),
     );
@@ -391,6 +392,12 @@ export class Unit {
     });
   }
 
+  #noteGridErrors(present: boolean): void {
+    const areOver = this.#gridHasErrors && !present;
+    this.#gridHasErrors = present;
+    if (areOver) this.#relieved();
+  }
+
   /** No fault keeps this unit from trading any more: it begins, or goes on, at once. */
   #relieved(): void {
     if (!this.#running || this.#isStandingDown || this.#faults.isWithdrawn()) return;
@@ -400,7 +407,7 @@ export class Unit {
 
   async #stampMode(value: OperationMode): Promise<void> {
     await this.#modes.adopt(this.#modes.nextStamp(value, this.#election.term));
-    this.#host.publish();
+    this.#host.beat();
   }
 
   /** Tells the grid master's picture when somebody has come, gone or started anew. */

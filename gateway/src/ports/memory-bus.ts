@@ -20,8 +20,8 @@ export class MemoryBusHub {
   readonly #handlers = new Map<string, Map<Channel, Set<Handler>>>();
   readonly #retained = new Map<string, AnyDelivery>();
   readonly #taps = new Set<{ readonly see: (delivery: AnyDelivery) => void; readonly seeGone: SeeGone }>();
-  /** Earliest next delivery per pair, which keeps the order per sender under varying delays. */
-  readonly #notBefore = new Map<string, Milliseconds>();
+  /** Earliest next delivery from one unit to another, which keeps the order per sender under varying delays. */
+  readonly #notBefore = new Map<string, Map<string, Milliseconds>>();
   #due: { readonly at: Milliseconds; readonly gives: (() => void)[]; fired: boolean } | undefined;
   #nextId = 0;
 
@@ -118,10 +118,11 @@ export class MemoryBusHub {
     const from = delivery.envelope.sender;
     const delay = from === to ? 0 : this.#delay(from, to, delivery.channel);
     if (delay === undefined) return;
-    const pair = `${from}>${to}`;
     const now = this.#clock.monotonic();
-    const at = Math.max(now + delay, this.#notBefore.get(pair) ?? 0);
-    this.#notBefore.set(pair, at);
+    const earliest = this.#notBefore.get(from) ?? new Map<string, Milliseconds>();
+    const at = Math.max(now + delay, earliest.get(to) ?? 0);
+    earliest.set(to, at);
+    this.#notBefore.set(from, earliest);
     this.#at(at, now, () => give(delivery));
   }
 

@@ -19,6 +19,7 @@ export interface GridMasterHostNeeds {
   readonly members: Members;
   memberUnitIds(): readonly string[];
   permitMsec(): Milliseconds;
+  heartbeatMsec(): Milliseconds;
   scramVoltageReferenceDelayMsec(): Milliseconds;
   mode(): StampedMode;
   /** Everything else that a grid master needs of its unit. */
@@ -35,6 +36,7 @@ export class GridMasterHost {
   #ledSince: Milliseconds | undefined;
   #cancelFence: Cancel = () => {};
   #pass = 0;
+  #saidAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #draft: GridDraft = { pass: 0, passMsec: 0, permits: [], hasGlobalErrors: false };
 
   constructor(needs: GridMasterHostNeeds) {
@@ -59,9 +61,15 @@ export class GridMasterHost {
     void former?.stop();
   }
 
-  /** Says `grid` again: the heartbeat, and after every change of mode. */
+  /** Says `grid` now, e.g. after a change of mode. */
   publish(): void {
     if (this.#needs.election.isLeading) this.#publish(this.#draft);
+  }
+
+  /** The heartbeat: says `grid` again unless that has just been done. */
+  beat(): void {
+    const { clock, heartbeatMsec } = this.#needs;
+    if (clock.monotonic() - this.#saidAt >= 0.9 * heartbeatMsec()) this.publish();
   }
 
   #tryToBegin(term: number): void {
@@ -91,8 +99,10 @@ export class GridMasterHost {
       unitId: this.#needs.bus.unitId,
       term,
       publish: (draft) => {
+        const isNews = !saysTheSame(draft, this.#draft);
         this.#draft = draft;
-        this.publish();
+        if (isNews) this.publish();
+        else this.beat();
       },
     });
     this.#gridMaster.start();
@@ -102,6 +112,7 @@ export class GridMasterHost {
   #publish(draft: GridDraft): void {
     const { bus, election } = this.#needs;
     this.#pass += 1;
+    this.#saidAt = this.#needs.clock.monotonic();
     election.sentGrid(this.#pass);
     const grid: GridState = {
       ...draft,
@@ -122,4 +133,10 @@ export class GridMasterHost {
     const state = this.#needs.members.get(entry.unitId)?.state;
     return state === undefined ? [] : [{ ...entry, session: state.session, beacon: state.beacon }];
   }
+}
+
+/** True when two drafts differ in nothing but which pass made them and how long it took. */
+function saysTheSame(a: GridDraft, b: GridDraft): boolean {
+  const told = ({ pass: _pass, passMsec: _passMsec, ...rest }: GridDraft): string => JSON.stringify(rest);
+  return told(a) === told(b);
 }

@@ -61,7 +61,7 @@ export class CommunityPicture {
   readonly #units = new Map<string, Seen>();
   readonly #open = new Map<string, Deal>();
   readonly #finished = new Map<string, Deal>();
-  /** By unit, session and id: a unit repeats its last faults to whoever connects again. */
+  /** By unit, id and first sight: a unit repeats its last faults, and tells a fault that goes on again. */
   readonly #faults = new Map<string, KnownFault>();
   #grid: GridState | undefined;
   #time: EpochMsec | undefined;
@@ -89,7 +89,7 @@ export class CommunityPicture {
         this.#hearGrid(delivery.envelope.body);
         break;
       case 'fault':
-        this.#faults.set(`${unitId}/${delivery.envelope.session}/${delivery.key}`, {
+        this.#faults.set(`${unitId}/${delivery.key}/${delivery.envelope.body.at}`, {
           ...delivery.envelope.body,
           faultId: delivery.key,
         });

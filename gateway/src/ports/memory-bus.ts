@@ -22,7 +22,8 @@ export class MemoryBusHub {
   readonly #taps = new Set<{ readonly see: (delivery: AnyDelivery) => void; readonly seeGone: SeeGone }>();
   /** Earliest next delivery from one unit to another, which keeps the order per sender under varying delays. */
   readonly #notBefore = new Map<string, Map<string, Milliseconds>>();
-  #due: { readonly at: Milliseconds; readonly gives: (() => void)[]; fired: boolean } | undefined;
+  /** Deliveries under way, by the time at which they arrive. */
+  readonly #due = new Map<Milliseconds, (() => void)[]>();
   #nextId = 0;
 
   constructor(clock: Clock, options: MemoryBusOptions = {}) {
@@ -128,16 +129,16 @@ export class MemoryBusHub {
 
   /** What arrives at the same moment shares one timer, in the order in which it was sent. */
   #at(at: Milliseconds, now: Milliseconds, give: () => void): void {
-    const due = this.#due;
-    if (due?.at === at && !due.fired) {
-      due.gives.push(give);
+    const due = this.#due.get(at);
+    if (due !== undefined) {
+      due.push(give);
       return;
     }
-    const fresh = { at, gives: [give], fired: false };
-    this.#due = fresh;
+    const gives = [give];
+    this.#due.set(at, gives);
     this.#clock.after(at - now, () => {
-      fresh.fired = true;
-      for (const one of fresh.gives) one();
+      this.#due.delete(at);
+      for (const one of gives) one();
     });
   }
 }

@@ -35,6 +35,7 @@ export class GridMasterHost {
   #gridMaster: GridMaster | undefined;
   #ledSince: Milliseconds | undefined;
   #cancelFence: Cancel = () => {};
+  #told = '';
   #pass = 0;
   #saidAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #draft: GridDraft = { pass: 0, passMsec: 0, permits: [], hasGlobalErrors: false };
@@ -99,7 +100,9 @@ export class GridMasterHost {
       unitId: this.#needs.bus.unitId,
       term,
       publish: (draft) => {
-        const isNews = !saysTheSame(draft, this.#draft);
+        const told = toldBy(draft);
+        const isNews = told !== this.#told;
+        this.#told = told;
         this.#draft = draft;
         if (isNews) this.publish();
         else this.beat();
@@ -135,8 +138,5 @@ export class GridMasterHost {
   }
 }
 
-/** True when two drafts differ in nothing but which pass made them and how long it took. */
-function saysTheSame(a: GridDraft, b: GridDraft): boolean {
-  const told = ({ pass: _pass, passMsec: _passMsec, ...rest }: GridDraft): string => JSON.stringify(rest);
-  return told(a) === told(b);
-}
+/** A draft but for which pass made it and how long that took: equal texts say the same. */
+const toldBy = ({ pass: _pass, passMsec: _passMsec, ...rest }: GridDraft): string => JSON.stringify(rest);

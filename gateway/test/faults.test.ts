@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { problemOfOperatorBody } from '../src/adapters/operator-message.ts';
 import { demoPolicy } from '../src/config/defaults.ts';
 import type { Policy } from '../src/config/policy.ts';
 import {
@@ -35,6 +36,7 @@ import { FaultDesk } from '../src/unit/fault-desk.ts';
 import { causeOf, type FaultHandsNeeds, faultHands } from '../src/unit/fault-hands.ts';
 import { FaultLedger, REMEMBERED_FAULTS } from '../src/unit/fault-ledger.ts';
 import { MOST_REPEATS, RepeatBreaker, WINDOW_MSEC } from '../src/unit/repeat-breaker.ts';
+import { SoftStopSchedule } from '../src/unit/soft-stop-schedule.ts';
 import { keepVectors, skipWithoutVectors, vectorById } from './support/vectors.ts';
 
 const START = Date.UTC(2020, 4, 15, 9);
@@ -997,5 +999,118 @@ t.test('community: a LOGIC error: the unit goes in order, gives the office up an
     await until(() => (community.gridMaster?.unitId ?? sick) !== sick, 30_000, 'another one leads');
     await until(() => partiesOf().includes(sick), 90_000, 'then it trades again');
     t.strictSame(modes(), ['autonomous']);
+  }
+});
+
+// --- soft-stop-schedule.ts ---
+
+const aSchedule = async (store: Store = new MemoryStore(), softStop = async (_scope: string): Promise<void> => {}) => {
+  const clock = new VirtualClock(START);
+  const stopped: string[] = [];
+  const lines: LogLine[] = [];
+  const schedule = new SoftStopSchedule({
+    store,
+    clock,
+    log: collectingLog((line) => lines.push(line)),
+    softStop: async (scope) => {
+      await softStop(scope);
+      stopped.push(scope);
+    },
+    changed: () => {},
+  });
+  await schedule.load();
+  const beat = (): void => {
+    schedule.check();
+    clock.after(500, beat);
+  };
+  beat();
+  return { schedule, clock, stopped, lines };
+};
+
+t.test('soft-stop-schedule: each soft stop happens once, at its time (web C5)', async (t) => {
+  const { schedule, clock, stopped } = await aSchedule();
+  await schedule.set('unit', START + 60_000);
+  await schedule.set('cluster', START + 120_000);
+  t.strictSame(schedule.current(), { unit: START + 60_000, cluster: START + 120_000 });
+  await clock.advance(59_000);
+  t.strictSame(stopped, []);
+  await clock.advance(2_000);
+  t.strictSame(stopped, ['unit'], 'within 5 s');
+  t.strictSame(schedule.current(), { cluster: START + 120_000 });
+  await clock.advance(10 * 60_000);
+  t.strictSame(stopped, ['unit', 'cluster']);
+  t.strictSame(schedule.current(), {});
+});
+
+t.test('soft-stop-schedule: survives a restart, and does what has become due meanwhile', async (t) => {
+  const store = new MemoryStore();
+  const { schedule } = await aSchedule(store);
+  await schedule.set('cluster', START + 1_000);
+  const next = await aSchedule(store);
+  t.strictSame(next.schedule.current(), { cluster: START + 1_000 });
+  await next.clock.advance(5_000);
+  t.strictSame(next.stopped, ['cluster']);
+  t.strictSame((await aSchedule(store)).schedule.current(), {});
+  await store.save('schedule', { cluster: 'soon', unit: null, other: 5 });
+  t.strictSame((await aSchedule(store)).schedule.current(), {}, 'INV-11');
+});
+
+t.test('soft-stop-schedule: past times are refused, others can be taken back (INV-11)', async (t) => {
+  const { schedule, clock, stopped } = await aSchedule();
+  for (const at of [START, START - 1, Number.NaN, -1e300]) {
+    await t.rejects(schedule.set('unit', at), /schedule at: expected a time after 2020-05-15T09:00:00\.000Z, got/);
+  }
+  await schedule.set('unit', START + 1_000);
+  await schedule.set('unit', null);
+  await clock.advance(10_000);
+  t.strictSame(stopped, []);
+});
+
+t.test('soft-stop-schedule: one that fails is tried again, one that was changed meanwhile stays', async (t) => {
+  let fails = true;
+  let during = async (): Promise<void> => {};
+  const { schedule, clock, stopped, lines } = await aSchedule(new MemoryStore(), async () => {
+    await during();
+    if (fails) throw new Error('there is no grid master');
+  });
+  await schedule.set('cluster', START + 1_000);
+  await clock.advance(3_000);
+  t.strictSame(stopped, []);
+  t.ok(
+    lines.some(({ event, fields }) => event === 'schedule.not-carried-out' && /no grid/.test(String(fields.message))),
+  );
+  fails = false;
+  during = () => schedule.set('cluster', START + 100_000);
+  await clock.advance(1_000);
+  t.strictSame([stopped, schedule.current()], [['cluster'], { cluster: START + 100_000 }]);
+});
+
+t.test('community: a scheduled soft stop of a unit and of the cluster (control §6)', async (t) => {
+  const { clock, unit, modes, until } = await aCommunity(t);
+  const at = clock.now() + 10_000;
+  await unit('E003').operate({ kind: 'schedule', scope: 'unit', at });
+  t.strictSame(unit('E003').mode().schedule, { unit: at });
+  void unit('E004').operate({ kind: 'schedule', scope: 'cluster', at: clock.now() + 30_000 });
+  await until(() => unit('E003').mode().local === 'heteronomous', 12_000, 'the unit');
+  t.strictSame(modes(), ['autonomous']);
+  await until(() => modes().join() === 'heteronomous', 25_000, 'the cluster');
+  await clock.advance(1_000);
+  t.equal(unit('E003').mode().schedule, undefined);
+  await unit('E003').operate({ kind: 'schedule', scope: 'unit', at: clock.now() + 1_000 });
+  void unit('E003').operate({ kind: 'schedule', scope: 'cluster', at: clock.now() + 1_000 });
+  await clock.advance(5_000);
+  t.match(
+    unit('E003').mode(),
+    { local: 'heteronomous', effective: 'heteronomous', schedule: undefined },
+    'nothing left',
+  );
+});
+
+t.test('operator-message: a schedule names its scope and a time, or null (INV-11)', async (t) => {
+  const schedule = { kind: 'schedule', scope: 'unit', at: START };
+  t.equal(problemOfOperatorBody(schedule), undefined);
+  t.equal(problemOfOperatorBody({ ...schedule, scope: 'cluster', at: null }), undefined);
+  for (const wrong of [{ scope: 'house' }, { at: '22:00:00' }, { at: undefined }, { more: 1 }]) {
+    t.type(problemOfOperatorBody({ ...schedule, ...wrong }), 'string');
   }
 });

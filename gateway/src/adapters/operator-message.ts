@@ -12,6 +12,11 @@ const operatorBody = v.variant('kind', [
   v.strictObject({ kind: v.literal('emergency-stop'), reason }),
   v.strictObject({ kind: v.literal('deal.stop'), dealId: word, reason }),
   v.strictObject({ kind: v.literal('fault.acknowledge'), faultId: word }),
+  v.strictObject({
+    kind: v.literal('schedule'),
+    scope: v.picklist(['cluster', 'unit']),
+    at: v.nullable(v.pipe(v.number(), v.finite())),
+  }),
 ]);
 
 /** Only what an operator's message needs of the envelope; further fields of it are let through unread. */

@@ -68,10 +68,17 @@ export interface GridState {
   readonly hasGlobalErrors: boolean;
 }
 
+/** Soft stops that an operator has set for later, of the cluster or of the unit that says so. */
+export interface Schedule {
+  readonly cluster?: EpochMsec;
+  readonly unit?: EpochMsec;
+}
+
 export interface ModeState {
   readonly global: StampedMode;
   readonly local: LocalMode | null;
   readonly effective: OperationMode;
+  readonly schedule?: Schedule;
 }
 
 /** What one unit asks of another; always answered by a `Reply` before its deadline or given up. */
@@ -100,7 +107,9 @@ export type OperatorBody =
   | { readonly kind: 'local-mode'; readonly value: LocalMode | null }
   | { readonly kind: 'emergency-stop'; readonly reason: string }
   | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reason: string }
-  | { readonly kind: 'fault.acknowledge'; readonly faultId: string };
+  | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
+  /** A soft stop at a later time, of the cluster or of this unit; null takes it back. */
+  | { readonly kind: 'schedule'; readonly scope: 'cluster' | 'unit'; readonly at: EpochMsec | null };
 
 /** Channels of the bus and what they carry (architecture.md §3, topics). */
 export interface Bodies {

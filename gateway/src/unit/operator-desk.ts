@@ -4,6 +4,7 @@ import type { Modes } from '../cluster/modes.ts';
 import type { Requests } from '../cluster/requests.ts';
 import { messageOf, PeerError } from '../domain/errors.ts';
 import type { CommandBody, OperatorBody } from '../domain/messages.ts';
+import type { EpochMsec } from '../domain/quantities.ts';
 import { type Clock, sleep } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 
@@ -25,6 +26,7 @@ export interface OperatorDeskNeeds {
   stopNow(reason: string): Promise<void>;
   /** False when the fault is not known here. */
   acknowledge(faultId: string): boolean;
+  schedule(scope: 'cluster' | 'unit', at: EpochMsec | null): Promise<void>;
   /** Something could not be carried out; a warning, because what could be done locally is done. */
   warn(reason: string, message: string): void;
 }
@@ -46,6 +48,7 @@ export class OperatorDesk {
     'emergency-stop': (body) => this.#emergencyStopEverywhere(body.reason),
     'deal.stop': (body) => this.stopDeal(body.dealId, body.reason),
     'fault.acknowledge': (body) => this.#acknowledge(body),
+    schedule: (body) => this.#needs.schedule(body.scope, body.at),
   };
 
   constructor(needs: OperatorDeskNeeds) {

@@ -5,6 +5,7 @@ import { Members } from '../cluster/members.ts';
 import { Modes } from '../cluster/modes.ts';
 import { PermitHolder } from '../cluster/permit-holder.ts';
 import { Requests } from '../cluster/requests.ts';
+import { Settlement } from '../cluster/settlement.ts';
 import type { HwConfig } from '../config/hw-config.ts';
 import type { Policy } from '../config/policy.ts';
 import type { Scenario } from '../config/scenario.ts';
@@ -19,7 +20,7 @@ import { secondsOfDay } from '../domain/timestamp.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
 import { Market, statusOf, windowAt } from '../market/index.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
-import { type Cancel, type Clock, sleep } from '../ports/clock.ts';
+import { type Clock, sleep } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
@@ -32,6 +33,7 @@ import { GridMasterHost } from './grid-master-host.ts';
 import { every } from './heartbeat.ts';
 import { OperatorDesk } from './operator-desk.ts';
 import { ReferenceWatch } from './reference-watch.ts';
+import { SoftStopSchedule } from './soft-stop-schedule.ts';
 import { composeUnitData } from './unit-data.ts';
 
 const VOW_KEY = 'vow';
@@ -39,8 +41,6 @@ const VOW_KEY = 'vow';
 const STAND_DOWN_MSEC = 5_000;
 /** A unit that has resigned because of a fault does not stand for so long. */
 const RESIGNED_MSEC = 10_000;
-/** Finished deals stay published for so long, that everybody sees how they ended. */
-const FINISHED_STAYS_MSEC = 60_000;
 
 export interface UnitOptions {
   readonly identity: Omit<OesUnit, 'budo'>;
@@ -69,6 +69,7 @@ export class Unit {
   readonly #permits: PermitHolder;
   readonly #requests: Requests;
   readonly #journal: DealJournal;
+  readonly #settlement: Settlement;
   readonly #community: Community;
   readonly #modes: Modes;
   readonly #faults: FaultDesk;
@@ -76,10 +77,9 @@ export class Unit {
   readonly #market: Market;
   readonly #host: GridMasterHost;
   readonly #operator: OperatorDesk;
+  readonly #schedule: SoftStopSchedule;
   readonly #referenceWatch: ReferenceWatch;
   readonly #stops: Unsubscribe[] = [];
-  /** Timers of finished deals that are still published. */
-  readonly #retiring = new Set<Cancel>();
   #beacon = 0;
   #data: UnitData | undefined;
   #status: string | undefined;
@@ -130,6 +130,7 @@ export class Unit {
       saveFinished: options.saveFinished,
       changed: (deal) => this.#dealChanged(deal),
     });
+    this.#settlement = new Settlement({ bus, clock, log, journal: this.#journal, members: this.#members });
     this.#election = new Election({
       unitId,
       clock,
@@ -187,6 +188,13 @@ export class Unit {
         await this.#journal.put(deal);
       },
     });
+    this.#schedule = new SoftStopSchedule({
+      store,
+      clock,
+      log,
+      softStop: (scope) => this.#softStop(scope),
+      changed: () => this.#publishMode(),
+    });
     this.#operator = new OperatorDesk({
       unitId,
       clock,
@@ -200,6 +208,7 @@ export class Unit {
         await this.#controller.stopLocal(reason);
       },
       acknowledge: (faultId) => this.#faults.acknowledge(faultId),
+      schedule: (scope, at) => this.#schedule.set(scope, at),
       warn: (reason, message) => this.#warn(reason, message),
     });
     this.#referenceWatch = new ReferenceWatch({
@@ -244,11 +253,13 @@ export class Unit {
     const { bus, clock, policy, store } = this.#options;
     this.#running = true;
     await this.#modes.load();
+    await this.#schedule.load();
     await this.#journal.load();
     bus.publish('birth', '', this.#birth());
     await this.#faults.load();
     this.#members.start();
     this.#community.start();
+    this.#settlement.start();
     this.#requests.start(
       commandDesk({
         unitId: this.unitId,
@@ -291,7 +302,9 @@ export class Unit {
           this.#election.tick();
           this.#referenceWatch.check();
           this.#noteMembers();
+          this.#settlement.look();
           this.#faults.check();
+          this.#schedule.check();
           this.#host.beat();
         },
       ),
@@ -328,8 +341,9 @@ export class Unit {
     this.#faults.stop();
     await this.#controller.stop();
     this.#election.resign();
-    for (const stop of [...this.#stops.splice(0), ...this.#retiring]) stop();
+    for (const stop of this.#stops.splice(0)) stop();
     this.#requests.stop();
+    this.#settlement.stop();
     this.#community.stop();
     this.#members.stop();
   }
@@ -339,7 +353,13 @@ export class Unit {
   }
 
   mode(): ModeState {
-    return { global: this.#modes.global(), local: this.#modes.local() ?? null, effective: this.#modes.effective() };
+    const schedule = this.#schedule.current();
+    return {
+      global: this.#modes.global(),
+      local: this.#modes.local() ?? null,
+      effective: this.#modes.effective(),
+      ...(Object.keys(schedule).length === 0 ? {} : { schedule }),
+    };
   }
 
   deals(): readonly Deal[] {
@@ -390,6 +410,13 @@ export class Unit {
       withdraw: () => this.#market.stop(),
       setMode: (value) => this.#operator.operate({ kind: 'mode', value }),
     });
+  }
+
+  /** A soft stop that was set for now: only what trades is softly stopped (web.md §2.5). */
+  async #softStop(scope: 'cluster' | 'unit'): Promise<void> {
+    if (scope === 'cluster') {
+      if (this.#modes.acting() === 'autonomous') await this.#operator.operate({ kind: 'mode', value: 'heteronomous' });
+    } else if (this.#modes.local() === undefined) await this.#modes.setLocal('heteronomous');
   }
 
   #noteGridErrors(present: boolean): void {
@@ -451,14 +478,7 @@ export class Unit {
   }
 
   #dealChanged(deal: Deal): void {
-    if (!isStopped(deal)) return;
-    this.#market.evaluate('deal.stopped');
-    if (this.#journal.open().some((open) => open.dealId === deal.dealId)) return;
-    const retire = this.#options.clock.after(FINISHED_STAYS_MSEC, () => {
-      this.#retiring.delete(retire);
-      this.#journal.retire(deal.dealId);
-    });
-    this.#retiring.add(retire);
+    if (isStopped(deal)) this.#market.evaluate('deal.stopped');
   }
 
   #modeChanged(): void {

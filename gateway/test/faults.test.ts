@@ -931,11 +931,16 @@ t.test('community: a driver that is dead altogether comes back by itself (INV-10
 });
 
 t.test('community: a GLOBAL error scrams, and trading resumes by itself (INV-10, EA-05)', async (t) => {
-  const { clock, until, allWait, flows, modes, records, say } = await aCommunity(t);
+  const { clock, until, allWait, flows, modes, records, say, hub } = await aCommunity(t);
+  let isBarred: boolean | undefined;
+  hub.tap((delivery) => {
+    if (delivery.channel === 'grid') isBarred = delivery.envelope.body.hasGlobalErrors;
+  });
   say({ category: 'HARDWARE', extent: 'GLOBAL', reason: 'grid.test' });
   await until(allWait, 5_000, 'every converter is in WAIT');
   await clock.advance(20_000);
   t.ok(allWait(), 'for the sustaining time');
+  t.equal(isBarred, true, 'the grid master says so to those who have not heard of the fault');
   t.equal(records().length, 4);
   for (const { scramReason } of records()) t.match(scramReason, /grid\.test : fault of E005/);
   const since = clock.monotonic();
@@ -987,6 +992,20 @@ t.test(
     await until(() => partiesOf().includes(sick), 10 * 60_000, 'once acknowledged it trades again');
   },
 );
+
+t.test('community: who is out because of a FATAL fault does not lead; the first to be acknowledged does', async (t) => {
+  const { clock, until, say, unit, community } = await aCommunity(t);
+  const faults = IDS.map((unitId) => say({ category: 'FRAMEWORK', level: 'FATAL', unitId }));
+  await clock.advance(20_000);
+  let leaders = 0;
+  for (let n = 0; n < 60; n += 1) {
+    await clock.advance(1_000);
+    if (community.gridMaster !== undefined) leaders += 1;
+  }
+  t.equal(leaders, 0, 'nobody');
+  void unit('E003').operate({ kind: 'fault.acknowledge', faultId: String(faults[2]) });
+  await until(() => unit('E003').isGridMaster, 60_000, 'elected by the others');
+});
 
 t.test('community: a LOGIC error: the unit goes in order, gives the office up and trades again', async (t) => {
   for (const wanted of ['the grid master', 'the voltage reference']) {
@@ -1064,6 +1083,17 @@ t.test('soft-stop-schedule: past times are refused, others can be taken back (IN
   await schedule.set('unit', null);
   await clock.advance(10_000);
   t.strictSame(stopped, []);
+});
+
+t.test('soft-stop-schedule: one that takes its time is not begun again', async (t) => {
+  let begun = 0;
+  const { schedule, clock } = await aSchedule(new MemoryStore(), () => {
+    begun += 1;
+    return new Promise(() => {});
+  });
+  await schedule.set('unit', START + 1_000);
+  await clock.advance(10_000);
+  t.equal(begun, 1);
 });
 
 t.test('soft-stop-schedule: one that fails is tried again, one that was changed meanwhile stays', async (t) => {

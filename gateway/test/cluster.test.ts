@@ -6,6 +6,7 @@ import { Members } from '../src/cluster/members.ts';
 import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import { Requests } from '../src/cluster/requests.ts';
+import { Settlement } from '../src/cluster/settlement.ts';
 import type {
   Channel,
   CommandBody,
@@ -547,12 +548,34 @@ t.test('deal-journal.ts', async (t) => {
     await journal.put(aDeal({ ...FINISHED, revision: 2 }));
     t.strictSame(journal.open(), []);
     t.strictSame(finished, [aDeal({ ...FINISHED, revision: 2 })]);
-    t.strictSame(await store.list('deals/'), []);
+    t.strictSame(await store.list('deals/'), ['deals/unsettled/d1']);
     t.equal(await journal.put(aDeal({ revision: 1 })), false, 'a late copy does not revive it');
-    journal.retire('d1');
-    journal.retire('d1');
-    t.strictSame(said, ['d1 r1', 'd1 r2', 'd1 retired']);
-    t.strictSame(changed, ['d1', 'd1']);
+    const refusal: unknown = await journal.put(aDeal({ revision: 3 })).catch((error: unknown) => error);
+    t.match(refusal, { reason: 'deal.finished' }, 'nor does a younger one');
+    t.equal(await journal.put(aDeal({ ...FINISHED, revision: 4 })), true, 'but another end may replace it');
+    t.equal(finished.length, 2);
+    await journal.retire('d1');
+    await journal.retire('d1');
+    t.strictSame(await store.list('deals/'), []);
+    t.strictSame(said, ['d1 r1', 'd1 r2', 'd1 r4', 'd1 retired']);
+    t.strictSame(changed, ['d1', 'd1', 'd1']);
+  });
+
+  t.test('RULE-13: a finished deal that is not settled is published by the next process, too', async (t) => {
+    const store = new MemoryStore();
+    const remove = store.remove.bind(store);
+    store.remove = () => new Promise<void>(() => {}); // the process dies while it cleans up
+    void setUp(store).journal.put(aDeal());
+    void setUp(store).journal.put(aDeal({ ...FINISHED, revision: 2 }));
+    await new Promise((resolve) => setImmediate(resolve));
+    t.strictSame(await store.list('deals/'), ['deals/active/d1', 'deals/unsettled/d1']);
+    store.remove = remove;
+    const { journal, said } = setUp(store);
+    await journal.load();
+    t.strictSame(said, ['d1 r2']);
+    t.strictSame(journal.open(), []);
+    t.equal(journal.finished().length, 1);
+    t.strictSame(await store.list('deals/'), ['deals/unsettled/d1']);
   });
 
   t.test('market.md §3.9: a deal discarded before activation leaves no file', async (t) => {
@@ -575,6 +598,166 @@ t.test('deal-journal.ts', async (t) => {
   });
 });
 
+t.test('settlement.ts', async (t) => {
+  /** Two parties on one bus, each with its disk; what a heartbeat does is done every half second. */
+  class Parties {
+    readonly clock = new VirtualClock();
+    reaches = true;
+    readonly hub = new MemoryBusHub(this.clock, { delay: () => (this.reaches ? 2 : undefined) });
+    readonly stores = new Map(['E001', 'E002'].map((id) => [id, new MemoryStore()]));
+    readonly ledgers = new Map<string, Map<string, Deal>>(['E001', 'E002'].map((id) => [id, new Map<string, Deal>()]));
+    readonly journals = new Map<string, DealJournal>();
+    readonly #ends = new Map<string, () => void>();
+    #sessions = 0;
+
+    async start(id: string): Promise<DealJournal> {
+      this.#sessions += 1;
+      const bus = this.hub.join(id, `s${this.#sessions}`);
+      const { clock } = this;
+      const members = new Members({ bus, clock, memberUnitIds: () => IDS });
+      const journal = new DealJournal({
+        bus,
+        store: this.stores.get(id) ?? new MemoryStore(),
+        log: silentLog,
+        saveFinished: async (deal) => {
+          this.ledgers.get(id)?.set(deal.dealId, deal);
+        },
+        changed: () => {},
+      });
+      const settlement = new Settlement({ bus, clock, log: silentLog, journal, members });
+      this.journals.set(id, journal);
+      let beacon = 0;
+      let alive = true;
+      const beat = (): void => {
+        if (!alive) return;
+        beacon += 1;
+        bus.publish('election', '', { session: bus.session, beacon, term: 1, role: 'follower' });
+        settlement.look();
+        clock.after(HEARTBEAT_MSEC, beat);
+      };
+      this.#ends.set(id, () => {
+        alive = false;
+        settlement.stop();
+        members.stop();
+        this.hub.leave(id);
+      });
+      await journal.load();
+      members.start();
+      settlement.start();
+      beat();
+      return journal;
+    }
+
+    kill(id: string): void {
+      this.#ends.get(id)?.();
+    }
+
+    record(id: string): Deal | undefined {
+      return this.ledgers.get(id)?.get('d1');
+    }
+
+    /** Keys on both disks. */
+    async left(): Promise<readonly string[]> {
+      const lists = await Promise.all([...this.stores.values()].map((store) => store.list('deals/')));
+      return lists.flat();
+    }
+  }
+
+  const twoParties = async (): Promise<Parties> => {
+    const parties = new Parties();
+    for (const id of ['E001', 'E002']) await (await parties.start(id)).put(aDeal());
+    await parties.clock.advance(1_000);
+    return parties;
+  };
+  const put = (parties: Parties, id: string, deal: Deal): Promise<boolean> | undefined =>
+    parties.journals.get(id)?.put(deal);
+
+  t.test('RULE-13: a party that was away when the deal ended takes over how it ended', async (t) => {
+    const parties = await twoParties();
+    parties.kill('E002');
+    await put(parties, 'E001', aDeal({ ...FINISHED, revision: 5, cumulateAmountWh: 40 }));
+    await parties.clock.advance(600_000);
+    await parties.start('E002');
+    await parties.clock.advance(5_000);
+    t.match(parties.record('E002'), { revision: 5, cumulateAmountWh: 40 });
+    t.strictSame(parties.record('E002'), parties.record('E001'));
+    t.equal(parties.journals.get('E002')?.open().length, 0, 'and its slot is free');
+    await parties.clock.advance(70_000);
+    t.strictSame(await parties.left(), [], 'settled: nothing is left but the ledgers');
+  });
+
+  t.test('RULE-13: of two ends told apart from each other the younger one counts at both', async (t) => {
+    const parties = await twoParties();
+    parties.reaches = false;
+    await put(parties, 'E001', aDeal({ ...FINISHED, term: 1, revision: 9, abortReason: 'alone' }));
+    await put(parties, 'E002', aDeal({ ...FINISHED, term: 2, revision: 3, abortReason: 'new grid master' }));
+    await parties.clock.advance(60_000);
+    parties.reaches = true;
+    for (const [from, to] of [
+      ['E001', 'E002'],
+      ['E002', 'E001'],
+    ] as const) {
+      parties.hub.resend(from, to);
+    }
+    await parties.clock.advance(2_000);
+    for (const id of ['E001', 'E002']) t.equal(parties.record(id)?.abortReason, 'new grid master', id);
+  });
+
+  t.test('RULE-14: a deal of which the other party knows nothing frees its slot', async (t) => {
+    const parties = new Parties();
+    await parties.start('E001');
+    const acceptor = await parties.start('E002');
+    await acceptor.put(aDeal());
+    await parties.clock.advance(25_000);
+    t.equal(acceptor.open().length, 1, 'the requester may still be about to write it down');
+    await parties.clock.advance(10_000);
+    t.equal(acceptor.open().length, 0);
+    t.match(acceptor.get('d1'), { abortReason: /^deal\.half/, activateDateTime: '--' });
+    t.equal(parties.record('E002'), undefined, 'nothing flowed: no record');
+    await parties.clock.advance(120_000);
+    t.strictSame(await parties.left(), []);
+  });
+
+  t.test(
+    'a silent party is not one without a copy, and a deal that was activated is for the grid master',
+    async (t) => {
+      const parties = new Parties();
+      const acceptor = await parties.start('E002');
+      await acceptor.put(aDeal());
+      await parties.clock.advance(600_000);
+      t.equal(acceptor.open().length, 1, 'nobody is there who could say that there is no copy');
+      await acceptor.put(aDeal({ revision: 2, activateDateTime: '2020/05/01-09:00:02' }));
+      await parties.start('E001');
+      await parties.clock.advance(120_000);
+      t.equal(acceptor.open().length, 1);
+    },
+  );
+
+  t.test('INV-11: nobody but the other party ends a deal', async (t) => {
+    const parties = await twoParties();
+    parties.hub.join('E003', 's9').publish('deal', 'd1', aDeal({ ...FINISHED, term: 9 }));
+    parties.hub
+      .join('E004', 's9')
+      .publish('deal', 'd2', aDeal({ ...FINISHED, term: 9, requestUnitId: 'E004', dealId: 'd2' }));
+    await parties.clock.advance(2_000);
+    t.equal(parties.journals.get('E001')?.open().length, 1);
+    t.equal(parties.record('E001'), undefined);
+  });
+
+  t.test('a disk that fails delays the settlement and does not end it', async (t) => {
+    const parties = await twoParties();
+    const store = parties.stores.get('E002') as MemoryStore; // one of the two
+    const save = store.save.bind(store);
+    store.save = () => Promise.reject(new Error('disk full'));
+    await put(parties, 'E001', aDeal({ ...FINISHED, revision: 5 }));
+    await parties.clock.advance(5_000);
+    t.equal(parties.journals.get('E002')?.open().length, 1);
+    store.save = save;
+    await parties.clock.advance(5_000);
+    t.equal(parties.journals.get('E002')?.open().length, 0);
+  });
+});
+
 t.test('community.ts', async (t) => {
   const setUp = () => {
     const clock = new VirtualClock();
@@ -590,11 +773,11 @@ t.test('community.ts', async (t) => {
     const { clock, community, one, two, seen, stop } = setUp();
     one.publish('deal', 'd1', aDeal());
     await clock.advance(5);
-    t.strictSame(community.deals(), [{ deal: aDeal(), holders: ['E001'] }]);
+    t.strictSame(community.deals(), [{ deal: aDeal(), holders: ['E001'], endedAt: [] }]);
     two.publish('deal', 'd1', aDeal({ revision: 2 }));
     one.publish('deal', 'd1', aDeal({ revision: 1 }));
     await clock.advance(5);
-    t.strictSame(community.deals(), [{ deal: aDeal({ revision: 2 }), holders: ['E001', 'E002'] }]);
+    t.strictSame(community.deals(), [{ deal: aDeal({ revision: 2 }), holders: ['E001', 'E002'], endedAt: [] }]);
     t.strictSame(seen, ['deal', 'deal']);
     stop();
   });
@@ -610,6 +793,18 @@ t.test('community.ts', async (t) => {
     await clock.advance(5);
     t.strictSame(community.deals(), []);
   });
+
+  t.test(
+    'RULE-13: while the copy of one party is missing, it is known that the deal has ended at the other',
+    async (t) => {
+      const { clock, community, one, two } = setUp();
+      one.publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+      await clock.advance(5);
+      two.publish('deal', 'd1', aDeal({ term: 2 }));
+      await clock.advance(5);
+      t.strictSame(community.deals(), [{ deal: aDeal({ term: 2 }), holders: ['E001', 'E002'], endedAt: ['E001'] }]);
+    },
+  );
 
   t.test('INV-11: strangers, and members that are no party, are not believed', async (t) => {
     const { clock, hub, community } = setUp();

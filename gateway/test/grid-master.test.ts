@@ -923,6 +923,14 @@ t.test('deal-book', async (t) => {
     t.same(book.all(), []);
   });
 
+  t.test('RULE-13: a deal that has ended at one party has to end at the other, too', async (t) => {
+    const book = new DealBook(5);
+    book.refresh([{ ...both({ ...deal, ...RUNNING }), endedAt: ['E002'] }], 0);
+    t.same(book.get(deal.dealId)?.needToStopReasons, ['deal.ended-elsewhere : E002']);
+    book.refresh([{ ...both({ ...deal, deactivateDateTime: AT, term: 6 }), endedAt: ['E001', 'E002'] }], 0);
+    t.equal(book.all().length, 1, 'nothing more is asked of one that has ended');
+  });
+
   t.test('answers about deals that are gone change nothing', async (t) => {
     const book = new DealBook(1);
     t.equal(book.change('x', {}, 0), undefined);

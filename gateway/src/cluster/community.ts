@@ -8,6 +8,8 @@ import type { Clock } from '../ports/clock.ts';
 export interface DealCopies {
   readonly deal: Deal;
   readonly holders: readonly string[];
+  /** Holders at which the deal has ended, in whatever record: it does not go on (RULE-13). */
+  readonly endedAt: readonly string[];
 }
 
 export type CommunityChange = 'deal' | 'unit' | 'members' | 'mode';
@@ -54,6 +56,7 @@ export class Community {
     return [...this.#copies.values()].map((copies) => ({
       deal: [...copies.values()].reduce((newest, copy) => (isNewerCopy(copy, newest) ? copy : newest)),
       holders: [...copies.keys()],
+      endedAt: [...copies].filter(([, copy]) => isDeactivated(copy)).map(([holder]) => holder),
     }));
   }
 
@@ -74,7 +77,8 @@ export class Community {
     if (own !== undefined && !isNewerCopy(deal, own)) return;
     copies.set(holder, deal);
     this.#copies.set(deal.dealId, copies);
-    if ([...copies.values()].every(isDeactivated)) this.#copies.delete(deal.dealId);
+    // While one copy is missing, the other says that the deal has ended.
+    if (copies.size === 2 && [...copies.values()].every(isDeactivated)) this.#copies.delete(deal.dealId);
     this.changed('deal');
   }
 }

@@ -1,10 +1,13 @@
 import { type Deal, isDeactivated, isNewerCopy, isSaveworthy } from '../domain/deal.ts';
+import { PeerError } from '../domain/errors.ts';
 import type { Bus } from '../ports/bus.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 
 const ACTIVE = 'deals/active/';
 const activeKey = (dealId: string): string => `${ACTIVE}${dealId}`;
+const UNSETTLED = 'deals/unsettled/';
+const unsettledKey = (dealId: string): string => `${UNSETTLED}${dealId}`;
 
 export interface DealJournalNeeds {
   readonly bus: Bus;
@@ -23,7 +26,7 @@ export interface DealJournalNeeds {
 export class DealJournal {
   readonly #needs: DealJournalNeeds;
   readonly #open = new Map<string, Deal>();
-  /** Finished deals stay published until `retire`, so that peers and people see how they ended (RULE-13). */
+  /** Finished deals stay published, also by later processes, until they are settled and retired (RULE-13). */
   readonly #finished = new Map<string, Deal>();
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -33,11 +36,21 @@ export class DealJournal {
 
   /** Reads and publishes what the last process left. */
   async load(): Promise<void> {
-    for (const key of await this.#needs.store.list(ACTIVE)) {
-      const deal = (await this.#needs.store.load(key)) as Deal; // only `put` writes below this prefix
-      this.#open.set(deal.dealId, deal);
-      this.#publish(deal);
+    const { store } = this.#needs;
+    for (const deal of await this.#loadAll(UNSETTLED)) this.#finished.set(deal.dealId, deal);
+    for (const deal of await this.#loadAll(ACTIVE)) {
+      // The process ended between the two writes of `#finish`: the deal is finished.
+      if (this.#finished.has(deal.dealId)) await store.remove(activeKey(deal.dealId));
+      else this.#open.set(deal.dealId, deal);
     }
+    for (const deal of [...this.#finished.values(), ...this.#open.values()]) this.#publish(deal);
+  }
+
+  async #loadAll(prefix: string): Promise<readonly Deal[]> {
+    const { store } = this.#needs;
+    const records: Deal[] = [];
+    for (const key of await store.list(prefix)) records.push((await store.load(key)) as Deal); // only `put` writes below it
+    return records;
   }
 
   /** Own deals that are not finished. */
@@ -45,11 +58,19 @@ export class DealJournal {
     return [...this.#open.values()];
   }
 
+  /** Own finished deals that are not retired yet. */
+  finished(): readonly Deal[] {
+    return [...this.#finished.values()];
+  }
+
   get(dealId: string): Deal | undefined {
     return this.#open.get(dealId) ?? this.#finished.get(dealId);
   }
 
-  /** Journals a younger copy, then publishes it; false when the copy is not younger than the own one. */
+  /**
+   * Journals a younger copy, then publishes it; false when the copy is not younger than the own one.
+   * @throws PeerError `deal.finished` for a copy that would open a finished deal again
+   */
   put(deal: Deal): Promise<boolean> {
     const result = this.#writing.then(() => this.#put(deal));
     this.#writing = result.catch(() => undefined); // the caller hears of it; the next writer is not to blame
@@ -60,6 +81,7 @@ export class DealJournal {
     const own = this.get(deal.dealId);
     if (own !== undefined && !isNewerCopy(deal, own)) return false;
     if (isDeactivated(deal)) await this.#finish(deal);
+    else if (this.#finished.has(deal.dealId)) throw this.#reopened(deal);
     else {
       await this.#needs.store.save(activeKey(deal.dealId), deal);
       this.#open.set(deal.dealId, deal);
@@ -71,15 +93,23 @@ export class DealJournal {
 
   async #finish(deal: Deal): Promise<void> {
     if (isSaveworthy(deal)) await this.#needs.saveFinished(deal);
+    await this.#needs.store.save(unsettledKey(deal.dealId), deal);
     await this.#needs.store.remove(activeKey(deal.dealId));
     this.#open.delete(deal.dealId);
     this.#finished.set(deal.dealId, deal);
     this.#needs.log.info({ dealId: deal.dealId, amountWh: deal.cumulateAmountWh }, 'deal.finished');
   }
 
-  /** Stops publishing a finished deal. */
-  retire(dealId: string): void {
-    if (this.#finished.delete(dealId)) this.#needs.bus.retract('deal', dealId);
+  #reopened({ dealId }: Deal): PeerError {
+    const { unitId } = this.#needs.bus;
+    return new PeerError('deal.finished', unitId, `${unitId} has finished deal ${dealId}`);
+  }
+
+  /** Stops publishing a finished deal, for good. */
+  async retire(dealId: string): Promise<void> {
+    if (!this.#finished.delete(dealId)) return;
+    this.#needs.bus.retract('deal', dealId);
+    await this.#needs.store.remove(unsettledKey(dealId));
   }
 
   #publish(deal: Deal): void {

@@ -20,6 +20,9 @@ const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.di
 /** Both parties have published a copy: only then does a deal exist (architecture.md §3). */
 const isHeldByBoth = ({ deal, holders }: DealCopies): boolean => partiesOf(deal).every((id) => holders.includes(id));
 
+/** A deal that has ended at one party, told by a former grid master or by nobody, ends at the other as well (RULE-13). */
+const endedReason = (unitId: string): string => `deal.ended-elsewhere : ${unitId}`;
+
 /**
  * The grid master's picture of the deals: their newest records, of which it is the only writer, and what it
  * remembers beside them.
@@ -55,6 +58,8 @@ export class DealBook {
     } else if (isNewerCopy(deal, page.deal)) {
       this.#write(page, deal, now);
     }
+    if (!isDeactivated(deal))
+      for (const unitId of copy.endedAt ?? []) this.requestStop(deal.dealId, [endedReason(unitId)]);
   }
 
   #open(deal: Deal, now: Milliseconds): void {

@@ -15,6 +15,8 @@ import type { Log } from '../ports/log.ts';
 export interface DealCopies {
   readonly deal: Deal;
   readonly holders: readonly string[];
+  /** Holders at which the deal has ended, in whatever record. */
+  readonly endedAt?: readonly string[];
 }
 
 /** Leave to be out of WAIT, before the cluster stamps it with session and beacon (RULE-1). */
@@ -28,7 +30,7 @@ export interface PermitDraft {
 export interface GridDraft
   extends Pick<
     GridState,
-    'pass' | 'passMsec' | 'voltageReferenceUnitId' | 'masterDealId' | 'handOver' | 'hasGlobalErrors'
+    'pass' | 'passMsec' | 'granting' | 'voltageReferenceUnitId' | 'masterDealId' | 'handOver' | 'hasGlobalErrors'
   > {
   readonly permits: readonly PermitDraft[];
 }

@@ -1,0 +1,162 @@
+import { type Deal, isActivated, isDeactivated, isNewerCopy } from '../domain/deal.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { formatTimestamp, NEVER } from '../domain/timestamp.ts';
+import type { Bus, Unsubscribe } from '../ports/bus.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
+import type { DealJournal } from './deal-journal.ts';
+import type { Members } from './members.ts';
+
+/** A settled record stays published for so long, that everybody sees how the deal ended. */
+export const FINISHED_STAYS_MSEC: Milliseconds = 60_000;
+/** A party that is alive for so long without a copy of a deal has none: it has said everything it retains long ago. */
+export const NO_COPY_MSEC: Milliseconds = 30_000;
+
+export interface SettlementNeeds {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly journal: DealJournal;
+  readonly members: Members;
+}
+
+/** A copy counts only while the process that said it lives. */
+interface PeerCopy {
+  readonly session: string;
+  readonly deal: Deal;
+}
+
+/**
+ * Brings the two parties of a deal to the same end, by what they publish (RULE-13, RULE-14): a younger finished record
+ * replaces the own one, a finished record stays until the other party shows it too, and a deal of which the other party
+ * knows nothing ends.
+ */
+export class Settlement {
+  readonly #needs: SettlementNeeds;
+  readonly #copies = new Map<string, PeerCopy>();
+  /** Since when each peer has been alive in its present session without a break. */
+  readonly #alive = new Map<string, { readonly session: string; readonly since: Milliseconds }>();
+  readonly #settledAt = new Map<string, Milliseconds>();
+  /** Since when each deal has been looked at without a copy of the other party. */
+  readonly #aloneSince = new Map<string, Milliseconds>();
+  #unsubscribe: Unsubscribe = () => {};
+
+  constructor(needs: SettlementNeeds) {
+    this.#needs = needs;
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#needs.bus.listen('deal', ({ envelope: { sender, session, body } }) => {
+      if (sender !== this.#peerOf(body)) return; // INV-11: only the other party speaks of it
+      this.#copies.set(body.dealId, { session, deal: body });
+      this.#consider(body);
+    });
+  }
+
+  stop(): void {
+    this.#unsubscribe();
+  }
+
+  /** To be called with every heartbeat. */
+  look(): void {
+    const { journal } = this.#needs;
+    this.#noteAlive();
+    for (const deal of journal.finished()) this.#settle(deal);
+    for (const deal of journal.open()) {
+      const copy = this.#copyOf(deal);
+      if (copy !== undefined) this.#consider(copy);
+      else if (!isActivated(deal) && this.#hasNoCopy(deal)) this.#end(deal);
+    }
+  }
+
+  #peerOf({ requestUnitId, acceptUnitId }: Deal): string | undefined {
+    const own = this.#needs.bus.unitId;
+    if (own === requestUnitId) return acceptUnitId;
+    return own === acceptUnitId ? requestUnitId : undefined;
+  }
+
+  /** RULE-13: what ended at the other party, in a younger record, has ended here. */
+  #consider(copy: Deal): void {
+    const own = this.#needs.journal.get(copy.dealId);
+    if (own !== undefined && isDeactivated(copy) && isNewerCopy(copy, own)) this.#put(copy, 'deal.adopted');
+  }
+
+  /** A finished record leaves when the other party has shown the same one, or has left it already. */
+  #settle(deal: Deal): void {
+    const copy = this.#copyOf(deal);
+    const isSame = copy !== undefined && isDeactivated(copy) && !isNewerCopy(copy, deal) && !isNewerCopy(deal, copy);
+    if (!isSame && !this.#hasNoCopy(deal)) return;
+    const now = this.#needs.clock.monotonic();
+    const since = this.#settledAt.get(deal.dealId) ?? now;
+    this.#settledAt.set(deal.dealId, since);
+    if (now - since < FINISHED_STAYS_MSEC) return;
+    this.#settledAt.delete(deal.dealId);
+    this.#aloneSince.delete(deal.dealId);
+    this.#copies.delete(deal.dealId);
+    this.#needs.journal.retire(deal.dealId).catch((error: unknown) => this.#failed(deal, error));
+  }
+
+  /** RULE-14: half a deal holds no slot; should the other party have it after all, it ends there as well. */
+  #end(deal: Deal): void {
+    const { clock } = this.#needs;
+    const at = formatTimestamp(clock.now(), clock.zoneOffsetMinutes());
+    const reason = `deal.half : ${this.#peerOf(deal)} has no copy of it`;
+    this.#put(
+      {
+        ...deal,
+        revision: deal.revision + 1,
+        activateDateTime: NEVER,
+        startDateTime: NEVER,
+        stopDateTime: NEVER,
+        deactivateDateTime: NEVER,
+        abortDateTime: at,
+        abortReason: reason,
+        abort: [...(deal.abort ?? []), { dateTime: at, reason }],
+      },
+      'deal.half-ended',
+    );
+  }
+
+  #put(deal: Deal, event: string): void {
+    this.#needs.log.warn({ dealId: deal.dealId, term: deal.term, revision: deal.revision }, event);
+    this.#needs.journal.put(deal).catch((error: unknown) => this.#failed(deal, error));
+  }
+
+  /** Tried again with the next heartbeat. */
+  #failed({ dealId }: Deal, error: unknown): void {
+    this.#needs.log.error({ dealId, message: messageOf(error) }, 'deal.not-settled');
+  }
+
+  /** The other party's copy as its present process said it. */
+  #copyOf(deal: Deal): Deal | undefined {
+    const copy = this.#copies.get(deal.dealId);
+    const session = this.#needs.members.get(this.#peerOf(deal) ?? '')?.state.session;
+    return copy?.session === session ? copy?.deal : undefined;
+  }
+
+  /** The other party is alive, and has been without a copy for long enough while this unit looked. */
+  #hasNoCopy(deal: Deal): boolean {
+    const { dealId } = deal;
+    const alive = this.#alive.get(this.#peerOf(deal) ?? '');
+    if (alive === undefined || this.#copyOf(deal) !== undefined) {
+      this.#aloneSince.delete(dealId);
+      return false;
+    }
+    const now = this.#needs.clock.monotonic();
+    const since = this.#aloneSince.get(dealId) ?? now;
+    this.#aloneSince.set(dealId, since);
+    return now - Math.max(since, alive.since) >= NO_COPY_MSEC;
+  }
+
+  #noteAlive(): void {
+    const { members, clock, bus } = this.#needs;
+    const here = new Set(members.alive());
+    for (const unitId of this.#alive.keys()) if (!here.has(unitId)) this.#alive.delete(unitId);
+    for (const unitId of here) {
+      const session = members.get(unitId)?.state.session;
+      if (unitId === bus.unitId || session === undefined || this.#alive.get(unitId)?.session === session) continue;
+      this.#alive.set(unitId, { session, since: clock.monotonic() });
+    }
+  }
+}

@@ -85,7 +85,6 @@ t.test('run-cli: what is unknown is refused with the nearest valid word, exit 2'
 
 t.test('run-cli: commands that this version lacks say so and fail (exit 2)', async (t) => {
   for (const args of [
-    ['chaos', '--units', '4', '--hours', '1', '--seeds', '1..3', '--json'],
     ['ca', 'init'],
     ['safe-stop', '--config', 'x.json'],
   ]) {

@@ -1,4 +1,5 @@
 import { CONFIG_KINDS } from '../config/load.ts';
+import { chaosCommand } from './chaos-command.ts';
 import { check as checkFiles } from './check.ts';
 import { type Command, command } from './command.ts';
 import { fileReader } from './file-reader.ts';
@@ -44,7 +45,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   gateway,
   emulator,
   simulate: simulateCommand,
-  chaos: notAvailable('run the whole protocol through faults in virtual time', ['units', 'hours', 'seeds']),
+  chaos: chaosCommand,
   status,
   deals,
   faults,

@@ -93,14 +93,14 @@ export class ChaosHouse {
       scenario: () => setting.scenarios[this.scenario],
       policyHash: 'chaos',
     });
-    this.#needs.note('process.started', { unitId, start: this.#starts });
+    this.#needs.note('process.started', { start: this.#starts });
     void this.#unit.start();
   }
 
   /** The process is gone, in the middle of whatever it did; the converter stays as it is. */
   kill(): void {
     if (!this.#life.isAlive) return;
-    this.#needs.note('process.killed', { unitId: this.unitId });
+    this.#needs.note('process.killed');
     this.#life.kill();
     this.disk.setTrap(undefined);
     this.#needs.hub.leave(this.unitId);

@@ -6,6 +6,7 @@ import type { Violation } from './finding.ts';
 import { energyOff, type Ledgers, recordsMissing } from './ledger-checks.ts';
 import { Mishaps } from './mishaps.ts';
 import { Observer } from './observer.ts';
+import type { RunResult } from './run-result.ts';
 import { Weather } from './weather.ts';
 
 export interface RunOptions {
@@ -14,15 +15,6 @@ export interface RunOptions {
   readonly faults: readonly PlannedFault[];
   /** When the last fault must have healed, ms from the beginning. */
   readonly faultsUntilMsec: Milliseconds;
-}
-
-export interface RunResult {
-  readonly seed: number;
-  readonly violations: readonly Violation[];
-  /** What happened in the minutes before the end. */
-  readonly log: readonly string[];
-  readonly deals: number;
-  readonly virtualMsec: Milliseconds;
 }
 
 /** INV-10: with nothing broken any more a community trades again within this time. */
@@ -148,10 +140,12 @@ export class ChaosRun {
     if (!this.#isOver) this.#violated({ invariant: 'INV-10', subject, message, at: this.#now });
   }
 
+  /** What comes after the first moment may only be its consequence. */
   #violated(violation: Violation): void {
+    const [first = violation] = this.#violations;
+    if (violation.at !== first.at) return;
     this.#violations.push(violation);
     this.#stage.note('VIOLATION', { invariant: violation.invariant, message: violation.message });
-    this.#stage.log.close();
   }
 
   get #now(): Milliseconds {

@@ -1,6 +1,6 @@
 import type { Milliseconds } from '../../domain/quantities.ts';
 import { SeededEntropy } from '../../ports/entropy.ts';
-import { collectingLog } from '../../ports/log.ts';
+import { collectingLog, type LogLine } from '../../ports/log.ts';
 import { MemoryBusHub } from '../../ports/memory-bus.ts';
 import { VirtualClock } from '../../ports/virtual-clock.ts';
 import { World } from '../world.ts';
@@ -89,17 +89,17 @@ export class ChaosStage {
       hub: this.hub,
       device: this.world.device(unitId),
       entropy: this.entropy.fork(unitId),
-      log: collectingLog(({ level, event, fields }) => {
-        if (level === 'debug' && event !== 'grid.command') return;
-        const { unitId: who = unitId, ...rest } = fields;
-        this.note(
-          event,
-          level === 'info' || level === 'debug' ? rest : { level, ...rest },
-          event === 'grid.command' ? unitId : String(who),
-        );
-      }),
+      log: collectingLog((line) => this.#noteLine(unitId, line)),
       wrote: ({ setting }) => this.traffic.wrote(unitId, setting),
-      note: (event, fields = {}) => this.note(event, { ...fields, unitId: undefined }, unitId),
+      note: (event, fields) => this.note(event, fields, unitId),
     });
+  }
+
+  /** A line of a unit's own log; what a fault says twice is left out, and of debugging only the device commands count. */
+  #noteLine(unitId: string, { level, event, fields }: LogLine): void {
+    if (event === 'controller.fault' || (level === 'debug' && event !== 'grid.command')) return;
+    const { unitId: about, at: _at, ...rest } = fields;
+    const who = level === 'debug' || typeof about !== 'string' ? unitId : about;
+    this.note(event, event === 'grid.command' ? { to: about, ...rest } : rest, who);
   }
 }

@@ -11,9 +11,12 @@ interface Entry {
 /** Entries are dropped in bulk, so that nothing is copied for each of them. */
 const SLACK = 4_000;
 
+/** Longer texts are cut: a whole deal or a stack is no line. */
+const LONGEST_TEXT = 160;
+
 const textOf = (value: unknown): string => {
-  if (typeof value === 'number') return String(Math.round(value * 1000) / 1000);
-  return typeof value === 'string' ? value : JSON.stringify(value, (_key, one) => rounded(one));
+  const text = typeof value === 'string' ? value : (JSON.stringify(value, (_key, one) => rounded(one)) ?? '');
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 };
 
 const rounded = (value: unknown): unknown => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value);
@@ -30,23 +33,16 @@ const lineOf = ({ at, who, event, fields }: Entry): string =>
 export class EventLog {
   readonly #keepMsec: Milliseconds;
   #entries: Entry[] = [];
-  #isClosed = false;
 
   constructor(keepMsec: Milliseconds) {
     this.#keepMsec = keepMsec;
   }
 
   add(at: Milliseconds, who: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    if (this.#isClosed) return;
     this.#entries.push({ at, who, event, fields });
     if (this.#entries.length < 2 * SLACK) return;
     const first = this.#entries.findIndex((entry) => entry.at >= at - this.#keepMsec);
     this.#entries = this.#entries.slice(Math.min(first < 0 ? SLACK : first, SLACK));
-  }
-
-  /** What comes from now on is not written down. */
-  close(): void {
-    this.#isClosed = true;
   }
 
   /** The entries of the last so many ms before `at`, one line each. */

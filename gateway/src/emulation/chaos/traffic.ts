@@ -111,7 +111,6 @@ export class Traffic {
       this.#needs.violated('INV-6', `term ${grid.term}`, message);
     }
     this.#masters.set(grid.term, grid.gridMasterUnitId);
-    if (!grid.granting) return;
     for (const permit of grid.permits) {
       const speaker = this.#speakers.get(permit.unitId);
       const sentAt = speaker?.session === permit.session ? speaker.beacons.get(permit.beacon) : undefined;

@@ -1,0 +1,16 @@
+import type { Milliseconds } from '../../domain/quantities.ts';
+import type { Violation } from './finding.ts';
+
+export type { Violation };
+
+/** What came of a run. */
+export interface RunResult {
+  readonly seed: number;
+  /** Those of the first moment at which anything was violated; none in a good run. */
+  readonly violations: readonly Violation[];
+  /** What happened in the minutes before the end, one line each. */
+  readonly log: readonly string[];
+  /** Deals that were started. */
+  readonly deals: number;
+  readonly virtualMsec: Milliseconds;
+}

@@ -1,6 +1,7 @@
+import { type Deal, isStarted, isStopped } from '../../domain/deal.ts';
 import type { Milliseconds } from '../../domain/quantities.ts';
-import { parseTimestamp } from '../../domain/timestamp.ts';
 import type { PlannedFault } from './chaos-fault.ts';
+import type { ChaosHouse } from './chaos-house.ts';
 import { ChaosStage } from './chaos-stage.ts';
 import type { Violation } from './finding.ts';
 import { energyOff, type Ledgers, recordsMissing } from './ledger-checks.ts';
@@ -19,12 +20,20 @@ export interface RunOptions {
 
 /** INV-10: with nothing broken any more a community trades again within this time. */
 const RESUME_MSEC: Milliseconds = 300_000;
+/** What runs so long after the last fault has survived it. */
+const SURVIVES_MSEC: Milliseconds = 30_000;
 /** And its last deals end, at the latest, when their longest duration is over. */
 const DRAIN_MSEC: Milliseconds = 4_200_000;
 /** How often a run asks whether what it waits for has come. */
 const LOOK_MSEC: Milliseconds = 500;
 /** Records are settled between the parties within this time (RULE-13). */
 const SETTLE_MSEC: Milliseconds = 60_000;
+
+const describeDeal = (deal: Deal): string => {
+  const { dealId, dischargeUnitId, chargeUnitId, term, revision } = deal;
+  const marks = [deal.activateDateTime && 'activated', deal.startDateTime && 'started', deal.stopDateTime && 'stopped'];
+  return `${dealId.slice(0, 4)} ${dischargeUnitId}>${chargeUnitId} ${marks.findLast((mark) => mark) ?? 'created'} (${term}, ${revision})`;
+};
 
 /** One run, from a fresh start through all its faults to the settled ledgers; stops at the first violation. */
 export class ChaosRun {
@@ -62,11 +71,15 @@ export class ChaosRun {
     try {
       await this.#play();
       await new Promise((resolve) => setImmediate(resolve)); // what is unhandled is told only now
+      return this.#result();
     } finally {
       process.off('unhandledRejection', onUnhandled);
       this.#observer.stop();
       this.#stage.close();
     }
+  }
+
+  #result(): RunResult {
     return {
       seed: this.#options.seed,
       violations: this.#violations,
@@ -91,10 +104,10 @@ export class ChaosRun {
     const { clock, houses, world } = this.#stage;
     this.#mishaps.healAll();
     this.#weather.makeTradeCertain();
-    const healedAt = clock.now();
+    const healedAt = this.#now;
     this.#stage.note('all healed');
-    if (!(await this.#until(() => this.#tradesSince(healedAt), RESUME_MSEC))) {
-      this.#overdue('trading', `no deal has started within ${RESUME_MSEC / 1000} s after the last fault healed`);
+    if (!(await this.#until(() => this.#isTrading(healedAt), RESUME_MSEC))) {
+      this.#overdue('trading', `no deal runs ${RESUME_MSEC / 1000} s after the last fault healed`);
     }
     if (this.#isOver) return;
     const softStop = (): void => {
@@ -112,9 +125,11 @@ export class ChaosRun {
     if (!this.#isOver) this.#checkBooks();
   }
 
-  #tradesSince(epoch: number): boolean {
-    const now = this.#stage.houses.flatMap(({ unit }) => unit?.deals() ?? []);
-    return now.some(({ startDateTime = '' }) => (parseTimestamp(startDateTime) ?? 0) >= epoch);
+  /** A deal that was there before may run on; then nothing has to begin. */
+  #isTrading(healedAt: Milliseconds): boolean {
+    if (this.#now < healedAt + SURVIVES_MSEC) return false;
+    const deals = this.#stage.houses.flatMap(({ unit }) => unit?.deals() ?? []);
+    return deals.some((deal) => isStarted(deal) && !isStopped(deal));
   }
 
   #openDeals(): string {
@@ -146,6 +161,15 @@ export class ChaosRun {
     if (violation.at !== first.at) return;
     this.#violations.push(violation);
     this.#stage.note('VIOLATION', { invariant: violation.invariant, message: violation.message });
+    if (first === violation) for (const house of this.#stage.houses) this.#noteState(house);
+  }
+
+  /** Where everybody stands at the moment of a violation. */
+  #noteState({ unitId, unit, life }: ChaosHouse): void {
+    const { mode, vg, ig, rsoc } = this.#stage.world.house(unitId);
+    const deals = unit?.deals().map(describeDeal) ?? [];
+    const roles = [...(life.isAwake ? [] : ['not running']), ...(unit?.isGridMaster ? ['grid master'] : [])];
+    this.#stage.note('state', { mode, vg, ig, rsoc, effective: unit?.mode().effective, roles, deals }, unitId);
   }
 
   get #now(): Milliseconds {

@@ -335,7 +335,7 @@ t.test('permit-holder.ts', async (t) => {
     holder.sentBeacon(1);
     await clock.advance(4_000);
     holder.hearGrid(grid({ permits: [entry] }));
-    t.strictSame(holder.current(), { modes: ['CHARGE'], dealIds: ['d'], expiresAt: 5_000 });
+    t.strictSame(holder.current(), { term: 1, modes: ['CHARGE'], dealIds: ['d'], expiresAt: 5_000, isAlone: true });
     await clock.advance(999);
     t.ok(holder.current());
     await clock.advance(1);

@@ -974,15 +974,36 @@ t.test('permit-watch (INV-2, RULE-7)', async (t) => {
     t.equal(room.device.mode, 'WAIT', 'within one driver write of its end');
   });
 
-  t.test('a permit that no longer names the mode, or is taken back, ends it with the next reading', async (t) => {
-    for (const permit of [{ modes: ['DISCHARGE'] as const, expiresAt: Number.POSITIVE_INFINITY }, undefined]) {
-      for (const mode of ['CHARGE', 'VOLTAGE_REFERENCE'] as const) {
-        const room = await aRoomIn(mode);
-        await room.clock.advance(1000);
-        room.permit = permit;
-        await room.clock.advance(1000 + 20 + 20);
-        t.equal(room.device.mode, 'WAIT');
-      }
+  t.test('a permit that no longer names the mode, or is taken back, ends it when that is heard', async (t) => {
+    const other = { modes: ['DISCHARGE'] as const, expiresAt: Number.POSITIVE_INFINITY };
+    for (const [mode, permit, delayMsec] of [
+      ['CHARGE', other, 0],
+      ['CHARGE', undefined, 0],
+      ['VOLTAGE_REFERENCE', other, 0],
+      ['VOLTAGE_REFERENCE', undefined, 2000], // RULE-7: the others first
+    ] as const) {
+      const room = await aRoomIn(mode);
+      await room.clock.advance(1000);
+      room.permit = permit;
+      room.controller.permitChanged();
+      await room.clock.advance(delayMsec - 1);
+      t.equal(room.device.mode, mode);
+      await room.clock.advance(1 + 20);
+      t.equal(room.device.mode, 'WAIT');
+    }
+  });
+
+  t.test('RULE-7: the reference leaves early only when it was alone and carries nearly nothing', async (t) => {
+    for (const [isAlone, ig, mode] of [
+      [true, 0.1, 'WAIT'],
+      [true, 0.2, 'VOLTAGE_REFERENCE'],
+      [false, 0, 'VOLTAGE_REFERENCE'],
+    ] as const) {
+      const room = await aRoomIn('VOLTAGE_REFERENCE');
+      room.device.referenceA = ig;
+      room.permit = { modes: ['VOLTAGE_REFERENCE'], expiresAt: room.clock.monotonic() + 5000, isAlone };
+      await room.clock.advance(5000 + 200);
+      t.equal(room.device.mode, mode, `alone ${isAlone}, ${ig} A`);
     }
   });
 

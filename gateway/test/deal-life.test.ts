@@ -1325,12 +1325,48 @@ t.test('what rarely happens', async (t) => {
     grid.unit('E001').isStale = true;
     grid.fate = (to, body) => {
       const isDown = isControl(body, 'voltageReferenceDidHandOver') || isControl(body, 'WAIT');
-      return to === 'E001' && (body.kind === 'read' || isDown) ? 'refuse' : 'obey';
+      const isSilent = body.kind === 'read' && !grid.lines.some(({ event }) => event === 'deal.aborted');
+      return to === 'E001' && (isSilent || isDown) ? 'refuse' : 'obey';
     };
     t.ok(await grid.runUntil(() => grid.finished.length === 2, 60_000));
     await grid.run(100);
     t.match(grid.deal(second.dealId).abortReason, /deal.abort-failed : hand-over/);
     safe(t, grid);
+  });
+
+  const TWO = { dealGridCurrentA: 2 }; // both together are more than one converter can bear
+
+  t.test('RULE-10: the reference stays while nobody could bear what a lost converter goes on pushing', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002', TWO), aDeal('E003', 'E004', TWO)];
+    await started(t, grid, first, second);
+    grid.unit('E002').isAlive = false;
+    grid.change('members');
+    await grid.run(4_000);
+    t.match(grid.modes, { E001: 'VOLTAGE_REFERENCE', E003: 'CHARGE', E004: 'DISCHARGE' });
+    t.equal(grid.deal(first.dealId).deactivateDateTime, undefined, 'it waits, stopped and with its reason');
+    t.match(grid.deal(first.dealId), { abortReason: 'deal.party-lost', stopDateTime: String });
+    t.match(
+      grid.grid?.permits.map(({ unitId }) => unitId),
+      ['E001', 'E003', 'E004'],
+      'the reference keeps its leave',
+    );
+    Object.assign(grid.unit('E002'), { mode: 'WAIT', dig: 0 }); // its permit has run out there
+    t.ok(await grid.runUntil(() => grid.deal(first.dealId).deactivateDateTime !== undefined, 5_000));
+    t.equal(grid.unit('E003').mode, 'VOLTAGE_REFERENCE', 'now it is handed over');
+    t.equal(grid.deal(second.dealId).abortReason, undefined);
+  });
+
+  t.test('RULE-10: a lost converter that never leaves the bus ends everything', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002', TWO), aDeal('E003', 'E004', TWO)];
+    await started(t, grid, first, second);
+    grid.unit('E002').isAlive = false;
+    grid.change('members');
+    t.ok(await grid.runUntil(() => grid.deal(second.dealId).deactivateDateTime !== undefined, 20_000));
+    t.match(grid.deal(second.dealId).abortReason, /nobody can take the voltage over/);
+    await grid.run(100);
+    t.match(grid.modes, { E001: 'WAIT', E003: 'WAIT', E004: 'WAIT' });
   });
 
   t.test('a reading that fails once does not end a deal', async (t) => {

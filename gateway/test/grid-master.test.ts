@@ -809,7 +809,11 @@ t.test('permits (INV-2)', async (t) => {
     'E001 VOLTAGE_REFERENCE 1',
   ]);
   t.same(permitsOf({ ...base, deals: [first], isFresh: (unitId) => unitId !== 'E001' }), [], 'not heard yet (RULE-4)');
-  t.same(permitsOf({ ...base, deals: [first], isFresh: (unitId) => unitId !== 'E002' }), [], 'both parties have to be');
+  t.same(
+    short(permitsOf({ ...base, deals: [first], isFresh: (unitId) => unitId !== 'E002' })),
+    ['E001 VOLTAGE_REFERENCE 1'],
+    'both parties have to be; the reference stays for the others',
+  );
 });
 
 t.test('voltage-optimisation (§13.1)', async (t) => {

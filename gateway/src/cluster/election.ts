@@ -79,6 +79,11 @@ export class Election {
     return this.#role === 'leader';
   }
 
+  /** Resolves when all that was promised so far is durable (RULE-3); rejects when it could not be made so. */
+  promised(): Promise<void> {
+    return this.#saved;
+  }
+
   /** Begins as follower; `promise` is what the last process left, undefined when nothing was (RULE-16). */
   start(promise: Vow | undefined): void {
     this.#term = promise?.term ?? 0;

@@ -136,6 +136,16 @@ export class Controller {
     return this.#queued(command, fence, signal);
   }
 
+  /** The permit may have changed: a converter that has none any more goes to WAIT now (INV-2). */
+  permitChanged(): void {
+    this.#watch.check();
+  }
+
+  /** A driver write may still be under way, or has got no answer and no later reading has settled it (RULE-3). */
+  get isPossiblyActive(): boolean {
+    return this.#calls.writesInFlight > 0 || this.#state.isUnsettled;
+  }
+
   /** WAIT now, without bringing anything down first; overtakes everything (INV-3, RULE-11). @throws DeviceError */
   stopLocal(reason: string): Promise<Dcdc> {
     return this.#stop({ reason, ramp: false });

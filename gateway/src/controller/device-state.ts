@@ -95,6 +95,11 @@ export class DeviceState {
     return this.mode === 'WAIT' ? this.#mayBeIn : (this.mode ?? this.#mayBeIn);
   }
 
+  /** A write out of WAIT got no answer, and no reading that is late enough has told what became of it (RULE-3). */
+  get isUnsettled(): boolean {
+    return this.#mayBeIn !== undefined;
+  }
+
   isExpected(mode: ConverterMode): boolean {
     return mode === 'WAIT' || (this.#expected?.has(mode) ?? true);
   }

@@ -14,6 +14,8 @@ import type { Log } from '../ports/log.ts';
 export interface HeldPermit {
   readonly modes: readonly ConverterMode[];
   readonly expiresAt: Milliseconds;
+  /** Nobody pushes or pulls a constant current by the same grant: a reference need not wait for others (RULE-7). */
+  readonly isAlone?: boolean;
 }
 
 /** What the controller of one unit needs from outside; `unit/` wires it. */

@@ -8,7 +8,7 @@ import type { HeldPermit } from './needs.ts';
 
 export interface PermitWatchNeeds {
   readonly clock: Clock;
-  readonly state: Pick<DeviceState, 'activeMode'>;
+  readonly state: Pick<DeviceState, 'activeMode' | 'dcdc'>;
   policy(): Policy;
   permit(): HeldPermit | undefined;
   /** WAIT, now. */
@@ -21,8 +21,9 @@ const LONGEST_MSEC = 60_000;
 /** Keeps INV-2: no converter is out of WAIT, and none is raised, without a live permit that names its mode. */
 export class PermitWatch {
   readonly #needs: PermitWatchNeeds;
-  /** The latest permit that was seen: says, once there is none, whether it ran out or was taken back. */
+  /** The latest permit that was seen, and since when there is none: it ran out or was taken back. */
   #lastSeen: HeldPermit | undefined;
+  #missingSince: Milliseconds | undefined;
   #cancel: Cancel = () => {};
   #hasEnded = false;
 
@@ -57,18 +58,28 @@ export class PermitWatch {
 
   #leftMsec(mode: ConverterMode | undefined): Milliseconds {
     const permit = this.#needs.permit();
-    if (permit === undefined) return 0;
+    if (permit === undefined) {
+      this.#missingSince ??= this.#needs.clock.monotonic();
+      return 0;
+    }
     this.#lastSeen = permit;
+    this.#missingSince = undefined;
     return mode !== undefined && permit.modes.includes(mode) ? permit.expiresAt - this.#needs.clock.monotonic() : 0;
   }
 
-  /** When permits run out, the reference stays a while longer, until the others have left the bus (RULE-7). */
+  /** When permits end, the reference stays a while longer, until the others have left the bus (RULE-7). */
   #graceMsec(mode: ConverterMode): Milliseconds {
-    const now = this.#needs.clock.monotonic();
     const last = this.#lastSeen;
-    if (mode !== 'VOLTAGE_REFERENCE' || last === undefined) return 0;
-    const ranOut = last.modes.includes(mode) && now >= last.expiresAt;
-    return ranOut ? last.expiresAt + this.#needs.policy().controller.scramVoltageReferenceDelayMsec - now : 0;
+    if (mode !== 'VOLTAGE_REFERENCE' || last === undefined || this.#missingSince === undefined) return 0;
+    if (!last.modes.includes(mode) || this.#isNotNeeded(last)) return 0;
+    const endedAt = Math.min(last.expiresAt, this.#missingSince);
+    return endedAt + this.#needs.policy().controller.scramVoltageReferenceDelayMsec - this.#needs.clock.monotonic();
+  }
+
+  /** Nobody was granted a current beside it, and it carries next to none. */
+  #isNotNeeded(last: HeldPermit): boolean {
+    const { sumOfDealingUnitGridCurrentAllowancePerUnitA: nearlyNoneA } = this.#needs.policy().safety;
+    return last.isAlone === true && Math.abs(this.#needs.state.dcdc.meter.ig) <= nearlyNoneA;
   }
 
   #arm(delayMsec: Milliseconds): void {

@@ -58,10 +58,15 @@ export interface GridState {
   readonly passMsec: Milliseconds;
   readonly mode: StampedMode;
   readonly permitMsec: Milliseconds;
+  /** Its permits rely on this unit's voltage, in this session of it (RULE-1, RULE-7). */
   readonly voltageReferenceUnitId?: string;
+  readonly voltageReferenceSession?: string;
   readonly masterDealId?: string;
   readonly handOver?: { readonly from: string; readonly to: string };
-  /** False while a new grid master waits for the permits of older terms to run out: it takes none away (RULE-4). */
+  /**
+   * False while permits of older terms may be alive, and without a majority: the permits here are renewed, and who is
+   * not listed keeps what was granted before until it runs out. Otherwise not to be listed takes it away (RULE-4, RULE-5).
+   */
   readonly granting: boolean;
   readonly permits: readonly Permit[];
   /** Global faults present: nothing new is negotiated or activated. */

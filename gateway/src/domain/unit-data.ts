@@ -92,4 +92,6 @@ export interface UnitData {
   readonly apis: ApisBlock;
   /** Ours: true when the device did not answer lately and the values are old; never used for a decision then. */
   readonly stale?: true;
+  /** Ours: a driver write is under way or got no answer; the converter may be out of WAIT, whatever it shows (RULE-3). */
+  readonly possiblyActive?: true;
 }

@@ -1,8 +1,9 @@
+import { CURRENT_SIGN } from '../domain/converter-mode.ts';
 import { type Deal, isInvolved, otherSide, unitOnSide } from '../domain/deal.ts';
 import type { DeviceCommand } from '../domain/device-command.ts';
 import { planHandOver } from './activation-plan.ts';
 import { agreedCurrentA, compensatedCurrentA } from './deal-currents.ts';
-import { type GridView, isCarrying, isGoingUp, othersOf } from './grid-view.ts';
+import { type GridView, gridCurrentOf, isCarrying, isGoingUp, othersOf } from './grid-view.ts';
 import type { HandOverPlan } from './hand-over.ts';
 import { masterSide, mayFlip } from './master-side.ts';
 
@@ -44,6 +45,18 @@ export function successionOf(view: GridView, deal: Deal): Succession | undefined
   if (staying !== undefined) return { deal: staying, voltageReferenceUnitId: vr };
   const [next, to] = largeCandidate(view, deal, candidates) ?? newestCandidate(view, deal, newest);
   return { deal: next, voltageReferenceUnitId: to, handOver: planHandOver(view, deal, vr, to) };
+}
+
+/**
+ * Could the successor bear what the reference leaves over when it goes? Not while a converter that nobody reaches any
+ * more pushes its current into the bus: then the reference stays, for it balances that current (RULE-10).
+ */
+export function canBear(view: GridView, { handOver }: Succession): boolean {
+  if (handOver === undefined) return true;
+  const { from, to, next } = handOver;
+  const nextA = next === undefined ? 0 : CURRENT_SIGN[next.mode] * next.gridCurrentA;
+  const demandedA = Number(gridCurrentOf(view, to)) + Number(gridCurrentOf(view, from)) - nextA;
+  return Math.abs(demandedA) <= Number(view.dcdc(from)?.param.dig); // unknown is no yes
 }
 
 /** Must this unit be active for a deal: on both sides once warmed up, before that on the master side only. */

@@ -24,6 +24,11 @@ const FAILED_RETRY_MSEC = 1_000;
 /** Actions that ask devices or parties although nothing may have changed: not again before their retry time. */
 const THROTTLED: ReadonlySet<DealAction> = new Set(['energise', 'join', 'watchRampUp', 'dispose']);
 
+/** Actions that put a converter out of WAIT or increase a current. */
+const RAISING: ReadonlySet<DealAction> = new Set(['energise', 'join', 'authorise', 'warmUp', 'compensate']);
+/** How soon it is asked again whether the permits of older terms have run out. */
+const FENCE_RETRY_MSEC = 500;
+
 /** A step that did not come back within its limit. */
 class StepHung extends InternalError {}
 
@@ -32,12 +37,10 @@ export class DealRunner {
   readonly #grid: Grid;
   readonly #halting: Halting;
   readonly #watch = new BusWatch();
-  readonly #startedAt: Milliseconds;
 
   constructor(grid: Grid, halting: Halting) {
     this.#grid = grid;
     this.#halting = halting;
-    this.#startedAt = grid.now;
   }
 
   /**
@@ -75,6 +78,7 @@ export class DealRunner {
     const { action, when } = rowFor(stateOf(deal), (event) => GUARDS[event](at));
     const { notBefore } = at.progress;
     if (THROTTLED.has(action) && grid.now < notBefore) return retryIn(notBefore - grid.now);
+    if (RAISING.has(action) && !grid.isFenced) return retryIn(FENCE_RETRY_MSEC); // RULE-4
     grid.beginStep();
     const result = await this.#act(action, { grid, deal, event: when, at, watch: this.#watch });
     grid.deals.note(deal.dealId, { notBefore: result === 'advanced' ? 0 : grid.now + (result.retryMsec ?? 0) });
@@ -89,7 +93,7 @@ export class DealRunner {
       progress: grid.deals.progress(deal.dealId),
       mode: grid.needs.mode(),
       now: grid.now,
-      barred: barredBy(grid, this.#startedAt),
+      barred: barredBy(grid),
       reservedA: grid.suspects.reservedA,
     };
   }

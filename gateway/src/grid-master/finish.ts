@@ -1,16 +1,20 @@
 import { type Deal, isActivated, isDeactivated, otherSide, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import { accrue, cumulated } from './accrue.ts';
-import { releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
+import { canBear, releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
 import { aborted, type DealChange, ended } from './deal-marks.ts';
 import type { Grid } from './grid.ts';
 import { masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import { HandOverLost, performHandOver } from './perform-hand-over.ts';
+import { permitsEnd } from './permits.ts';
 import { retryIn, type StepResult } from './step-result.ts';
 
 /** How soon a party that has not acknowledged the last record is told again. */
 const RETELL_MSEC = 1_000;
+
+/** How long a converter is waited for that has to tell its current. */
+const READ_MSEC = 1_000;
 
 /** Commanded currents that differ by less are the same. */
 const SAME_A = 0.001;
@@ -55,23 +59,48 @@ async function passOnTo(grid: Grid, succession: Succession): Promise<boolean> {
   }
 }
 
-/** The voltage goes to another deal, or nobody needs it any more (control.md §4.10). */
-async function passReferenceOn(grid: Grid, deal: Deal, vr: string): Promise<void> {
+/** Both readings are younger than what was just released. */
+async function mayPassOn(grid: Grid, succession: Succession): Promise<boolean> {
+  const { handOver } = succession;
+  if (handOver === undefined) return true;
+  const heard = await Promise.all([handOver.from, handOver.to].map((unitId) => grid.readWithin(unitId, READ_MSEC)));
+  return heard.every((one) => one) && canBear(grid.view(), succession);
+}
+
+/** The voltage goes to another deal, or nobody needs it any more (control.md §4.10); false when nobody can take it now. */
+async function passReferenceOn(grid: Grid, deal: Deal, vr: string): Promise<boolean> {
   for (;;) {
     const succession = successionOf(grid.view(), deal);
-    if (succession === undefined) return dropReference(grid, vr);
-    if (await passOnTo(grid, succession)) return;
+    if (succession === undefined) {
+      await dropReference(grid, vr);
+      return true;
+    }
+    if (!(await mayPassOn(grid, succession))) return false;
+    if (await passOnTo(grid, succession)) return true;
     await giveUpSuccessor(grid, succession);
   }
 }
 
-/** When the voltage is held on behalf of this deal, it goes with it. */
-async function leaveReference(grid: Grid, deal: Deal): Promise<void> {
+/** When the voltage is held on behalf of this deal, it goes with it; false when it has to stay for now. */
+async function leaveReference(grid: Grid, deal: Deal): Promise<boolean> {
   const vr = grid.voltageReferenceUnitId;
-  if (vr === undefined) return;
+  if (vr === undefined) return true;
   const master = masterDealOf(grid.view());
   const isHeldForAnother = othersOf(grid.view(), deal).some((other) => other.dealId === master?.dealId);
-  if (!isHeldForAnother) await passReferenceOn(grid, deal, vr);
+  return isHeldForAnother || passReferenceOn(grid, deal, vr);
+}
+
+/**
+ * The deal waits, stopped, until the reference can go: a unit that was only cut off leaves the bus when its permit
+ * runs out. After that everything stops, for nobody knows what else the lost converter does (RULE-10).
+ */
+function waitForSuccessor(grid: Grid, deal: Deal): StepResult {
+  const { state, stateSince } = grid.deals.progress(deal.dealId);
+  if (state !== 'stopped' || grid.now < permitsEnd(grid.policy, stateSince)) {
+    grid.deals.note(deal.dealId, { passOnNotBefore: grid.now + RETELL_MSEC });
+    return retryIn(RETELL_MSEC);
+  }
+  throw new HandOverLost(`nobody can take the voltage over from deal ${deal.dealId}`);
 }
 
 /** A unit that stands where the end of the deal would bring it needs no command. */
@@ -86,10 +115,12 @@ function isReleased(grid: Grid, deal: Deal, unitId: string): boolean {
 
 /** A stopped deal leaves the bus: what it still holds is released, and the voltage passed on. */
 export async function deactivate(grid: Grid, deal: Deal): Promise<StepResult> {
+  const { passOnNotBefore } = grid.deals.progress(deal.dealId);
+  if (grid.now < passOnNotBefore) return retryIn(passOnNotBefore - grid.now);
   for (const unitId of [deal.chargeUnitId, deal.dischargeUnitId]) {
     if (!isReleased(grid, deal, unitId)) await release(grid, deal, unitId);
   }
-  await leaveReference(grid, deal);
+  if (!(await leaveReference(grid, deal))) return waitForSuccessor(grid, deal);
   end(grid, deal);
   return 'advanced';
 }
@@ -111,7 +142,12 @@ export async function abort(grid: Grid, deal: Deal, reason: string): Promise<Ste
   accrue(grid);
   if (isActivated(deal)) {
     await releaseBoth(grid, deal);
-    await leaveReference(grid, deal);
+    if (!(await leaveReference(grid, deal))) {
+      const at = grid.timeOf(deal);
+      const stopDateTime = deal.stopDateTime ?? at;
+      grid.note(deal.dealId, { ...aborted(deal, at, reason), ...cumulated(grid, deal), stopDateTime });
+      return waitForSuccessor(grid, deal);
+    }
   }
   await lastWord(grid, deal);
   end(grid, deal, reason);

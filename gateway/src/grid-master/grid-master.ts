@@ -28,6 +28,7 @@ export class GridMaster {
   #cancelHeartbeat: Cancel = () => {};
   #isStopped = true;
   #isSettled = false;
+  #startedAt: Milliseconds = 0;
   #pass = 0;
   #passMsec: Milliseconds = 0;
   #passBegan: Milliseconds | undefined;
@@ -44,6 +45,7 @@ export class GridMaster {
   /** Takes the bus over: hears the members, settles the voltage reference, then carries the deals on. */
   start(): void {
     this.#isStopped = false;
+    this.#startedAt = this.#grid.now;
     this.#unsubscribe = this.#needs.community.onChange((what) => this.#onChange(what));
     this.#beat();
     this.#wake.within(0);
@@ -108,6 +110,7 @@ export class GridMaster {
       this.#lookAround();
     }
     if (!this.#isSettled) await this.#settle();
+    if (!this.#isSettled) return this.#wake.within(50); // RULE-4: somebody who is there has not answered yet
     accrue(this.#grid);
     this.#halting.obeyMode();
     this.#guard.demandReference();
@@ -116,7 +119,10 @@ export class GridMaster {
     this.#grid.publish();
   }
 
+  /** Once everybody who is there has answered, or has had the time of a lease to do so. */
   async #settle(): Promise<void> {
+    const isMissed = unheardMembers(this.#grid).some((unitId) => this.#needs.community.isAlive(unitId));
+    if (isMissed && this.#grid.now - this.#startedAt < this.#grid.policy.gridMaster.leaseMsec) return;
     this.#isSettled = true;
     this.#grid.beginStep();
     try {
@@ -134,7 +140,8 @@ export class GridMaster {
     for (const unitId of grid.policy.memberUnitIds) if (!community.isAlive(unitId)) grid.units.forget(unitId);
     for (const [unitId, doubtedAt] of grid.suspects.doubtful) {
       const seenAt = Number(community.unit(unitId)?.at); // NaN, thus never later, when it has not been seen
-      if (seenAt > doubtedAt && modeOf(grid.view(), unitId) === 'WAIT') grid.suspects.clear(unitId);
+      const isSettled = community.unit(unitId)?.data.possiblyActive !== true; // RULE-3
+      if (seenAt > doubtedAt && isSettled && modeOf(grid.view(), unitId) === 'WAIT') grid.suspects.clear(unitId);
     }
   }
 }

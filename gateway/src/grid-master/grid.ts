@@ -1,7 +1,7 @@
 import type { Policy } from '../config/policy.ts';
 import type { Deal } from '../domain/deal.ts';
 import { unitOnSide } from '../domain/deal.ts';
-import type { DeviceCommand } from '../domain/device-command.ts';
+import type { DeviceCommand, DeviceCommandName } from '../domain/device-command.ts';
 import { InternalError, messageOf, PeerError, reasonOf } from '../domain/errors.ts';
 import type { FaultInput } from '../domain/fault.ts';
 import type { CommandBody } from '../domain/messages.ts';
@@ -11,12 +11,19 @@ import type { Dcdc } from '../domain/unit-data.ts';
 import { answerDeadlineMsec, commandDeadlineMsec } from './command-deadline.ts';
 import { DealBook } from './deal-book.ts';
 import type { DealChange } from './deal-marks.ts';
-import { type GridView, masterDealOf } from './grid-view.ts';
+import { type GridView, masterDealOf, modeOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import type { Confirmation, GridDraft, GridMasterNeeds } from './needs.ts';
-import { type HandOver, permitsOf } from './permits.ts';
+import { type HandOver, permitsEnd, permitsOf } from './permits.ts';
 import { Suspects } from './suspects.ts';
 import { UnitBook } from './unit-book.ts';
+
+const HAND_OVER_COMMANDS: ReadonlySet<DeviceCommandName> = new Set([
+  'voltageReferenceWillHandOver',
+  'voltageReferenceWillTakeOver',
+  'voltageReferenceDidHandOver',
+  'voltageReferenceDidTakeOver',
+]);
 
 /** The bus in the hands of the grid master: what is known, who holds the voltage, and the ways to act on it. */
 export class Grid {
@@ -31,6 +38,8 @@ export class Grid {
   #epoch = 0;
   #stepEpoch = 0;
   #globalErrorAt: Milliseconds | undefined;
+  readonly #startedAt: Milliseconds;
+  #hasFence = false;
   #pass: Pick<GridDraft, 'pass' | 'passMsec'> = { pass: 0, passMsec: 0 };
 
   constructor(needs: GridMasterNeeds) {
@@ -38,6 +47,18 @@ export class Grid {
     this.deals = new DealBook(needs.term);
     this.units = new UnitBook(needs.community, needs.clock);
     this.suspects = new Suspects();
+    this.#startedAt = needs.clock.monotonic();
+  }
+
+  /**
+   * RULE-4: no permit of an older term can be alive, because every member has answered in this one, or because the
+   * longest of them has run out. Until then nothing is raised.
+   */
+  get isFenced(): boolean {
+    this.#hasFence ||=
+      this.policy.memberUnitIds.every((unitId) => this.units.hasBeenHeard(unitId)) ||
+      this.now >= permitsEnd(this.policy, this.#startedAt);
+    return this.#hasFence;
   }
 
   get policy(): Policy {
@@ -114,11 +135,19 @@ export class Grid {
   /** A command that puts a converter out of WAIT or increases its current. Refused once a stop has overtaken the step. */
   async raise(unitId: string, device: DeviceCommand): Promise<Dcdc> {
     this.#demandStep();
+    this.#demandFence(unitId, device);
     this.publish(); // the permit goes ahead of the command that needs it (INV-2)
     this.suspects.add(unitId, this.#busyCurrentA(device));
     await this.#command(unitId, device);
     this.#demandStep();
     return this.units.demandDcdc(unitId);
+  }
+
+  /** Who is out of WAIT already may hand the voltage on or take it; nothing more before the fence stands (RULE-4, RULE-8). */
+  #demandFence(unitId: string, { command }: DeviceCommand): void {
+    const movesReference = HAND_OVER_COMMANDS.has(command) && modeOf(this.view(), unitId) !== 'WAIT';
+    if (this.isFenced || movesReference) return;
+    throw new InternalError(`${unitId} is not raised: permits of older terms may be alive`);
   }
 
   /** A command towards WAIT: never refused here, and its failure is a fault, not an exception. */
@@ -239,6 +268,7 @@ export class Grid {
     const master = masterDealOf(view);
     this.needs.publish({
       ...this.#pass,
+      granting: this.isFenced,
       ...(vr === undefined ? {} : { voltageReferenceUnitId: vr }),
       ...(master === undefined ? {} : { masterDealId: master.dealId }),
       ...(handOver === undefined ? {} : { handOver }),

@@ -1,3 +1,4 @@
+import type { Policy } from '../config/policy.ts';
 import type { ConverterMode } from '../domain/converter-mode.ts';
 import {
   type Deal,
@@ -7,8 +8,14 @@ import {
   slaveSideMustBeActive,
   unitOnSide,
 } from '../domain/deal.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
 import { currentModeOf } from './deal-currents.ts';
 import type { PermitDraft } from './needs.ts';
+
+/** From when on every permit that was granted before `sinceMsec` has run out, and its reference has left (RULE-4). */
+export function permitsEnd({ gridMaster, controller }: Policy, sinceMsec: Milliseconds): Milliseconds {
+  return sinceMsec + gridMaster.permitMsec * 1.1 + 500 + controller.scramVoltageReferenceDelayMsec;
+}
 
 export interface HandOver {
   readonly from: string;
@@ -49,16 +56,18 @@ function modesOf(view: PermitView, unitId: string, deals: readonly Deal[]): read
 
 /**
  * Leave to be out of WAIT, for the units of deals whose master side must be active (INV-2). Without a reference
- * that is alive nobody gets any (RULE-7), and a deal counts only once both its parties have answered (RULE-4).
+ * that is alive nobody gets any (RULE-7), and a deal counts only once both its parties have answered (RULE-4). The
+ * reference itself holds the voltage for all: it keeps its leave when a partner of its own is lost.
  */
 export function permitsOf(view: PermitView): readonly PermitDraft[] {
   const vr = view.voltageReferenceUnitId;
   if (vr === undefined || !view.isAlive(vr) || !view.isFresh(vr)) return [];
   const isKnown = (unitId: string): boolean => view.isFresh(unitId);
-  const deals = view.deals.filter((deal) => masterSideMustBeActive(deal) && partiesOf(deal).every(isKnown));
-  const unitIds = [...new Set(deals.flatMap(partiesOf))].filter((unitId) => view.isAlive(unitId)).sort();
+  const active = view.deals.filter(masterSideMustBeActive);
+  const known = active.filter((deal) => partiesOf(deal).every(isKnown));
+  const unitIds = [...new Set([vr, ...known.flatMap(partiesOf)])].filter((unitId) => view.isAlive(unitId)).sort();
   return unitIds.flatMap((unitId) => {
-    const own = dealsFor(view, unitId, deals);
+    const own = dealsFor(view, unitId, unitId === vr ? active : known);
     return own.length === 0
       ? []
       : [{ unitId, modes: modesOf(view, unitId, own), dealIds: own.map((deal) => deal.dealId) }];

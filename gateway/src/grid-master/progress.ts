@@ -15,6 +15,8 @@ export interface Progress {
   readonly recordedAt: Milliseconds;
   /** Before this the last action is not repeated merely because something else has changed. */
   readonly notBefore: Milliseconds;
+  /** Before this it is not asked again whether somebody can take the voltage over. */
+  readonly passOnNotBefore: Milliseconds;
 }
 
 export const newProgress = (now: Milliseconds, state: DealState, amountWh: WattHours): Progress => ({
@@ -25,4 +27,5 @@ export const newProgress = (now: Milliseconds, state: DealState, amountWh: WattH
   sample: undefined,
   recordedAt: now,
   notBefore: 0,
+  passOnNotBefore: 0,
 });

@@ -1,6 +1,5 @@
 import { type Deal, isInvolved, masterSideMustBeActive, slaveSideMustBeActive } from '../domain/deal.ts';
 import type { DeviceCommand } from '../domain/device-command.ts';
-import type { Milliseconds } from '../domain/quantities.ts';
 import { currentModeOf, otherCurrentA } from './deal-currents.ts';
 import type { Grid } from './grid.ts';
 import { modeOf } from './grid-view.ts';
@@ -18,12 +17,6 @@ export async function hearMembers(grid: Grid): Promise<void> {
   );
   const silent = asked.filter((_, index) => answers[index] !== true);
   if (silent.length > 0) grid.needs.log.warn({ silent }, 'grid-master.members-silent');
-}
-
-/** From when on all permits of former grid masters have run out, whoever has not been heard (RULE-4). */
-export function formerPermitsEnd(grid: Grid, startedAt: Milliseconds): Milliseconds {
-  const { gridMaster, controller } = grid.policy;
-  return startedAt + gridMaster.permitMsec * 1.1 + 500 + controller.scramVoltageReferenceDelayMsec;
 }
 
 const activeDeals = (grid: Grid): readonly Deal[] => grid.deals.all().filter(masterSideMustBeActive);
@@ -72,7 +65,9 @@ async function leaveOneReference(grid: Grid, keeper: string, others: readonly st
  */
 export async function settleReference(grid: Grid): Promise<void> {
   const view = grid.view();
-  const holders = grid.policy.memberUnitIds.filter((unitId) => modeOf(view, unitId) === 'VOLTAGE_REFERENCE');
+  const holders = grid.policy.memberUnitIds.filter(
+    (unitId) => grid.units.isFresh(unitId) && modeOf(view, unitId) === 'VOLTAGE_REFERENCE', // RULE-3
+  );
   const deals = activeDeals(grid);
   const belongs = (unitId: string): boolean => deals.some((deal) => isInvolved(deal, unitId));
   const isMarked = (unitId: string): boolean =>

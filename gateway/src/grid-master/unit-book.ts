@@ -23,16 +23,21 @@ export class UnitBook {
   readonly #units = new Map<string, Stamped<UnitData>>();
   readonly #dcdcs = new Map<string, Stamped<Dcdc>>();
   readonly #fresh = new Set<string>();
+  /** Has answered in this term at least once, whatever became of it since. */
+  readonly #heard = new Set<string>();
 
   constructor(community: Community, clock: Clock) {
     this.#community = community;
     this.#clock = clock;
   }
 
-  /** Takes in what a unit has answered; an answer also proves that it obeys this term (RULE-3). */
+  /** Takes in what a unit has answered; an answer also proves that it obeys this term, and acts by no older one (RULE-3). */
   answered(unitId: string, reply: Confirmation): void {
     const at = this.#clock.monotonic();
-    this.#fresh.add(unitId);
+    if (reply.unit?.possiblyActive !== true) {
+      this.#fresh.add(unitId);
+      this.#heard.add(unitId);
+    }
     if (reply.unit !== undefined) this.#units.set(unitId, { value: reply.unit, at });
     const dcdc = reply.dcdc ?? reply.unit?.dcdc;
     if (dcdc !== undefined) this.#dcdcs.set(unitId, { value: dcdc, at });
@@ -41,6 +46,11 @@ export class UnitBook {
   /** Has the unit answered anything in this term? */
   isFresh(unitId: string): boolean {
     return this.#fresh.has(unitId);
+  }
+
+  /** Has it ever been fresh in this term? Then it can hold no permit of an older one. */
+  hasBeenHeard(unitId: string): boolean {
+    return this.#heard.has(unitId);
   }
 
   /** The unit is gone: what it comes back with counts, not what it answered before. */

@@ -89,8 +89,13 @@ export function commandDesk(needs: CommandDeskNeeds) {
       await journalKnown(deals);
       return { ok: true, dcdc: await controller.execute(device, fence) };
     },
-    read: async ({ what }) => {
+    // RULE-3: a state counts for a term when this unit has durably promised it; older commands write nothing any more.
+    read: async ({ what }, from, envelope) => {
+      const fence = fenceOf(from, envelope);
+      fence();
+      await election.promised();
       const dcdc = await controller.read(what);
+      fence();
       const unit = needs.unitData();
       return { ok: true, dcdc, ...(unit === undefined ? {} : { unit }) };
     },

@@ -5,11 +5,11 @@ import type { StampedMode } from '../domain/operation-mode.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { type GridDraft, GridMaster, type GridMasterNeeds } from '../grid-master/index.ts';
 import type { Bus } from '../ports/bus.ts';
-import type { Cancel, Clock } from '../ports/clock.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 
-/** Clock drift and the reference's delay are added to the permit time before an older term counts as over (RULE-4). */
-const MARGIN_MSEC = 500;
+/** What is said before the grid master has looked around. */
+const NOTHING_YET: GridDraft = { pass: 0, passMsec: 0, granting: false, permits: [], hasGlobalErrors: false };
 
 export interface GridMasterHostNeeds {
   readonly bus: Bus;
@@ -20,25 +20,19 @@ export interface GridMasterHostNeeds {
   memberUnitIds(): readonly string[];
   permitMsec(): Milliseconds;
   heartbeatMsec(): Milliseconds;
-  scramVoltageReferenceDelayMsec(): Milliseconds;
   mode(): StampedMode;
   /** Everything else that a grid master needs of its unit. */
   gridMasterNeeds(term: number): Omit<GridMasterNeeds, 'unitId' | 'term' | 'publish'>;
 }
 
-/**
- * Runs a grid master while this unit leads. Its work begins only when no permit of an older term can be alive:
- * at once when every member has promised this term, else after the longest life of a permit (RULE-4).
- */
+/** Runs a grid master while this unit leads, and says `grid` for it with the stamps of the cluster. */
 export class GridMasterHost {
   readonly #needs: GridMasterHostNeeds;
   #gridMaster: GridMaster | undefined;
-  #ledSince: Milliseconds | undefined;
-  #cancelFence: Cancel = () => {};
   #told = '';
   #pass = 0;
   #saidAt: Milliseconds = Number.NEGATIVE_INFINITY;
-  #draft: GridDraft = { pass: 0, passMsec: 0, permits: [], hasGlobalErrors: false };
+  #draft: GridDraft = NOTHING_YET;
 
   constructor(needs: GridMasterHostNeeds) {
     this.#needs = needs;
@@ -49,14 +43,10 @@ export class GridMasterHost {
   }
 
   lead(leading: boolean, term: number): void {
-    this.#cancelFence();
     if (leading) {
-      this.#ledSince = this.#needs.clock.monotonic();
-      this.#draft = { pass: 0, passMsec: 0, permits: [], hasGlobalErrors: false };
-      this.#tryToBegin(term);
+      this.#begin(term);
       return;
     }
-    this.#ledSince = undefined;
     const former = this.#gridMaster;
     this.#gridMaster = undefined;
     void former?.stop();
@@ -73,33 +63,14 @@ export class GridMasterHost {
     if (clock.monotonic() - this.#saidAt >= 0.9 * heartbeatMsec()) this.publish();
   }
 
-  #tryToBegin(term: number): void {
-    if (this.#needs.election.term !== term || !this.#needs.election.isLeading) return;
-    if (this.#isFenced(term)) {
-      this.#begin(term);
-      return;
-    }
-    this.publish();
-    this.#cancelFence = this.#needs.clock.after(50, () => this.#tryToBegin(term));
-  }
-
-  /** RULE-4: every member fresh in this term, or all permits of older terms must have run out. */
-  #isFenced(term: number): boolean {
-    const { members, clock } = this.#needs;
-    const own = this.#needs.bus.unitId;
-    const fresh = this.#needs
-      .memberUnitIds()
-      .every((id) => id === own || (members.isAlive(id) && members.get(id)?.state.term === term));
-    const longest = this.#needs.permitMsec() + this.#needs.scramVoltageReferenceDelayMsec() + MARGIN_MSEC;
-    return fresh || clock.monotonic() - (this.#ledSince ?? clock.monotonic()) >= longest * 1.1;
-  }
-
   #begin(term: number): void {
-    this.#gridMaster = new GridMaster({
+    this.#draft = NOTHING_YET;
+    const gridMaster = new GridMaster({
       ...this.#needs.gridMasterNeeds(term),
       unitId: this.#needs.bus.unitId,
       term,
       publish: (draft) => {
+        if (this.#gridMaster !== gridMaster) return; // out of office: its last step may still be at work
         const told = toldBy(draft);
         const isNews = told !== this.#told;
         this.#told = told;
@@ -108,24 +79,26 @@ export class GridMasterHost {
         else this.beat();
       },
     });
-    this.#gridMaster.start();
+    this.#gridMaster = gridMaster;
+    gridMaster.start();
     this.#needs.log.info({ term }, 'grid-master.started');
   }
 
   #publish(draft: GridDraft): void {
-    const { bus, election } = this.#needs;
+    const { bus, election, members } = this.#needs;
     this.#pass += 1;
     this.#saidAt = this.#needs.clock.monotonic();
     election.sentGrid(this.#pass);
+    const session = members.get(draft.voltageReferenceUnitId ?? '')?.state.session;
     const grid: GridState = {
       ...draft,
+      ...(session === undefined ? {} : { voltageReferenceSession: session }),
       gridMasterUnitId: bus.unitId,
       session: bus.session,
       term: election.term,
       pass: this.#pass,
       mode: this.#needs.mode(),
       permitMsec: this.#needs.permitMsec(),
-      granting: this.#gridMaster !== undefined,
       permits: draft.permits.flatMap((entry) => this.#permit(entry)),
     };
     bus.publish('grid', '', grid, { term: election.term });

@@ -1,11 +1,13 @@
 import type { Members } from '../cluster/members.ts';
+import type { HeldPermit } from '../cluster/permit-holder.ts';
 import { type ConverterMode, CURRENT_SIGN } from '../domain/converter-mode.ts';
-import type { GridState } from '../domain/messages.ts';
 
 export interface ReferenceWatchNeeds {
   readonly unitId: string;
   readonly members: Members;
   converterMode(): ConverterMode | undefined;
+  /** The live permit: it names the reference that it relies on. */
+  permit(): Pick<HeldPermit, 'voltageReference'> | undefined;
   /** Own converter to WAIT now. */
   stopNow(reason: string): void;
 }
@@ -16,30 +18,21 @@ export interface ReferenceWatchNeeds {
  */
 export class ReferenceWatch {
   readonly #needs: ReferenceWatchNeeds;
-  #reference: { readonly unitId: string; readonly session: string | undefined } | undefined;
 
   constructor(needs: ReferenceWatchNeeds) {
     this.#needs = needs;
   }
 
-  /** Takes who the reference is from a grid master that this unit obeys. */
-  hearGrid(grid: GridState): void {
-    const unitId = grid.voltageReferenceUnitId;
-    if (unitId === this.#reference?.unitId) return;
-    this.#reference = unitId === undefined ? undefined : { unitId, session: this.#sessionOf(unitId) };
-  }
-
-  /** To be called with every heartbeat and every beacon. */
+  /** To be called with every heartbeat, beacon and `grid`. */
   check(): void {
     const mode = this.#needs.converterMode();
-    if (mode === undefined || CURRENT_SIGN[mode] === 0 || this.#reference === undefined) return;
-    const { unitId, session } = this.#reference;
+    const reference = this.#needs.permit()?.voltageReference;
+    if (mode === undefined || CURRENT_SIGN[mode] === 0 || reference === undefined) return;
+    const { unitId, session } = reference;
     if (unitId === this.#needs.unitId) return;
-    if (!this.#needs.members.isAlive(unitId)) this.#needs.stopNow(`voltage reference ${unitId} is silent`);
-    else if (this.#sessionOf(unitId) !== session) this.#needs.stopNow(`voltage reference ${unitId} has restarted`);
-  }
-
-  #sessionOf(unitId: string): string | undefined {
-    return this.#needs.members.get(unitId)?.state.session;
+    const { members } = this.#needs;
+    if (!members.isAlive(unitId)) this.#needs.stopNow(`voltage reference ${unitId} is silent`);
+    else if (members.get(unitId)?.state.session !== session)
+      this.#needs.stopNow(`voltage reference ${unitId} has restarted`);
   }
 }

@@ -13,6 +13,8 @@ export const APIS_VERSION = '3.0.0';
 export interface UnitDataSources {
   readonly identity: Omit<OesUnit, 'budo'>;
   readonly acquired: Acquired;
+  /** RULE-3 */
+  readonly isPossiblyActive: boolean;
   readonly mode: ModeState;
   readonly isGridMaster: boolean;
   /** Deals that hold a slot of this unit. */
@@ -42,5 +44,6 @@ export function composeUnitData(sources: UnitDataSources): UnitData {
       operation_mode: { global: mode.global.value, local: mode.local, effective: mode.effective },
     },
     ...(acquired.stale ? { stale: true as const } : {}),
+    ...(sources.isPossiblyActive ? { possiblyActive: true as const } : {}),
   };
 }

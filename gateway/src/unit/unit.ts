@@ -215,6 +215,7 @@ export class Unit {
       unitId,
       members: this.#members,
       converterMode: () => modeOfCode(this.#controller.latest()?.reading.dcdc.status.status),
+      permit: () => this.#permits.current(),
       stopNow: (reason) => this.#stopNow(reason),
     });
     this.#host = new GridMasterHost({
@@ -226,7 +227,6 @@ export class Unit {
       memberUnitIds,
       permitMsec,
       heartbeatMsec: () => policy().gridMaster.heartbeatMsec,
-      scramVoltageReferenceDelayMsec: () => policy().controller.scramVoltageReferenceDelayMsec,
       mode: () => this.#modes.global(),
       gridMasterNeeds: (term) => ({
         clock,
@@ -283,7 +283,8 @@ export class Unit {
       bus.listen('grid', ({ envelope }) => {
         if (!this.#election.hearGrid(envelope.sender, envelope.body)) return;
         this.#permits.hearGrid(envelope.body);
-        this.#referenceWatch.hearGrid(envelope.body);
+        this.#controller.permitChanged();
+        this.#referenceWatch.check();
         void this.#modes.adopt(envelope.body.mode);
         this.#noteGridErrors(envelope.body.hasGlobalErrors);
         if (!this.#wasReachable) this.#market.evaluate('grid-master.reachable');
@@ -452,6 +453,7 @@ export class Unit {
     this.#data = composeUnitData({
       identity,
       acquired,
+      isPossiblyActive: this.#controller.isPossiblyActive,
       mode: this.mode(),
       isGridMaster: this.isGridMaster,
       dealIds: this.#slotHolders().map((deal) => deal.dealId),

@@ -1,0 +1,235 @@
+import t from 'tap';
+import { PermitHolder } from '../src/cluster/permit-holder.ts';
+import type { CommandBody, GridState, Permit } from '../src/domain/messages.ts';
+import type { UnitData } from '../src/domain/unit-data.ts';
+import { UnitBook } from '../src/grid-master/unit-book.ts';
+import { VirtualClock } from '../src/ports/index.ts';
+import { ControllerRoom } from './support/controller-room.ts';
+import { Mortals } from './support/mortals.ts';
+
+/** The rules of authority (cluster-safety.md), each by its number, on whole units that die, return and are cut off. */
+
+/** E001 leads, does not trade, and two deals of the others run; or whatever the options make of it. */
+async function ledByAnIdleUnit(): Promise<Mortals> {
+  const mortals = new Mortals({ rsoc: [70, 92, 60, 30] });
+  void mortals.unit('E001').operate({ kind: 'local-mode', value: 'heteronomous' });
+  await mortals.untilRunning(1);
+  return mortals;
+}
+
+/** Modes other than those at the beginning, as they appear while time passes. */
+async function changesWithin(mortals: Mortals, msec: number, ids: readonly string[]): Promise<readonly string[]> {
+  const before = mortals.modes;
+  const changes: string[] = [];
+  const stop = mortals.world.onEvent((event) => {
+    if (event.event !== 'converter.mode' || !ids.includes(event.houseId) || event.mode === before[event.houseId])
+      return;
+    changes.push(`${event.houseId} ${event.mode}`);
+  });
+  await mortals.clock.advance(msec);
+  stop();
+  return changes;
+}
+
+const gridOf = (over: Partial<GridState>): GridState => ({
+  gridMasterUnitId: 'E001',
+  session: 's1',
+  term: 3,
+  pass: 1,
+  passMsec: 0,
+  mode: { value: 'autonomous', term: 1, revision: 1 },
+  permitMsec: 5_000,
+  granting: true,
+  permits: [],
+  hasGlobalErrors: false,
+  ...over,
+});
+const permit = (over: Partial<Permit>): Permit => ({
+  unitId: 'E002',
+  session: 's2',
+  beacon: 1,
+  modes: ['CHARGE'],
+  dealIds: ['d1'],
+  ...over,
+});
+
+t.test('RULE-1: a permit names term, session, mode, deals, the reference in its session and a hand-over', async (t) => {
+  const clock = new VirtualClock();
+  const holder = new PermitHolder('E002', 's2', clock);
+  holder.sentBeacon(1);
+  const handOver = { from: 'E003', to: 'E002' };
+  holder.hearGrid(
+    gridOf({
+      voltageReferenceUnitId: 'E003',
+      voltageReferenceSession: 's3',
+      handOver,
+      permits: [permit({}), permit({ unitId: 'E003', modes: ['VOLTAGE_REFERENCE'] })],
+    }),
+  );
+  t.strictSame(holder.current(), {
+    term: 3,
+    modes: ['CHARGE'],
+    dealIds: ['d1'],
+    expiresAt: 5_000,
+    voltageReference: { unitId: 'E003', session: 's3' },
+    handOver,
+    isAlone: true,
+  });
+  holder.hearGrid(gridOf({ permits: [permit({}), permit({ unitId: 'E004', modes: ['DISCHARGE'] })] }));
+  t.match(holder.current(), { isAlone: false }, 'RULE-7: somebody else pushes by the same list');
+});
+
+t.test('RULE-3: no state is told for a term before that term is durably promised', async (t) => {
+  const mortals = await ledByAnIdleUnit();
+  const told: string[] = [];
+  let isDurable = false;
+  mortals.writeMsec = (unitId, key) => (unitId === 'E003' && key === 'vow' ? 1_500 : 0);
+  mortals.saved = (unitId, key) => {
+    isDurable ||= unitId === 'E003' && key === 'vow';
+  };
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (envelope.sender !== 'E003' || envelope.term < 2) return;
+    if (channel === 'election' || channel === 'reply') told.push(`${channel} ${isDurable}`);
+  });
+  mortals.kill('E001');
+  await mortals.clock.advance(7_000);
+  t.ok(told.length > 2);
+  t.notOk(told.some((one) => one.endsWith('false')));
+});
+
+t.test('RULE-3: only the grid master of the promised term may read', async (t) => {
+  const mortals = new Mortals();
+  await mortals.until(() => mortals.gridMaster !== undefined, 5_000);
+  const replies: unknown[] = [];
+  mortals.hub.tap(({ channel, key, envelope }) => {
+    if (channel === 'reply' && key === 'E004/x-0') replies.push(envelope.body);
+  });
+  mortals.kill('E004');
+  const impostor = mortals.hub.join('E004', 'x');
+  impostor.publish('command', 'E002/x-0', { kind: 'read', what: 'unit' }, { term: 99, expiryMsec: 1_000 });
+  await mortals.clock.advance(500);
+  t.match(replies, [{ ok: false, refusal: { reason: 'term.old' } }]);
+});
+
+t.test('RULE-3: a unit that may be active is not fresh, whatever it shows', async (t) => {
+  const clock = new VirtualClock();
+  const nobody = { unit: () => undefined, isAlive: () => true, deals: () => [], onChange: () => () => {} };
+  const book = new UnitBook(nobody, clock);
+  const unit = { time: 'now' } as UnitData;
+  book.answered('E002', { ok: true, unit: { ...unit, possiblyActive: true } });
+  t.notOk(book.isFresh('E002') || book.hasBeenHeard('E002'));
+  book.answered('E002', { ok: true, unit });
+  t.ok(book.isFresh('E002') && book.hasBeenHeard('E002'));
+  book.forget('E002');
+  t.notOk(book.isFresh('E002'));
+  t.ok(book.hasBeenHeard('E002'), 'it has promised this term all the same');
+});
+
+t.test('RULE-3: a write that gets no answer makes a unit possibly active until readings have settled it', async (t) => {
+  const room = await ControllerRoom.started();
+  room.device.fate = (_, text) => (text.startsWith('setMode CHARGE') ? 'refused' : 'done');
+  t.equal(room.controller.isPossiblyActive, false);
+  t.equal((await room.run({ command: 'CHARGE', gridCurrentA: 1 })).ok, false);
+  t.equal(room.controller.isPossiblyActive, true);
+  await room.clock.advance(room.policy.controller.requestTimeoutMsec + 2_000);
+  t.equal(room.controller.isPossiblyActive, false);
+});
+
+t.test('RULE-4: deals outlive a grid master that is no party of them', async (t) => {
+  for (const seed of [1, 2, 3]) {
+    const mortals = await ledByAnIdleUnit();
+    t.equal(mortals.gridMaster?.unitId, 'E001');
+    const dealIds = mortals.deals.map(({ dealId }) => dealId);
+    await mortals.clock.advance(137 * seed);
+    mortals.kill('E001');
+    t.strictSame(
+      await changesWithin(mortals, 15_000, ['E002', 'E003', 'E004']),
+      [],
+      `seed ${seed}: no converter moves`,
+    );
+    t.ok(mortals.gridMaster, 'another one leads');
+    t.strictSame(
+      mortals.deals.map(({ dealId }) => dealId),
+      dealIds,
+    );
+  }
+});
+
+t.test(
+  'RULE-4: before it is fenced a new grid master lists renewals only, raises nothing and takes nothing away',
+  async (t) => {
+    const mortals = await ledByAnIdleUnit();
+    const words: GridState[] = [];
+    const raises: string[] = [];
+    mortals.hub.tap(({ channel, envelope, key }) => {
+      if (envelope.term < 2) return;
+      if (channel === 'grid') words.push(envelope.body as GridState);
+      const body = envelope.body as CommandBody;
+      if (channel === 'command' && body.kind === 'control') raises.push(`${key.split('/')[0]} ${body.device.command}`);
+    });
+    mortals.kill('E001');
+    await mortals.clock.advance(7_000);
+    t.ok(words.length > 4);
+    t.ok(words.every(({ granting }) => !granting));
+    t.ok(words.at(-1)?.permits.length, 'permits are renewed');
+    t.strictSame(raises, []);
+    await mortals.clock.advance(6_000);
+    t.equal(words.at(-1)?.granting, true, 'the permits of the older term have run out');
+  },
+);
+
+t.test('RULE-4: a cluster that is complete is fenced as soon as everybody has answered', async (t) => {
+  const mortals = new Mortals();
+  await mortals.until(() => mortals.gridMaster !== undefined, 5_000);
+  const at = mortals.clock.monotonic();
+  t.ok(await mortals.until(() => mortals.modes.E003 !== 'WAIT' || mortals.modes.E004 !== 'WAIT', 3_000));
+  t.ok(mortals.clock.monotonic() - at < 3_000);
+});
+
+t.test(
+  'RULE-4, RULE-7: when the reference dies, leading or not, the currents of the others end within 2 s',
+  async (t) => {
+    const seen = new Set<boolean>();
+    for (const leads of [true, false]) {
+      const mortals = leads ? new Mortals({ rsoc: [30, 92, 60, 50] }) : await ledByAnIdleUnit();
+      if (leads) await mortals.untilRunning(1);
+      const [reference = ''] = mortals.references;
+      seen.add(reference === mortals.gridMaster?.unitId);
+      const others = mortals.ids.filter((id) => id !== reference);
+      mortals.kill(reference);
+      t.ok(
+        await mortals.until(() => others.every((id) => mortals.mode(id) === 'WAIT'), 2_000),
+        `${reference} leads: ${leads}`,
+      );
+    }
+    t.strictSame(seen, new Set([true, false]));
+  },
+);
+
+t.test(
+  'RULE-7: a reference that was away for less than its partners wait, and is another session, is not relied on',
+  async (t) => {
+    const mortals = await ledByAnIdleUnit();
+    const [reference = ''] = mortals.references;
+    const others = mortals.ids.filter((id) => id !== reference);
+    mortals.restart(reference);
+    t.ok(await mortals.until(() => others.every((id) => mortals.mode(id) === 'WAIT'), 1_500));
+  },
+);
+
+t.test('RULE-7: when permits run out the currents end first and the voltage after its delay', async (t) => {
+  const mortals = await ledByAnIdleUnit();
+  const ends: [string, number][] = [];
+  mortals.world.onEvent((event) => {
+    if (event.event === 'converter.mode' && event.mode === 'WAIT')
+      ends.push([event.houseId, mortals.clock.monotonic()]);
+  });
+  const [reference = ''] = mortals.references;
+  mortals.reaches = () => false;
+  const cutAt = mortals.clock.monotonic();
+  t.ok(await mortals.until(() => mortals.ids.every((id) => mortals.mode(id) === 'WAIT'), 8_000));
+  t.ok(mortals.clock.monotonic() - cutAt > 4_000 + 2_000, 'not before its permit and its delay are over');
+  t.equal(ends.at(-1)?.[0], reference);
+  const [lastCurrentAt = 0, voltageAt = 0] = [ends.at(-2)?.[1], ends.at(-1)?.[1]];
+  t.ok(voltageAt - lastCurrentAt > 1_000, `${voltageAt - lastCurrentAt} ms after the others`);
+});

@@ -1,0 +1,229 @@
+import { demoHwConfig, demoPolicy, demoScenario, demoUnitConfig } from '../../src/config/defaults.ts';
+import type { Policy } from '../../src/config/policy.ts';
+import type { Deal } from '../../src/domain/deal.ts';
+import type { Channel } from '../../src/domain/messages.ts';
+import type { Milliseconds } from '../../src/domain/quantities.ts';
+import { World } from '../../src/emulation/world.ts';
+import type { WorldOptions } from '../../src/emulation/world-options.ts';
+import {
+  type Bus,
+  type Clock,
+  type Device,
+  MemoryBusHub,
+  MemoryStore,
+  SeededEntropy,
+  type Store,
+  silentLog,
+  sleep,
+  VirtualClock,
+} from '../../src/ports/index.ts';
+import { identityOf, NO_NETWORK } from '../../src/unit/identity.ts';
+import { Unit } from '../../src/unit/unit.ts';
+
+const MAY_MORNING = Date.UTC(2020, 4, 15, 9);
+const NEVER = <T>(): Promise<T> => new Promise<T>(() => {});
+
+export interface MortalsOptions {
+  readonly seed?: number;
+  readonly rsoc?: readonly number[];
+  readonly policy?: (policy: Policy) => Policy;
+  readonly world?: Omit<WorldOptions, 'clock' | 'entropy' | 'houses'>;
+}
+
+/** One process start: what it is given works while it lives, as with kill -9. */
+class Life {
+  isAlive = true;
+
+  #while<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.isAlive) return NEVER();
+    return new Promise((resolve, reject) => {
+      work().then(
+        (value) => this.isAlive && resolve(value),
+        (error: unknown) => this.isAlive && reject(error),
+      );
+    });
+  }
+
+  clock(clock: Clock): Clock {
+    return {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      zoneOffsetMinutes: () => clock.zoneOffsetMinutes(),
+      after: (delay, fire) => clock.after(delay, () => this.isAlive && fire()),
+    };
+  }
+
+  bus(bus: Bus): Bus {
+    return {
+      ...bus,
+      publish: (...said) => this.isAlive && bus.publish(...said),
+      retract: (...said) => this.isAlive && bus.retract(...said),
+      listen: (channel, handle) => bus.listen(channel, (delivery) => this.isAlive && handle(delivery)),
+    };
+  }
+
+  device(device: Device): Device {
+    return {
+      read: (signal) => this.#while(() => device.read(signal)),
+      readStatus: (signal) => this.#while(() => device.readStatus(signal)),
+      setMode: (setting, signal) => this.#while(() => device.setMode(setting, signal)),
+      setVoltage: (setting, signal) => this.#while(() => device.setVoltage(setting, signal)),
+      setCurrent: (setting, signal) => this.#while(() => device.setCurrent(setting, signal)),
+    };
+  }
+
+  store(store: Store): Store {
+    return {
+      load: (key) => this.#while(() => store.load(key)),
+      save: (key, record) => this.#while(() => store.save(key, record)),
+      remove: (key) => this.#while(() => store.remove(key)),
+      list: (prefix) => this.#while(() => store.list(prefix)),
+    };
+  }
+}
+
+/** Four houses whose units can be killed, cut off and started again; disk and converter stay. */
+export class Mortals {
+  readonly clock = new VirtualClock(MAY_MORNING);
+  readonly ids = ['E001', 'E002', 'E003', 'E004'] as const;
+  readonly world: World;
+  readonly hub: MemoryBusHub;
+  readonly policy: Policy;
+  readonly stores = new Map<string, MemoryStore>();
+  readonly ledgers = new Map<string, Map<string, Deal>>();
+  /** Says whether a message gets through. */
+  reaches: (from: string, to: string, channel: Channel) => boolean = () => true;
+  /** How long the disk of a unit takes. */
+  writeMsec: (unitId: string, key: string) => Milliseconds = () => 0;
+  saved: (unitId: string, key: string) => void = () => {};
+  readonly #units = new Map<string, { readonly unit: Unit; readonly life: Life }>();
+  readonly #entropy: SeededEntropy;
+  #starts = 0;
+
+  constructor({ seed = 1, rsoc = [92, 80, 55, 30], policy = (one) => one, world }: MortalsOptions = {}) {
+    this.#entropy = new SeededEntropy(seed);
+    const base = demoPolicy(this.ids, { gridCurrentA: 2, amountWh: 100 });
+    this.policy = policy({ ...base, largeCapacityUnitIds: [] });
+    this.world = new World({
+      ...world,
+      clock: this.clock,
+      entropy: this.#entropy.fork('world'),
+      houses: this.ids.map((id, index) => ({ id, rsoc: rsoc[index] ?? 50 })),
+    });
+    this.hub = new MemoryBusHub(this.clock, {
+      delay: (from, to, channel) => (this.reaches(from, to, channel) ? 1 : undefined),
+    });
+    for (const id of this.ids) {
+      this.stores.set(id, new MemoryStore());
+      this.ledgers.set(id, new Map());
+      this.start(id);
+    }
+  }
+
+  start(unitId: string): void {
+    this.#starts += 1;
+    const life = new Life();
+    const entropy = this.#entropy.fork(`${unitId}/${this.#starts}`);
+    const unit = new Unit({
+      identity: identityOf(demoUnitConfig(unitId), NO_NETWORK),
+      device: life.device(this.world.device(unitId)),
+      bus: life.bus(this.hub.join(unitId, entropy.uuid())),
+      clock: life.clock(this.clock),
+      entropy,
+      log: silentLog,
+      store: life.store(this.#disk(unitId)),
+      saveFinished: async (deal) => {
+        if (life.isAlive) this.ledgers.get(unitId)?.set(deal.dealId, deal);
+      },
+      policy: () => this.policy,
+      hwConfig: () => demoHwConfig(),
+      scenario: () => demoScenario(),
+      policyHash: 'test',
+    });
+    this.#units.set(unitId, { unit, life });
+    void unit.start();
+  }
+
+  #disk(unitId: string): Store {
+    const store = this.stores.get(unitId) as MemoryStore; // every id has one
+    return {
+      load: (key) => store.load(key),
+      list: (prefix) => store.list(prefix),
+      remove: (key) => store.remove(key),
+      save: async (key, record) => {
+        await sleep(this.clock, this.writeMsec(unitId, key));
+        await store.save(key, record);
+        this.saved(unitId, key);
+      },
+    };
+  }
+
+  /** The process is gone in the middle of whatever it did; its converter stays as it is. */
+  kill(unitId: string): void {
+    const one = this.#units.get(unitId);
+    if (one === undefined) return;
+    one.life.isAlive = false;
+    this.hub.leave(unitId);
+    this.#units.delete(unitId);
+  }
+
+  restart(unitId: string): void {
+    this.kill(unitId);
+    this.start(unitId);
+  }
+
+  /** Nobody of `part` hears anybody else, and the other way round; `heal` ends it. */
+  cut(...part: readonly string[]): void {
+    this.reaches = (from, to) => part.includes(from) === part.includes(to);
+  }
+
+  heal(): void {
+    this.reaches = () => true;
+    for (const from of this.ids) for (const to of this.ids) if (from !== to) this.hub.resend(from, to);
+  }
+
+  unit(unitId: string): Unit {
+    const one = this.#units.get(unitId);
+    if (one === undefined) throw new Error(`${unitId} is dead`);
+    return one.unit;
+  }
+
+  get units(): readonly Unit[] {
+    return [...this.#units.values()].map(({ unit }) => unit);
+  }
+
+  get gridMaster(): Unit | undefined {
+    return this.units.find((unit) => unit.isGridMaster);
+  }
+
+  /** Who holds the voltage, in truth. */
+  get references(): readonly string[] {
+    return this.ids.filter((id) => this.mode(id) === 'VOLTAGE_REFERENCE');
+  }
+
+  mode(unitId: string): string {
+    return this.world.house(unitId).mode;
+  }
+
+  get modes(): Record<string, string> {
+    return Object.fromEntries(this.ids.map((id) => [id, this.mode(id)]));
+  }
+
+  /** Open deals, each once. */
+  get deals(): readonly Deal[] {
+    return [...new Map(this.units.flatMap((unit) => unit.deals()).map((deal) => [deal.dealId, deal])).values()];
+  }
+
+  /** Advances until the condition holds; false when the limit has passed. */
+  until(condition: () => boolean, limitMsec: number): Promise<boolean> {
+    return this.clock.runUntil(condition, limitMsec);
+  }
+
+  /** Until two deals run and nothing moves any more. */
+  async untilRunning(count = 2): Promise<void> {
+    const isRunning = (): boolean =>
+      this.deals.length >= count && this.deals.every((deal) => deal.startDateTime !== undefined);
+    if (!(await this.until(isRunning, 60_000))) throw new Error('the deals did not start');
+    await this.clock.advance(3_000);
+  }
+}

@@ -233,3 +233,36 @@ t.test('RULE-7: when permits run out the currents end first and the voltage afte
   const [lastCurrentAt = 0, voltageAt = 0] = [ends.at(-2)?.[1], ends.at(-1)?.[1]];
   t.ok(voltageAt - lastCurrentAt > 1_000, `${voltageAt - lastCurrentAt} ms after the others`);
 });
+
+t.test('RULE-17: a restarted unit puts its converter to WAIT before it is heard of', async (t) => {
+  const mortals = new Mortals();
+  await mortals.untilRunning();
+  const victim = mortals.ids.find((id) => mortals.mode(id) === 'CHARGE' || mortals.mode(id) === 'DISCHARGE') as string;
+  const modesWhenHeard: string[] = [];
+  mortals.kill(victim);
+  await mortals.clock.advance(300);
+  t.not(mortals.mode(victim), 'WAIT', 'the converter goes on by itself');
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (envelope.sender === victim && (channel === 'birth' || channel === 'election'))
+      modesWhenHeard.push(mortals.mode(victim));
+  });
+  mortals.start(victim);
+  await mortals.clock.advance(3_000);
+  t.ok(modesWhenHeard.length > 3);
+  t.strictSame(new Set(modesWhenHeard), new Set(['WAIT']));
+});
+
+t.test('RULE-17: a unit whose device is silent joins all the same', async (t) => {
+  const mortals = new Mortals();
+  await mortals.until(() => mortals.gridMaster !== undefined, 5_000);
+  mortals.kill('E004');
+  mortals.world.inject({ kind: 'noReply', houseId: 'E004' });
+  mortals.start('E004');
+  const since = mortals.clock.monotonic();
+  let joinedAt = Number.POSITIVE_INFINITY;
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (envelope.sender === 'E004' && channel === 'election') joinedAt = Math.min(joinedAt, mortals.clock.monotonic());
+  });
+  await mortals.clock.advance(6_000);
+  t.ok(joinedAt - since <= mortals.policy.gridMaster.permitMsec + 100);
+});

@@ -12,7 +12,7 @@ import type { Scenario } from '../config/scenario.ts';
 import { type Acquired, Controller } from '../controller/index.ts';
 import { modeOfCode } from '../domain/converter-mode.ts';
 import { type Deal, isInvolved, isStopped } from '../domain/deal.ts';
-import { messageOf } from '../domain/errors.ts';
+import { DeviceError, messageOf } from '../domain/errors.ts';
 import type { Birth, ModeState, OperatorBody } from '../domain/messages.ts';
 import { isLowering, type OperationMode } from '../domain/operation-mode.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
@@ -20,7 +20,7 @@ import { secondsOfDay } from '../domain/timestamp.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
 import { Market, statusOf, windowAt } from '../market/index.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
-import { type Clock, sleep } from '../ports/clock.ts';
+import { type Clock, sleep, withDeadline } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
@@ -255,8 +255,11 @@ export class Unit {
     await this.#modes.load();
     await this.#schedule.load();
     await this.#journal.load();
-    bus.publish('birth', '', this.#birth());
     await this.#faults.load();
+    const vow = (await store.load(VOW_KEY)) as Vow | undefined; // only `persist` above writes it
+    this.#stops.push(this.#controller.onAcquired((acquired) => this.#acquired(acquired)));
+    await this.#comeToRest();
+    bus.publish('birth', '', this.#birth());
     this.#members.start();
     this.#community.start();
     this.#settlement.start();
@@ -290,11 +293,9 @@ export class Unit {
         if (!this.#wasReachable) this.#market.evaluate('grid-master.reachable');
         this.#wasReachable = true;
       }),
-      this.#controller.onAcquired((acquired) => this.#acquired(acquired)),
     );
-    this.#election.start((await store.load(VOW_KEY)) as Vow | undefined); // only `persist` above writes it
+    this.#election.start(vow);
     this.#publishMode();
-    await this.#controller.start();
     this.#stops.push(
       every(
         clock,
@@ -312,6 +313,18 @@ export class Unit {
     );
     this.#market.start();
     this.#faults.resume();
+  }
+
+  /** RULE-17: reads and, where that is needed, goes to WAIT before anybody counts on this unit; a silent device is not waited for. */
+  async #comeToRest(): Promise<void> {
+    const { clock, log, policy } = this.#options;
+    const limitMsec = policy().gridMaster.permitMsec;
+    const late = (): DeviceError => new DeviceError('device.no-reply', `the device said nothing for ${limitMsec} ms`);
+    try {
+      await withDeadline(clock, limitMsec, this.#controller.start(), late);
+    } catch (error) {
+      log.warn({ message: messageOf(error) }, 'unit.joins-unread');
+    }
   }
 
   /**

@@ -120,6 +120,9 @@ interface Supervision {
   readonly stop: StopRequest;
 }
 
+/** The daemon makes much short-lived garbage: without this its memory is mostly that, at no gain in speed. */
+const SMALL_MEMORY = '--max-semi-space-size=4';
+
 /** Runs both children until it is asked to stop, or one of them cannot be run at all. */
 async function supervise({ setUp, args, nodeRed, io, stop }: Supervision): Promise<number> {
   const say = (line: string): void => io.err(`apis: ${line}\n`);
@@ -129,7 +132,12 @@ async function supervise({ setUp, args, nodeRed, io, stop }: Supervision): Promi
   const daemon = new SupervisedChild({
     name: 'The gateway',
     execPath: process.execPath,
-    args: () => [fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url)), 'gateway', ...args],
+    args: () => [
+      SMALL_MEMORY,
+      fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url)),
+      'gateway',
+      ...args,
+    ],
     env,
     say,
     onMessage: () => {

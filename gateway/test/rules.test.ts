@@ -1,5 +1,7 @@
 import t from 'tap';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
+import type { Policy } from '../src/config/policy.ts';
+import { isInvolved } from '../src/domain/deal.ts';
 import type { CommandBody, GridState, Permit } from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
@@ -16,6 +18,10 @@ async function ledByAnIdleUnit(): Promise<Mortals> {
   await mortals.untilRunning(1);
   return mortals;
 }
+
+const withGridMaster =
+  (more: Partial<Policy['gridMaster']>) =>
+  (policy: Policy): Policy => ({ ...policy, gridMaster: { ...policy.gridMaster, ...more } });
 
 /** Modes other than those at the beginning, as they appear while time passes. */
 async function changesWithin(mortals: Mortals, msec: number, ids: readonly string[]): Promise<readonly string[]> {
@@ -265,4 +271,40 @@ t.test('RULE-17: a unit whose device is silent joins all the same', async (t) =>
   });
   await mortals.clock.advance(6_000);
   t.ok(joinedAt - since <= mortals.policy.gridMaster.permitMsec + 100);
+});
+
+t.test('RULE-5: a grid master that loses its majority orders those it reaches to stop, at once', async (t) => {
+  for (const quorum of ['majority', 'any'] as const) {
+    const mortals = new Mortals({ policy: withGridMaster({ quorum }) });
+    await mortals.untilRunning();
+    const leader = mortals.gridMaster?.unitId ?? '';
+    const [own] = mortals.deals.filter((deal) => isInvolved(deal, leader));
+    const partners = [own?.chargeUnitId ?? '', own?.dischargeUnitId ?? ''];
+    const grants: string[] = [];
+    const cutAt = mortals.clock.monotonic();
+    mortals.hub.tap(({ channel, envelope }) => {
+      const isLate = mortals.clock.monotonic() - cutAt > mortals.policy.gridMaster.leaseMsec + 100;
+      if (channel !== 'grid' || envelope.sender !== leader || !isLate) return;
+      grants.push(...(envelope.body as GridState).permits.map(({ unitId }) => unitId));
+    });
+    mortals.cut(...partners);
+    t.ok(
+      await mortals.until(() => partners.every((id) => mortals.mode(id) === 'WAIT'), 3_900),
+      'before permits run out',
+    );
+    await mortals.clock.advance(6_000);
+    t.strictSame(grants, [], 'nothing is granted without a majority');
+    t.equal(mortals.unit(leader).isGridMaster, quorum === 'any', `${quorum}: it may stay to stop, not to raise`);
+    t.ok(partners.every((id) => mortals.mode(id) === 'WAIT'));
+    mortals.heal();
+    t.ok(await mortals.until(() => mortals.deals.some((deal) => deal.startDateTime !== undefined), 60_000), 'INV-10');
+  }
+});
+
+t.test('RULE-5: a majority that loses a minority goes on', async (t) => {
+  const mortals = await ledByAnIdleUnit();
+  const idle = mortals.ids.find((id) => mortals.mode(id) === 'WAIT' && id !== 'E001') as string;
+  const busy = mortals.ids.filter((id) => mortals.mode(id) !== 'WAIT');
+  mortals.cut(idle);
+  t.strictSame(await changesWithin(mortals, 15_000, busy), []);
 });

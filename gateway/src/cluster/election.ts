@@ -32,6 +32,10 @@ export interface ElectionNeeds {
   announce(state: Omit<ElectionState, 'session' | 'beacon'>): void;
   /** False while this unit must not stand because of its faults; default always true. */
   mayLead?(): boolean;
+  /** How long a leader without a majority stays to stop those whom it still reaches; without end under `quorum: any` (RULE-5). */
+  stopMsec?(): Milliseconds;
+  /** Called when this leader has lost its majority: it may only stop from now on. */
+  quorumLost?(): void;
   /** Called when this unit begins or ceases to lead. */
   lead(leading: boolean, term: number): void;
 }
@@ -54,6 +58,7 @@ export class Election {
   #heardGrid: { term: number; pass: number } | undefined;
   #heardLeaderAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #cancelStanding: Cancel = () => {};
+  #quorumLostAt: Milliseconds | undefined;
   /** Until then this unit may have forgotten a promise: it neither votes nor stands (RULE-16). */
   #mutedUntil: Milliseconds = 0;
   #saved: Promise<void> = Promise.resolve();
@@ -145,6 +150,11 @@ export class Election {
       .filter((unitId) => unitId === this.#needs.unitId || (this.#echoedAt.get(unitId) ?? -Infinity) > since);
   }
 
+  /** A majority provably hears this leader: only then it may grant and raise. */
+  get hasQuorum(): boolean {
+    return this.hearers().length >= this.#needs.members.majority();
+  }
+
   /** Gives leadership or candidacy up and stays in the cluster; whether it stands again is for `mayLead` to say. */
   stepDown(): void {
     if (this.#role === 'follower') return;
@@ -169,10 +179,18 @@ export class Election {
     });
   }
 
+  /** RULE-5: without a majority a leader orders everybody to stop, and gives its office up when they had the time to. */
   #checkQuorum(now: Milliseconds): void {
-    if (this.hearers().length >= this.#needs.members.majority()) return;
-    this.#needs.log.warn({ term: this.#term, at: now }, 'election.quorum-lost');
-    this.#becomeFollower();
+    if (this.hasQuorum) {
+      this.#quorumLostAt = undefined;
+      return;
+    }
+    if (this.#quorumLostAt === undefined) {
+      this.#needs.log.warn({ term: this.#term, at: now }, 'election.quorum-lost');
+      this.#quorumLostAt = now;
+      this.#needs.quorumLost?.();
+    }
+    if (now - this.#quorumLostAt >= (this.#needs.stopMsec?.() ?? 0)) this.#becomeFollower();
   }
 
   /**
@@ -291,6 +309,7 @@ export class Election {
     const led = this.#role === 'leader';
     this.#role = 'follower';
     this.#leader = undefined;
+    this.#quorumLostAt = undefined;
     this.#echoedAt.clear();
     this.#sentPasses.clear();
     this.#rest();

@@ -5,6 +5,7 @@ import { permitsEnd } from './permits.ts';
 /** What forbids to raise anything on the whole bus at present; undefined when nothing does. */
 export function barredBy(grid: Grid): Obstacle | undefined {
   if (grid.hasGlobalErrors) return { reason: 'grid.global-errors', message: 'a global fault has just occurred' }; // D7
+  if (!grid.hasQuorum) return { reason: 'grid-master.quorum-lost', message: 'no majority hears this grid master' }; // RULE-5
   if (!grid.isFenced) {
     const silent = grid.policy.memberUnitIds.filter((unitId) => !grid.units.hasBeenHeard(unitId));
     return { reason: 'grid-master.members-silent', message: `not heard yet: ${silent.join(', ')}` }; // RULE-4

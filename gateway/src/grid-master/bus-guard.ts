@@ -52,7 +52,7 @@ export class BusGuard {
     const vr = grid.voltageReferenceUnitId;
     const gridVoltageV = optimalGridVoltageV(grid.policy, grid.deals.all());
     if (!grid.policy.gridMaster.gridVoltageOptimization.enabled || this.#halting.isActive) return;
-    if (vr === undefined || gridVoltageV === undefined || !grid.isFenced) return;
+    if (vr === undefined || gridVoltageV === undefined || !grid.mayRaise) return;
     grid.beginStep();
     try {
       await grid.raise(vr, { command: 'voltage', gridVoltageV });

@@ -78,7 +78,7 @@ export class DealRunner {
     const { action, when } = rowFor(stateOf(deal), (event) => GUARDS[event](at));
     const { notBefore } = at.progress;
     if (THROTTLED.has(action) && grid.now < notBefore) return retryIn(notBefore - grid.now);
-    if (RAISING.has(action) && !grid.isFenced) return retryIn(FENCE_RETRY_MSEC); // RULE-4
+    if (RAISING.has(action) && !grid.mayRaise) return retryIn(FENCE_RETRY_MSEC); // RULE-4, RULE-5
     grid.beginStep();
     const result = await this.#act(action, { grid, deal, event: when, at, watch: this.#watch });
     grid.deals.note(deal.dealId, { notBefore: result === 'advanced' ? 0 : grid.now + (result.retryMsec ?? 0) });

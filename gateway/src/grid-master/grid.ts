@@ -80,6 +80,16 @@ export class Grid {
     };
   }
 
+  /** RULE-5: a majority hears this grid master. */
+  get hasQuorum(): boolean {
+    return this.needs.hasQuorum?.() ?? true;
+  }
+
+  /** May a converter be put out of WAIT, or a current be increased? */
+  get mayRaise(): boolean {
+    return this.isFenced && this.hasQuorum;
+  }
+
   /** Time text for the marks of a deal: that of its reference side (control.md §4.1), else of this unit's clock. */
   timeOf(deal: Deal): string {
     const { clock } = this.needs;
@@ -146,8 +156,8 @@ export class Grid {
   /** Who is out of WAIT already may hand the voltage on or take it; nothing more before the fence stands (RULE-4, RULE-8). */
   #demandFence(unitId: string, { command }: DeviceCommand): void {
     const movesReference = HAND_OVER_COMMANDS.has(command) && modeOf(this.view(), unitId) !== 'WAIT';
-    if (this.isFenced || movesReference) return;
-    throw new InternalError(`${unitId} is not raised: permits of older terms may be alive`);
+    if (this.hasQuorum && (this.isFenced || movesReference)) return;
+    throw new InternalError(`${unitId} is not raised: permits of older terms may be alive, or no majority hears`);
   }
 
   /** A command towards WAIT: never refused here, and its failure is a fault, not an exception. */
@@ -268,17 +278,21 @@ export class Grid {
     const master = masterDealOf(view);
     this.needs.publish({
       ...this.#pass,
-      granting: this.isFenced,
+      granting: this.mayRaise,
       ...(vr === undefined ? {} : { voltageReferenceUnitId: vr }),
       ...(master === undefined ? {} : { masterDealId: master.dealId }),
       ...(handOver === undefined ? {} : { handOver }),
       hasGlobalErrors: this.hasGlobalErrors,
-      permits: permitsOf({
-        ...view,
-        masterSide: masterSide(view),
-        handOver,
-        isFresh: (unitId) => this.units.isFresh(unitId),
-      }),
+      permits: this.hasQuorum ? this.#permits(view) : [],
+    });
+  }
+
+  #permits(view: GridView): GridDraft['permits'] {
+    return permitsOf({
+      ...view,
+      masterSide: masterSide(view),
+      handOver: this.handOver,
+      isFresh: (unitId) => this.units.isFresh(unitId),
     });
   }
 }

@@ -52,6 +52,11 @@ export class GridMasterHost {
     void former?.stop();
   }
 
+  /** RULE-5: everybody who is still reached is ordered to stop, at once; nothing is granted meanwhile. */
+  quorumLost(): void {
+    void this.#gridMaster?.stopAll('grid-master.quorum-lost');
+  }
+
   /** Says `grid` now, e.g. after a change of mode. */
   publish(): void {
     if (this.#needs.election.isLeading) this.#publish(this.#draft);

@@ -148,6 +148,8 @@ export class Unit {
         bus.publish('election', '', { ...state, session: bus.session, beacon: this.#beacon }, { term: state.term });
       },
       mayLead: () => !this.#faults.isWithdrawn() && clock.monotonic() >= this.#resignedUntil,
+      stopMsec: () => (policy().gridMaster.quorum === 'any' ? Number.POSITIVE_INFINITY : policy().gridMaster.leaseMsec),
+      quorumLost: () => this.#host.quorumLost(),
       lead: (leading, term) => this.#host.lead(leading, term),
     });
     this.#controller = new Controller({
@@ -243,6 +245,7 @@ export class Unit {
         command: (to, body, deadlineMsec) => this.#requests.ask(to, body, deadlineMsec, term),
         finished: () => {},
         raise: (fault) => this.#faults.raise(fault),
+        hasQuorum: () => this.#election.hasQuorum,
         hasGlobalErrors: () => this.#faults.hasGlobalErrors(),
       }),
     });

@@ -161,11 +161,29 @@ t.test('apis up: what cannot run is refused before anything is started', async (
   t.notOk(existsSync(join(data, 'supervisor.lock')));
   const dataset = join(data, 'dataset');
   await mkdir(dataset);
-  await writeFile(join(dataset, 'solar.csv'), 'nonsense');
-  await writeFile(join(dataset, 'load.csv'), 'nonsense');
-  const bad = apis('up', '--no-node-red', '--data', data, '--dataset', dataset);
-  t.equal(await bad.ended, 2, 'the gateway refuses what is in the files');
-  t.match(bad.err, /(solar|load)\.csv/);
+  const fresh = join(data, 'fresh');
+  const day = `${new Array(24).fill(0).join(',')}\n`;
+  const home = `0,1,0,0,0,0,${new Array(48).fill(0.1).join(',')}\n`;
+  await writeFile(join(dataset, 'load.csv'), `header\n${home.repeat(365)}`);
+  const files: Readonly<Record<string, RegExp>> = {
+    nonsense: /solar\.csv:1 column 1: expected a number/,
+    [day.repeat(3)]: /solar\.csv: expected a whole year, .* got 3\n/,
+  };
+  for (const [solar, reason] of Object.entries(files)) {
+    await writeFile(join(dataset, 'solar.csv'), solar);
+    const commands: readonly (readonly [name: string, ...args: string[]])[] = [
+      ['up', '--no-node-red', '--data', fresh],
+      ['gateway', '--data', fresh],
+      ['simulate', '--houses', '1', '--days', '1'],
+      ['emulator', '--houses', '1', '--port', String((await freePorts(1))[0])],
+    ];
+    for (const [name, ...args] of commands) {
+      const bad = await cli([name, ...args, '--dataset', dataset]);
+      t.match(bad, { code: 2, out: '', err: reason }, `${name} refuses what is in the files`);
+      t.match(bad.err, new RegExp(`^apis ${name}: `), 'under the name that was typed');
+    }
+  }
+  t.notOk(existsSync(fresh), 'no data directory is made');
 });
 
 t.test('apis emulator (architecture §7): houses behind the HTTP API', async (t) => {

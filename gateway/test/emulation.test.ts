@@ -1375,6 +1375,7 @@ t.test('datasets (emulator.md 3)', async (t) => {
   const header = 'i,id,y,m,d,k,h0000';
   const loadRow = (customer: number, kw: readonly number[]): string => `0,${customer},0,0,0,0,${kw.join(',')}`;
   const flat = (kw: number): number[] => new Array<number>(48).fill(kw);
+  const daily = (row: string, days = 365): string => `${row}\n`.repeat(days);
 
   t.test('sun: 24 values per day, linear in between, the end of the year leads back to its start', async (t) => {
     const text = [solarRow, `${solarRow.replace(/0$/, '240')}`, ''].join('\r\n');
@@ -1401,7 +1402,25 @@ t.test('datasets (emulator.md 3)', async (t) => {
     near(t, year.loadW('E001', Date.UTC(2021, 0, 1, 0, 15)), 300, 1e-3, 'linear in between');
     near(t, year.loadW('E001', Date.UTC(2021, 0, 2)), 100, 1e-3, 'the second day');
     t.same([...parseLoads({ name: 'load.csv', text }, 1).keys()], ['E001']);
-    t.same(parseDataset({ solar: { name: 's', text: solarRow }, loads: { name: 'l', text } }, 1).homes, ['E001']);
+  });
+
+  t.test('a dataset is a year of 365 or 366 days, for the sun and for every home that is read (INV-11)', async (t) => {
+    const files = (sunDays: number, homes: readonly number[]) => ({
+      solar: { name: 'sun.csv', text: daily(solarRow, sunDays) },
+      loads: {
+        name: 'load.csv',
+        text: `${header}\n${homes.map((days, home) => daily(loadRow(home + 1, flat(0.1)), days)).join('')}`,
+      },
+    });
+    const problem = (...given: Parameters<typeof files>): string => problemOf(() => parseDataset(files(...given)));
+    t.equal(problem(365, [365, 365]), 'no problem');
+    t.equal(problem(366, [366, 365]), 'no problem', 'a leap year');
+    const wanted = 'expected a whole year, one row for each of 365 or 366 days';
+    t.equal(problem(3, [365]), `sun.csv: ${wanted}, got 3`);
+    t.equal(problem(365, [365, 364]), `load.csv home E002: ${wanted}, got 364`);
+    t.equal(problem(367, [730]), `sun.csv: ${wanted}, got 367\nload.csv home E001: ${wanted}, got 730`);
+    t.equal(problem(365, [1, 1, 1, 1, 1, 1, 1]).split('\n').length, 5, 'enough to see what is wrong');
+    t.same(parseDataset(files(365, [365, 1]), 1).homes, ['E001'], 'a home that nobody uses may be short');
   });
 
   t.test('bad files are refused with file, line and column (INV-11)', async (t) => {
@@ -1433,9 +1452,9 @@ t.test('datasets (emulator.md 3)', async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'apis-dataset-'));
     t.teardown(() => rm(folder, { recursive: true }));
     await t.rejects(loadDataset(folder), /\*solar\*.csv or .* got an empty folder/);
-    await writeFile(join(folder, 'my_solar_2021.csv'), solarRow);
+    await writeFile(join(folder, 'my_solar_2021.csv'), daily(solarRow));
     await t.rejects(loadDataset(folder), /expected \*load\*\.csv or \*load\*\.csv\.gz, got my_solar_2021\.csv/);
-    await writeFile(join(folder, 'my_load.csv.gz'), gzipSync([header, loadRow(1, flat(1))].join('\n')));
+    await writeFile(join(folder, 'my_load.csv.gz'), gzipSync(`${header}\n${daily(loadRow(1, flat(1)))}`));
     t.same(parseDataset(await loadDataset(folder)).homes, ['E001']);
     await writeFile(join(folder, 'a_load.csv.gz'), 'not gzip');
     await t.rejects(loadDataset(folder), /a_load\.csv\.gz: expected a readable file/);

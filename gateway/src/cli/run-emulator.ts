@@ -1,14 +1,12 @@
-import { loadDataset } from '../adapters/dataset-files.ts';
 import { PacedClock } from '../adapters/paced-clock.ts';
 import { startEmulatorApi } from '../api/emulator-api.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
-import { parseDataset } from '../emulation/dataset-csv.ts';
-import { generatedYear } from '../emulation/generated-year.ts';
 import { World } from '../emulation/world.ts';
 import { houseIds } from '../emulation/world-options.ts';
 import { SeededEntropy } from '../ports/entropy.ts';
 import type { Io } from './command.ts';
 import { checkPortIsFree } from './port-owner.ts';
+import { readDataset } from './read-dataset.ts';
 import { listenForStop } from './stop-request.ts';
 
 export interface EmulatorValues {
@@ -26,8 +24,7 @@ const SEED = 1;
 export async function runEmulator(values: EmulatorValues, io: Io): Promise<number> {
   const { houses, port, acceleration, dataset: folder, start } = values;
   await checkPortIsFree(HOST, port);
-  const dataset =
-    folder === undefined ? generatedYear(houseIds(houses)) : parseDataset(await loadDataset(folder), houses);
+  const dataset = await readDataset(folder, houseIds(houses));
   const clock = new PacedClock({ speed: acceleration, start });
   const world = new World({ clock, entropy: new SeededEntropy(SEED), houses, dataset });
   const stop = listenForStop();

@@ -1,18 +1,18 @@
-import { loadDataset } from '../adapters/dataset-files.ts';
 import { createPinoLog } from '../adapters/pino-log.ts';
-import { parseDataset } from '../emulation/dataset-csv.ts';
-import { generatedYear } from '../emulation/generated-year.ts';
 import type { Io } from './command.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { runDaemonProcess } from './daemon-process.ts';
 import { onFreePorts } from './free-broker-ports.ts';
+import { readDataset } from './read-dataset.ts';
 import { readSetUp, type SetUpValues } from './set-up.ts';
 
 /** `apis gateway`: one or more units in this process, until it is told to stop. */
 export async function runGateway(values: SetUpValues, words: readonly string[], io: Io): Promise<number> {
   const { settings, dataDir, speed, startAt, dataset: folder } = readSetUp(values, words, io);
-  const houses = settings.map(({ unitConfig }) => unitConfig.unitId);
-  const dataset = folder === undefined ? generatedYear(houses) : parseDataset(await loadDataset(folder), houses.length);
+  const dataset = await readDataset(
+    folder,
+    settings.map(({ unitConfig }) => unitConfig.unitId),
+  );
   const log = createPinoLog();
   const start = (firstBrokerPort: number): Promise<Daemon> =>
     startDaemon({

@@ -1,13 +1,12 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { loadDataset } from '../adapters/dataset-files.ts';
-import { parseDataset } from '../emulation/dataset-csv.ts';
-import { generatedYear } from '../emulation/generated-year.ts';
+import { houseIds } from '../emulation/world-options.ts';
 import { LOSS_PROFILES } from '../emulation/year/loss-profile.ts';
 import { PV_CASES } from '../emulation/year/pv-case.ts';
 import { DEAL_CURRENTS } from '../emulation/year/trade-set-up.ts';
 import { command } from './command.ts';
 import { flag, one, UsageError, type ValueKind } from './option.ts';
+import { readDataset } from './read-dataset.ts';
 import { type SimulateWorld, simulate } from './simulate.ts';
 import { text, wholeNumber } from './value-kinds.ts';
 
@@ -38,17 +37,12 @@ const needed = <T>(value: T | undefined, name: string, { expected }: ValueKind<T
   return value;
 };
 
-const houseName = (_: unknown, index: number): string => `E${String(index + 1).padStart(3, '0')}`;
-
 const realWorld: SimulateWorld = {
   files: {
     read: (path) => readFileSync(path, 'utf8'),
     beside: (file, name) => resolve(dirname(file), name),
   },
-  dataset: async (folder, homes) =>
-    folder === undefined
-      ? generatedYear(Array.from({ length: homes }, houseName))
-      : parseDataset(await loadDataset(folder), homes),
+  dataset: (folder, homes) => readDataset(folder, houseIds(homes)),
   write: (file, content) => writeFileSync(file, content),
   monotonic: () => performance.now(),
 };

@@ -46,6 +46,7 @@ export const up = command({
   options: OPTIONS,
   run: async (values, words, io) => {
     const setUp = readSetUp(values, words, io);
+    await checkDataset(setUp);
     const nodeRed = values['no-node-red'] ? undefined : await checkNodeRed(values);
     const lock = await lockBoth(setUp.dataDir);
     const stop = listenForStop();
@@ -58,6 +59,13 @@ export const up = command({
     }
   },
 });
+
+/** The gateway reads it again: here only what is wrong with it is of interest, before anything is made. */
+async function checkDataset(setUp: SetUp): Promise<void> {
+  if (setUp.dataset === undefined) return;
+  const { readDataset } = await import('./read-dataset.ts'); // the supervisor stays small without it
+  await readDataset(setUp.dataset, idsOf(setUp));
+}
 
 const idsOf = ({ settings }: SetUp): readonly string[] => settings.map(({ unitConfig }) => unitConfig.unitId);
 

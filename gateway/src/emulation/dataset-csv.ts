@@ -1,4 +1,4 @@
-import { ConfigError } from '../domain/errors.ts';
+import { ConfigError, type Problem } from '../domain/errors.ts';
 import { type Dataset, LOADS_PER_DAY, SampledYear, SOLAR_PER_DAY } from './dataset.ts';
 
 /** Text and the name it is known by in messages. */
@@ -177,8 +177,27 @@ export function parseLoads(file: CsvFile, most = Infinity): ReadonlyMap<string, 
   return new Map([...rows].map(([customer, watts]) => [homeOf(customer), Float32Array.from(watts)]));
 }
 
-/** Both files as a dataset; with `mostHomes` only so many homes are read. Throws `ConfigError`. */
-export const parseDataset = (
-  files: { readonly solar: CsvFile; readonly loads: CsvFile },
-  mostHomes?: number,
-): Dataset => new SampledYear(parseSolar(files.solar), parseLoads(files.loads, mostHomes));
+const YEAR_DAYS: readonly number[] = [365, 366];
+/** Further homes would say the same once more. */
+const MOST_PROBLEMS = 5;
+
+/** A short year would begin again in its midst: summer in the sun, winter in the loads, or one home's day for ever. */
+const yearProblem = ({ name }: CsvFile, path: string, days: number): readonly Problem[] =>
+  YEAR_DAYS.includes(days)
+    ? []
+    : [{ file: name, path, message: `expected a whole year, one row for each of 365 or 366 days, got ${days}` }];
+
+/**
+ * Both files as a dataset; with `mostHomes` only so many homes are read. Throws `ConfigError`, also for a sun or a home
+ * that does not last a year of 365 or 366 days.
+ */
+export function parseDataset(files: { readonly solar: CsvFile; readonly loads: CsvFile }, mostHomes?: number): Dataset {
+  const solar = parseSolar(files.solar);
+  const loads = parseLoads(files.loads, mostHomes);
+  const problems = [
+    ...yearProblem(files.solar, '', solar.length / SOLAR_PER_DAY),
+    ...[...loads].flatMap(([home, watts]) => yearProblem(files.loads, `home ${home}`, watts.length / LOADS_PER_DAY)),
+  ];
+  if (problems.length > 0) throw new ConfigError(problems.slice(0, MOST_PROBLEMS));
+  return new SampledYear(solar, loads);
+}

@@ -833,9 +833,16 @@ t.test('community.ts', async (t) => {
 t.test('modes.ts', async (t) => {
   const setUp = async (store = new MemoryStore(), initial: OperationMode = 'stop') => {
     const changes: string[] = [];
+    let ids = 0;
     const modes = new Modes({
+      unitId: 'E001',
       store,
       log: silentLog,
+      now: () => 1_000,
+      newId: () => {
+        ids += 1;
+        return `l${ids}`;
+      },
       initial: () => initial,
       changed: () => changes.push(modes.effective()),
     });
@@ -856,8 +863,8 @@ t.test('modes.ts', async (t) => {
     t.equal(modes.effective(), 'autonomous');
     t.strictSame(changes, ['autonomous']);
     t.strictSame((await setUp(store)).modes.global(), { value: 'autonomous', term: 2, revision: 1 });
-    t.strictSame(modes.nextStamp('stop', 2), { value: 'stop', term: 2, revision: 2 });
-    t.strictSame(modes.nextStamp('stop', 3), { value: 'stop', term: 3, revision: 1 });
+    t.strictSame(modes.nextStamp('stop', 2), { value: 'stop', term: 2, revision: 2, loweredAt: 1_000 });
+    t.strictSame(modes.nextStamp('stop', 3), { value: 'stop', term: 3, revision: 1, loweredAt: 1_000 });
   });
 
   t.test('a lowering acts before its stamp is back; a raise does not', async (t) => {
@@ -867,8 +874,11 @@ t.test('modes.ts', async (t) => {
     t.equal(modes.effective(), 'stop');
     t.equal(modes.lowerAtOnce('autonomous'), false);
     t.equal(modes.effective(), 'stop');
-    await modes.adopt({ value: 'stop', term: 1, revision: 2 });
-    await modes.adopt({ value: 'heteronomous', term: 1, revision: 3 });
+    await modes.adopt({ value: 'heteronomous', term: 1, revision: 2 });
+    t.equal(modes.effective(), 'stop', 'a stamp that does not list it takes it not away');
+    await modes.adopt(modes.nextStamp('stop', 1));
+    t.strictSame(modes.lowerings(), []);
+    await modes.adopt(modes.nextStamp('heteronomous', 1));
     t.equal(modes.effective(), 'heteronomous');
   });
 

@@ -1,11 +1,12 @@
 import t from 'tap';
+import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import type { Policy } from '../src/config/policy.ts';
 import { isInvolved } from '../src/domain/deal.ts';
 import type { CommandBody, GridState, Permit } from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
-import { VirtualClock } from '../src/ports/index.ts';
+import { MemoryStore, silentLog, VirtualClock } from '../src/ports/index.ts';
 import { ControllerRoom } from './support/controller-room.ts';
 import { Mortals } from './support/mortals.ts';
 
@@ -308,3 +309,96 @@ t.test('RULE-5: a majority that loses a minority goes on', async (t) => {
   mortals.cut(idle);
   t.strictSame(await changesWithin(mortals, 15_000, busy), []);
 });
+
+/** The modes of one unit, at a time that the test sets. */
+async function aUnitsModes(store = new MemoryStore()) {
+  const at = { value: 1_000 };
+  let ids = 0;
+  const modes = new Modes({
+    unitId: 'E001',
+    store,
+    log: silentLog,
+    now: () => at.value,
+    newId: () => `${at.value}/${++ids}`,
+    initial: () => 'autonomous',
+    changed: () => {},
+  });
+  await modes.load();
+  return { modes, at, store };
+}
+
+t.test('RULE-12: a lowering is durable', async (t) => {
+  const { modes, store } = await aUnitsModes();
+  modes.lowerAtOnce('stop');
+  await new Promise(setImmediate);
+  t.equal((await aUnitsModes(store)).modes.effective(), 'stop');
+});
+
+t.test('RULE-12: only what an operator has raised after a lowering overrides it', async (t) => {
+  const { modes, at } = await aUnitsModes();
+  modes.hear([{ id: 'a', value: 'heteronomous', at: 900 }]);
+  t.equal(modes.effective(), 'heteronomous');
+  await modes.adopt({ value: 'autonomous', term: 7, revision: 1 });
+  t.equal(modes.effective(), 'heteronomous', 'a new term alone overrides nothing');
+  at.value = 2_000;
+  await modes.adopt(modes.nextStamp('autonomous', 7));
+  t.equal(modes.effective(), 'autonomous');
+  modes.hear([{ id: 'a', value: 'heteronomous', at: 9_999 }]);
+  modes.hear([{ id: 'b', value: 'stop', at: 1_999 }]);
+  t.equal(modes.effective(), 'autonomous', 'listed, or said before the raise');
+  modes.hear([{ id: 'c', value: 'stop', at: 2_001 }]);
+  t.equal(modes.effective(), 'stop');
+  await modes.adopt(modes.nextStamp('stop', 7));
+  t.strictSame([modes.effective(), modes.lowerings()], ['stop', []]);
+  t.match(modes.global().settled, ['a', 'c']);
+});
+
+t.test('RULE-12: a raise that was on its way while somebody lowered the mode is refused', async (t) => {
+  const { modes, at } = await aUnitsModes();
+  at.value = 5_000;
+  modes.lowerAtOnce('stop');
+  at.value = 8_000;
+  t.throws(() => modes.nextStamp('autonomous', 1, 4_000), /lowered after autonomous was asked for/);
+  t.match(modes.nextStamp('autonomous', 1, 2_000), { value: 'autonomous', raisedAt: 6_000 });
+});
+
+t.test('INV-11: what is no lowering lowers nothing', async (t) => {
+  const { modes } = await aUnitsModes();
+  modes.hear([
+    undefined,
+    {},
+    { id: 1, value: 'stop', at: 1 },
+    { id: 'x', value: 'off', at: 1 },
+    { id: 'x', value: 'stop' },
+  ]);
+  t.strictSame([modes.effective(), modes.lowerings()], ['autonomous', []]);
+});
+
+t.test(
+  'RULE-12: a lowering said where no grid master is reached acts there, survives a restart, and reaches all',
+  async (t) => {
+    const mortals = await ledByAnIdleUnit();
+    const busy = mortals.ids.find((id) => mortals.mode(id) === 'CHARGE' || mortals.mode(id) === 'DISCHARGE') ?? '';
+    mortals.cut(busy);
+    void mortals
+      .unit(busy)
+      .operate({ kind: 'mode', value: 'stop' })
+      .catch(() => {});
+    t.ok(await mortals.until(() => mortals.mode(busy) === 'WAIT', 1_000), 'at once');
+    await mortals.clock.advance(12_000);
+    mortals.restart(busy);
+    await mortals.clock.advance(1_000);
+    t.equal(mortals.unit(busy).mode().effective, 'stop');
+    mortals.kill('E001'); // the next grid master has never heard of it
+    await mortals.clock.advance(3_000);
+    mortals.heal();
+    const isStopped = (): boolean => mortals.units.every((unit) => unit.mode().global.value === 'stop');
+    t.ok(await mortals.until(isStopped, 20_000), 'stamped by the grid master');
+    t.ok(
+      mortals.units.every((unit) => unit.mode().lowerings === undefined),
+      'and listed',
+    );
+    void mortals.unit(busy).operate({ kind: 'mode', value: 'autonomous' });
+    t.ok(await mortals.until(() => mortals.units.every((unit) => unit.mode().effective === 'autonomous'), 5_000));
+  },
+);

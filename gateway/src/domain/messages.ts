@@ -2,7 +2,7 @@ import type { ConverterMode } from './converter-mode.ts';
 import type { Deal } from './deal.ts';
 import type { DeviceCommand } from './device-command.ts';
 import type { Fault } from './fault.ts';
-import type { LocalMode, OperationMode, StampedMode } from './operation-mode.ts';
+import type { LocalMode, Lowering, OperationMode, StampedMode } from './operation-mode.ts';
 import type { EpochMsec, Milliseconds } from './quantities.ts';
 import type { Answer, Refusal, Request } from './trade.ts';
 import type { Dcdc, UnitData } from './unit-data.ts';
@@ -83,6 +83,8 @@ export interface ModeState {
   readonly global: StampedMode;
   readonly local: LocalMode | null;
   readonly effective: OperationMode;
+  /** Lowerings that this unit has heard and no stamp lists yet (RULE-12). */
+  readonly lowerings?: readonly Lowering[];
   readonly schedule?: Schedule;
 }
 
@@ -98,7 +100,7 @@ export type CommandBody =
   /** Anyone → grid master: please end this deal. */
   | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reasons: readonly string[] }
   /** Operator's word, forwarded to the grid master by the unit that heard it. */
-  | { readonly kind: 'mode.set'; readonly value: OperationMode }
+  | { readonly kind: 'mode.set'; readonly value: OperationMode; readonly ageMsec?: Milliseconds }
   | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
   | { readonly kind: 'emergency-stop'; readonly reason: string };
 

@@ -1,3 +1,5 @@
+import type { EpochMsec } from './quantities.ts';
+
 /** Operation modes of the cluster and of a unit (control.md §6). */
 export const OPERATION_MODES = ['autonomous', 'heteronomous', 'stop', 'manual'] as const;
 export type OperationMode = (typeof OPERATION_MODES)[number];
@@ -41,4 +43,20 @@ export interface StampedMode {
   readonly value: OperationMode;
   readonly term: number;
   readonly revision: number;
+  /** When an operator has last raised the mode: earlier lowerings are overridden (RULE-12). */
+  readonly raisedAt?: EpochMsec;
+  readonly loweredAt?: EpochMsec;
+  /** Ids of the lowerings that this stamp and those before it have taken in. */
+  readonly settled?: readonly string[];
 }
+
+/** A lowering as it goes from unit to unit until a stamp lists it (RULE-12). */
+export interface Lowering {
+  readonly id: string;
+  readonly value: OperationMode;
+  readonly at: EpochMsec;
+}
+
+/** The mode that permits least. */
+export const lowestMode = (modes: readonly OperationMode[]): OperationMode =>
+  modes.reduce((lowest, mode) => (isLowering(lowest, mode) ? mode : lowest));

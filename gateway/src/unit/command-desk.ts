@@ -6,6 +6,7 @@ import type { DeviceCommandName } from '../domain/device-command.ts';
 import { InternalError, PeerError } from '../domain/errors.ts';
 import type { CommandBody, Envelope, ReplyBody } from '../domain/messages.ts';
 import type { OperationMode } from '../domain/operation-mode.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
 import type { Refusal } from '../domain/trade.ts';
 import type { UnitData } from '../domain/unit-data.ts';
 import type { GridMaster } from '../grid-master/index.ts';
@@ -20,7 +21,7 @@ export interface CommandDeskNeeds {
   validateProposal(deal: Deal, from: string): Refusal | undefined;
   unitData(): UnitData | undefined;
   /** The grid master stamps a mode and tells everybody. */
-  stampMode(value: OperationMode): Promise<void>;
+  stampMode(value: OperationMode, ageMsec?: Milliseconds): Promise<void>;
   emergencyStop(reason: string): Promise<void>;
   /** False when the fault is not known here. */
   acknowledge(faultId: string): boolean;
@@ -103,9 +104,9 @@ export function commandDesk(needs: CommandDeskNeeds) {
       leading().requestStop(dealId, reasons);
       return OK;
     },
-    'mode.set': async ({ value }) => {
+    'mode.set': async ({ value, ageMsec }) => {
       leading();
-      await needs.stampMode(value);
+      await needs.stampMode(value, ageMsec);
       return OK;
     },
     'fault.acknowledge': async ({ faultId }) => {

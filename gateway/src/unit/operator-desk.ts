@@ -98,12 +98,15 @@ export class OperatorDesk {
   /** Asks whoever is grid master, again and again until it answers or the operator's deadline has passed. */
   async #askGridMaster(body: CommandBody): Promise<void> {
     const { clock, election, requests, unitId } = this.#needs;
-    const giveUpAt = clock.monotonic() + DEADLINE_MSEC;
+    const saidAt = clock.monotonic();
+    const giveUpAt = saidAt + DEADLINE_MSEC;
     for (;;) {
       const to = election.gridMasterUnitId;
       try {
         if (to === undefined) throw new PeerError('grid-master.absent', unitId, 'there is no grid master');
-        await requests.ask(to, body, REPLY_DEADLINE_MSEC, election.term);
+        const ageMsec = clock.monotonic() - saidAt;
+        const aged = body.kind === 'mode.set' && ageMsec > 0 ? { ...body, ageMsec } : body;
+        await requests.ask(to, aged, REPLY_DEADLINE_MSEC, election.term);
         return;
       } catch (error) {
         if (clock.monotonic() < giveUpAt) await sleep(clock, RETRY_MSEC);

@@ -118,8 +118,11 @@ export class Unit {
     this.#requests = new Requests(bus, clock);
     this.#community = new Community(bus, clock, (id) => memberUnitIds().includes(id));
     this.#modes = new Modes({
+      unitId,
       store,
       log,
+      now: () => clock.now(),
+      newId: () => entropy.uuid(),
       initial: () => policy().operationMode,
       changed: () => this.#modeChanged(),
     });
@@ -276,12 +279,17 @@ export class Unit {
         gridMaster: () => this.#host.gridMaster,
         validateProposal: (deal, from) => this.#market.validateProposal(deal, from),
         unitData: () => this.#data,
-        stampMode: (value) => this.#stampMode(value),
+        stampMode: (value, ageMsec) => this.#stampMode(value, ageMsec),
         emergencyStop: (reason) => this.#operator.emergencyStopHere(reason),
         acknowledge: (faultId) => this.#faults.acknowledge(faultId),
       }),
     );
     this.#stops.push(
+      bus.listen('mode', ({ envelope }) => {
+        if (!policy().memberUnitIds.includes(envelope.sender)) return; // INV-11
+        this.#modes.hear(envelope.body.lowerings ?? []);
+        this.#stampLowerings();
+      }),
       this.#members.onBeacon((member) => {
         this.#election.hear(member);
         this.#referenceWatch.check();
@@ -310,6 +318,7 @@ export class Unit {
           this.#settlement.look();
           this.#faults.check();
           this.#schedule.check();
+          this.#stampLowerings();
           this.#host.beat();
         },
       ),
@@ -375,6 +384,7 @@ export class Unit {
       global: this.#modes.global(),
       local: this.#modes.local() ?? null,
       effective: this.#modes.effective(),
+      ...(this.#modes.lowerings().length === 0 ? {} : { lowerings: this.#modes.lowerings() }),
       ...(Object.keys(schedule).length === 0 ? {} : { schedule }),
     };
   }
@@ -449,9 +459,15 @@ export class Unit {
     this.#market.evaluate('faults.over');
   }
 
-  async #stampMode(value: OperationMode): Promise<void> {
-    await this.#modes.adopt(this.#modes.nextStamp(value, this.#election.term));
+  async #stampMode(value: OperationMode, ageMsec?: Milliseconds): Promise<void> {
+    await this.#modes.adopt(this.#modes.nextStamp(value, this.#election.term, ageMsec));
     this.#host.beat();
+  }
+
+  /** RULE-12: as the grid master, takes in what was lowered anywhere; each stamp lists what it has taken in. */
+  #stampLowerings(): void {
+    if (!this.isGridMaster || this.#modes.lowerings().length === 0) return;
+    this.#stampMode(this.#modes.acting()).catch((error: unknown) => this.#warn('mode.not-saved', messageOf(error)));
   }
 
   /** Tells the grid master's picture when somebody has come, gone or started anew. */

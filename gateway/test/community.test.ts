@@ -1,73 +1,17 @@
 import t from 'tap';
-import { demoPolicy } from '../src/config/defaults.ts';
-import type { Deal } from '../src/domain/index.ts';
-import {
-  type EmulatedCommunity,
-  type EmulatedCommunityOptions,
-  emulatedCommunity,
-} from '../src/emulation/emulated-community.ts';
-import { generatedYear } from '../src/emulation/generated-year.ts';
+import { emulatedCommunity } from '../src/emulation/emulated-community.ts';
 import { collectingLog, VirtualClock } from '../src/ports/index.ts';
-
-const MAY_MORNING = Date.UTC(2020, 4, 15, 9);
-const HOUR = 3_600_000;
-const IDS = ['E001', 'E002', 'E003', 'E004'];
-
-interface Running extends EmulatedCommunity {
-  readonly clock: VirtualClock;
-  /** Advances until the condition holds; fails the test when the limit passes. */
-  until(condition: () => boolean, limitMsec: number, what: string): Promise<void>;
-}
-
-/** Four houses that have just been started; `E001` has plenty, `E004` needs some. */
-async function aCommunity(options: Partial<EmulatedCommunityOptions> = {}): Promise<Running> {
-  const clock = new VirtualClock(MAY_MORNING);
-  const emulated = emulatedCommunity({ clock, seed: 1, units: 4, rsoc: [92, 80, 55, 30], ...options });
-  void emulated.community.start();
-  return {
-    ...emulated,
-    clock,
-    until: async (condition, limitMsec, what) => {
-      t.ok(await clock.runUntil(condition, limitMsec), what);
-    },
-  };
-}
-
-const modesOf = ({ world }: EmulatedCommunity): string[] => world.houseIds().map((id) => world.house(id).mode);
-const allWaiting = (running: EmulatedCommunity): boolean => modesOf(running).every((mode) => mode === 'WAIT');
-const openDeals = ({ community }: EmulatedCommunity): Deal[] => {
-  const byId = new Map(community.units.flatMap((unit) => unit.deals()).map((deal) => [deal.dealId, deal]));
-  return [...byId.values()];
-};
-const finishedDeals = ({ ledgers }: EmulatedCommunity): Deal[] => {
-  const byId = new Map([...ledgers.values()].flat().map((deal) => [deal.dealId, deal]));
-  return [...byId.values()];
-};
-const isFlowing = (running: EmulatedCommunity): boolean =>
-  openDeals(running).some((deal) => deal.startDateTime !== undefined);
-
-/** Keeps an eye on the truth of the world at every one of its events. */
-function watch({ world }: EmulatedCommunity): { readonly violations: string[]; readonly handOvers: () => number } {
-  const violations: string[] = [];
-  let handOvers = 0;
-  world.onEvent((event) => {
-    const houses = world.houseIds().map((id) => world.house(id));
-    const references = houses.filter(({ mode }) => mode === 'VOLTAGE_REFERENCE');
-    if (references.length > 1) {
-      handOvers += 1;
-      if (references.length > 2 || references.some(({ drg }) => drg === 0)) {
-        violations.push(`INV-1 ${references.map(({ houseId, drg }) => `${houseId} drg ${drg}`).join(', ')}`);
-      }
-    }
-    for (const { houseId, mode, dig, demandedA } of houses) {
-      if (dig > 2.3) violations.push(`INV-9 ${houseId} is told ${dig} A`);
-      if (mode === 'VOLTAGE_REFERENCE' && Math.abs(demandedA) > 2.35) {
-        violations.push(`INV-9 ${houseId} would have to carry ${demandedA.toFixed(2)} A after ${event.event}`);
-      }
-    }
-  });
-  return { violations, handOvers: () => handOvers };
-}
+import {
+  aCommunity,
+  allWaiting,
+  finishedDeals,
+  HOUR,
+  IDS,
+  isFlowing,
+  MAY_MORNING,
+  modesOf,
+  openDeals,
+} from './support/running-community.ts';
 
 t.test('a community trades by itself from the start: registered, authorised, started', async (t) => {
   const running = await aCommunity();
@@ -191,46 +135,4 @@ t.test('same seed, same event log, byte for byte', async (t) => {
   t.ok(first.length > 100_000);
   t.ok(first === (await logOf(7)), 'identical');
   t.notOk(first === (await logOf(8)), 'another seed gives another run');
-});
-
-t.test('24 hours of the full protocol on a generated day', { timeout: 240_000 }, async (t) => {
-  const startedAt = performance.now();
-  const running = await aCommunity({
-    seed: 3,
-    rsoc: [90, 70, 40, 32],
-    pvScale: [2, 2, 0, 0],
-    world: { dataset: generatedYear(IDS, 5), meters: 'small' },
-    policy: demoPolicy(IDS, { gridCurrentA: 2, amountWh: 100 }),
-  });
-  const { violations, handOvers } = watch(running);
-  await running.clock.advance(24 * HOUR);
-  void running.community.units[1]?.operate({ kind: 'mode', value: 'heteronomous' });
-  await running.until(() => openDeals(running).length === 0 && allWaiting(running), 2 * HOUR, 'closing soft stop');
-  const wallSeconds = (performance.now() - startedAt) / 1000;
-
-  t.strictSame([...new Set(violations)].slice(0, 5), [], 'INV-1 and INV-9 hold at every event');
-  const deals = finishedDeals(running);
-  t.ok(deals.length >= 10, `${deals.length} deals`);
-  for (const deal of deals) {
-    const records = [deal.requestUnitId, deal.acceptUnitId].map(
-      (id) => running.ledgers.get(id)?.filter(({ dealId }) => dealId === deal.dealId) ?? [],
-    );
-    t.strictSame(
-      records.map((all) => all.length),
-      [1, 1],
-      `INV-7: ${deal.dealId} has one record at each party`,
-    );
-    t.strictSame(records[0], records[1], 'INV-7: and they are equal');
-  }
-  const energy = running.world.energy();
-  t.ok(Math.abs(energy.imbalanceWh) < 1e-6 * energy.turnoverWh, `INV-8: ${energy.imbalanceWh} Wh unaccounted for`);
-  const completed = deals.filter((deal) => deal.abortReason === undefined);
-  const over = completed.map((deal) => (deal.cumulateAmountWh ?? 0) / deal.dealAmountWh - 1);
-  const mean = over.reduce((a, b) => a + b, 0) / over.length;
-  t.comment(
-    `${deals.length} deals, ${completed.length} completed, ${handOvers()} events inside hand-overs, ` +
-      `overshoot mean ${(100 * mean).toFixed(3)} % worst ${(100 * Math.max(...over)).toFixed(3)} %, ${wallSeconds.toFixed(1)} s`,
-  );
-  t.ok(Math.abs(mean) <= 0.005);
-  t.ok(wallSeconds < 120, 'generous; the benchmark prints the figure');
 });

@@ -6,6 +6,8 @@ export interface PacedClockOptions {
   /** How many times faster than life; above 0. */
   readonly speed: number;
   readonly start?: EpochMsec;
+  /** Minutes that the emulated place lies east of UTC; default 0. */
+  readonly zoneOffsetMinutes?: number;
   /** Wall time that never jumps; replaced in tests. */
   readonly wall?: () => Milliseconds;
 }
@@ -24,6 +26,7 @@ export class PacedClock implements Clock {
   readonly #virtual: VirtualClock;
   readonly #wall: () => Milliseconds;
   readonly #start: EpochMsec;
+  readonly #zoneOffsetMinutes: number;
   #speed: number;
   #anchor: { readonly wall: Milliseconds; readonly virtual: Milliseconds };
   #isStepping = false;
@@ -34,6 +37,7 @@ export class PacedClock implements Clock {
 
   constructor(options: PacedClockOptions) {
     this.#start = options.start ?? 0;
+    this.#zoneOffsetMinutes = options.zoneOffsetMinutes ?? 0;
     this.#virtual = new VirtualClock(this.#start);
     this.#wall = options.wall ?? (() => performance.now());
     this.#speed = options.speed;
@@ -63,7 +67,7 @@ export class PacedClock implements Clock {
   }
 
   zoneOffsetMinutes(): number {
-    return this.#virtual.zoneOffsetMinutes();
+    return this.#zoneOffsetMinutes;
   }
 
   after(delay: Milliseconds, fire: () => void): Cancel {

@@ -22,6 +22,7 @@ import type { Log } from '../ports/log.ts';
 import { MemoryBusHub } from '../ports/memory-bus.ts';
 import { startRsoc } from './demo-set-up.ts';
 import { httpDeviceOf } from './http-device-of.ts';
+import { waitingFor } from './waiting-for.ts';
 
 /** First port of the units' brokers; each further unit takes the next one. */
 export const FIRST_BROKER_PORT = 18_830;
@@ -53,6 +54,8 @@ export interface Daemon {
   readonly speed: number;
   /** Resolves when every unit has measured and knows its grid master. */
   readonly ready: Promise<void>;
+  /** What `ready` waits for, in words; empty when it is there. */
+  waitingFor(): readonly string[];
   /** Orderly end: every converter in WAIT, brokers closed. */
   stop(): Promise<void>;
 }
@@ -64,9 +67,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const speed = options.speed ?? 1;
   checkSettings(settings, emulated.length, speed);
 
+  const zoneOffsetMinutes = settings[0]?.unitConfig.timeZoneOffsetMinutes;
+  const start = options.startAt ?? Date.now();
   const paced =
-    emulated.length === settings.length ? new PacedClock({ speed, start: options.startAt ?? Date.now() }) : undefined;
-  const clock: Clock = paced ?? new SystemClock(settings[0]?.unitConfig.timeZoneOffsetMinutes);
+    emulated.length === settings.length
+      ? new PacedClock({ speed, start, zoneOffsetMinutes: zoneOffsetMinutes ?? 0 })
+      : undefined;
+  const clock: Clock = paced ?? new SystemClock(zoneOffsetMinutes);
   const world = emulated.length === 0 ? undefined : worldOf(emulated, clock, options.dataset);
   const devices = await Promise.all(settings.map((one) => deviceOf(one, world)));
   const hub = new MemoryBusHub(clock);
@@ -141,7 +148,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await paced?.stop();
     await Promise.all(mirrors.map((mirror) => mirror.stop()));
   };
-  return { units, speed, ready, stop };
+  const { units: running } = community;
+  const members = settings[0]?.policy.memberUnitIds ?? [];
+  return { units, speed, ready, waitingFor: () => waitingFor(running, members), stop };
 }
 
 const isEmulated = ({ unitConfig }: UnitSettings): boolean => unitConfig.device?.type === 'emulated';
@@ -156,6 +165,17 @@ function checkSettings(settings: readonly UnitSettings[], emulated: number, spee
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (ids.length === 0) refuse('units', 'expected at least one unit config, got none');
   if (twice !== undefined) refuse('unitId', `expected every unit to have an id of its own, got ${twice} twice`);
+  // One process is one bus and one clock: what is meant for all must be the same in all.
+  const alike: Readonly<Record<string, (one: UnitSettings) => unknown>> = {
+    communityId: ({ unitConfig }) => unitConfig.communityId,
+    clusterId: ({ unitConfig }) => unitConfig.clusterId,
+    timeZoneOffsetMinutes: ({ unitConfig }) => unitConfig.timeZoneOffsetMinutes,
+    policyFile: ({ policy }) => hashOf(policy),
+  };
+  for (const [key, read] of Object.entries(alike)) {
+    const values = [...new Set(settings.map(read))];
+    if (values.length > 1) refuse(key, `expected the same for all units of one process, got ${values.join(' and ')}`);
+  }
   if (speed !== 1 && emulated < ids.length) {
     refuse('speed', `expected 1 because a real device is among the units, got ${speed}`);
   }

@@ -21,7 +21,6 @@ export interface HouseMoment
   readonly permitUntil: Milliseconds;
   /** Deals that the unit has journalled and not finished. */
   readonly deals: readonly Deal[];
-  readonly gridMasterUnitId: string | undefined;
   readonly isGridMaster: boolean;
   /** Names of the faults that are at work in this house, or were until a moment ago. */
   readonly troubles: ReadonlySet<string>;

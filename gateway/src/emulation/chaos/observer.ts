@@ -122,7 +122,6 @@ export class Observer {
       toldMode: house.toldMode,
       permitUntil: this.#stage.traffic.permitUntil(unitId, truth.mode),
       deals: unit?.deals() ?? [],
-      gridMasterUnitId: undefined,
       isGridMaster: unit?.isGridMaster === true,
       troubles,
     };

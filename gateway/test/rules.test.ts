@@ -3,6 +3,7 @@ import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import type { Policy } from '../src/config/policy.ts';
 import { isInvolved } from '../src/domain/deal.ts';
+import { PeerError } from '../src/domain/errors.ts';
 import type { CommandBody, GridState, Permit } from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
@@ -402,3 +403,75 @@ t.test(
     t.ok(await mortals.until(() => mortals.units.every((unit) => unit.mode().effective === 'autonomous'), 5_000));
   },
 );
+
+t.test('RULE-2: a command that waits for the device when the term changes writes nothing', async (t) => {
+  const room = await ControllerRoom.started();
+  let term = 1;
+  const fence = (): void => {
+    if (term !== 1) throw new PeerError('term.old', 'E001', 'another term');
+  };
+  const before = room.controller.read('unit'); // the device is busy
+  const command = room.run({ command: 'CHARGE', gridCurrentA: 2 }, fence);
+  term = 2;
+  t.match(await command, { ok: false, error: { reason: 'term.old' } });
+  await before;
+  t.strictSame(room.device.writes, []);
+});
+
+t.test('RULE-2: the term is looked at before each driver write, not only before the first', async (t) => {
+  const room = await ControllerRoom.started();
+  const fence = (): void => {
+    if (room.device.writes.length > 0) throw new PeerError('term.old', 'E001', 'it changed during the first write');
+  };
+  t.match(await room.run({ command: 'CHARGE', gridCurrentA: 2 }, fence), { ok: false, error: { reason: 'term.old' } });
+  t.equal(room.device.writes.length, 1);
+});
+
+t.test('RULE-2: nobody holds a voltage on a bus that is up, outside a hand-over', async (t) => {
+  const room = await ControllerRoom.started();
+  const { operationGridVoltageVRange, gridVoltageSeparationV } = room.policy;
+  room.device.busV = operationGridVoltageVRange.min + 2 * gridVoltageSeparationV + 1;
+  t.match(await room.run({ command: 'VOLTAGE_REFERENCE' }), { ok: false, error: { reason: 'device.bus-live' } });
+  t.strictSame(room.device.writes, []);
+});
+
+t.test('RULE-2, RULE-16: a former process of the grid master is not obeyed, though its term is', async (t) => {
+  const mortals = new Mortals();
+  await mortals.until(() => mortals.gridMaster !== undefined, 5_000);
+  const leader = mortals.gridMaster?.unitId ?? '';
+  await mortals.clock.advance(1_000);
+  mortals.kill(leader);
+  const replies: unknown[] = [];
+  mortals.hub.tap(({ channel, key, envelope }) => {
+    if (channel === 'reply' && key.startsWith(`${leader}/`)) replies.push(envelope.body);
+  });
+  const device = { command: 'CHARGE', gridCurrentA: 1 } as const;
+  const other = mortals.ids.find((id) => id !== leader) ?? '';
+  mortals.hub
+    .join(leader, 'former')
+    .publish('command', `${other}/former-0`, { kind: 'control', device, deals: [] }, { term: 1 });
+  await mortals.clock.advance(100);
+  t.match(replies, [{ ok: false, refusal: { reason: 'term.old' } }]);
+});
+
+t.test('RULE-11: a slow disk does not delay WAIT', async (t) => {
+  const mortals = await ledByAnIdleUnit();
+  mortals.writeMsec = () => 60_000;
+  void mortals
+    .unit('E003')
+    .operate({ kind: 'emergency-stop', reason: 'smoke' })
+    .catch(() => {});
+  t.ok(await mortals.until(() => mortals.ids.every((id) => mortals.mode(id) === 'WAIT'), 1_000));
+});
+
+t.test('RULE-11: a stop overtakes the command that runs and those that wait', async (t) => {
+  const room = await ControllerRoom.started();
+  const running = room.run({ command: 'CHARGE', gridCurrentA: 2 });
+  const waiting = room.controller.execute({ command: 'current', gridCurrentA: 1 }, () => {});
+  const refused = t.rejects(waiting, /superseded by a stop/);
+  await room.settle(room.controller.stopLocal('test'));
+  t.match(await running, { ok: false, error: { reason: 'device.superseded' } });
+  await refused;
+  t.equal(room.device.mode, 'WAIT');
+  t.equal(room.device.writes.at(-1)?.startsWith('setMode WAIT'), true);
+});

@@ -69,6 +69,11 @@ export class Community {
     for (const handle of [...this.#handlers]) handle(what);
   }
 
+  /** What a unit holds, as it told the grid master on demand: a message of it may have been lost. */
+  hearDeals(holder: string, deals: readonly Deal[]): void {
+    for (const deal of deals) this.#hearDeal(holder, deal);
+  }
+
   /** Only its two parties speak of a deal; one that both have finished leaves the picture. */
   #hearDeal(holder: string, deal: Deal): void {
     if (holder !== deal.requestUnitId && holder !== deal.acceptUnitId) return; // INV-11

@@ -53,6 +53,7 @@ export class Election {
   #term = 0;
   #votedFor: string | undefined;
   #leader: string | undefined;
+  #leaderSession: string | undefined;
   #preVoteTerm: number | undefined;
   #grantsPreVoteTo: string | undefined;
   #heardGrid: { term: number; pass: number } | undefined;
@@ -78,6 +79,11 @@ export class Election {
   /** The grid master that this unit obeys. */
   get gridMasterUnitId(): string | undefined {
     return this.#leader;
+  }
+
+  /** The process of that grid master whose word was obeyed last (RULE-16). */
+  get gridMasterSession(): string | undefined {
+    return this.#leader === undefined ? undefined : this.#leaderSession;
   }
 
   get isLeading(): boolean {
@@ -129,6 +135,7 @@ export class Election {
     }
     const known = this.#leader === from;
     this.#leader = from;
+    this.#leaderSession = grid.session;
     this.#heardGrid = { term: grid.term, pass: grid.pass };
     this.#preVoteTerm = undefined;
     if (!known) this.#announce();

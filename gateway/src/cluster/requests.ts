@@ -10,15 +10,23 @@ export type Serve = (from: string, body: CommandBody, envelope: Envelope<Command
 
 /** Wall clocks of two gateways may differ by this much before expiry times stop to mean anything. */
 const CLOCK_SKEW_ALLOWANCE_MSEC = 2_000;
-const REMEMBERED_COMMANDS = 1_000;
+const REMEMBERED_SESSIONS = 16;
+
+/** How far the commands of one sender have been served. */
+interface Served {
+  readonly session: string;
+  readonly last: number;
+  /** Sessions that were followed by another: what still comes of them is over. */
+  readonly former: readonly string[];
+}
 
 /** Request and reply between units over the bus: every question has a deadline, every answer its question. */
 export class Requests {
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #waiting = new Map<string, { readonly to: string; readonly settle: (reply: ReplyBody) => void }>();
-  /** Commands already served: a duplicate is not executed twice (INV-6). */
-  readonly #served = new Set<string>();
+  /** By sender: a duplicate, or a command that another has overtaken, is not executed (RULE-2, INV-6). */
+  readonly #served = new Map<string, Served>();
   readonly #unsubscribe: Unsubscribe[] = [];
   #next = 0;
 
@@ -68,19 +76,23 @@ export class Requests {
   async #serve(id: string, envelope: Envelope<CommandBody>, serve: Serve): Promise<void> {
     const age = this.#clock.now() - envelope.time;
     if (age > (envelope.expiryMsec ?? Number.POSITIVE_INFINITY) + CLOCK_SKEW_ALLOWANCE_MSEC) return;
-    const known = `${envelope.sender}/${id}`;
-    if (this.#served.has(known)) return;
-    this.#remember(known);
+    if (!this.#isNext(id, envelope)) return;
     const reply = await serve(envelope.sender, envelope.body, envelope).catch(
       (error: unknown): ReplyBody => refusalOf(error),
     );
     this.#bus.publish('reply', `${envelope.sender}/${id}`, reply, { term: envelope.term });
   }
 
-  #remember(id: string): void {
-    this.#served.add(id);
-    const oldest = this.#served.values().next().value;
-    if (this.#served.size > REMEMBERED_COMMANDS && oldest !== undefined) this.#served.delete(oldest);
+  /** RULE-2: the ids of a session carry a strictly increasing sequence. */
+  #isNext(id: string, { sender, session }: Envelope<CommandBody>): boolean {
+    const sequence = id.startsWith(`${session}-`) ? Number(id.slice(session.length + 1)) : Number.NaN;
+    const known = this.#served.get(sender);
+    const isSame = known?.session === session;
+    if (!Number.isSafeInteger(sequence) || known?.former.includes(session)) return false; // INV-11
+    if (isSame && sequence <= known.last) return false;
+    const former = known === undefined || isSame ? (known?.former ?? []) : [...known.former, known.session];
+    this.#served.set(sender, { session, last: sequence, former: former.slice(-REMEMBERED_SESSIONS) });
+    return true;
   }
 }
 

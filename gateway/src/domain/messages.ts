@@ -95,8 +95,8 @@ export type CommandBody =
   | { readonly kind: 'deal.update'; readonly deal: Deal }
   /** Grid master → unit: journal the records, then act (INV-7). */
   | { readonly kind: 'control'; readonly device: DeviceCommand; readonly deals: readonly Deal[] }
-  /** Grid master → unit: read the device now. */
-  | { readonly kind: 'read'; readonly what: 'unit' | 'status' }
+  /** Grid master → unit: read the device now; a new grid master asks for the deals as well (RULE-3). */
+  | { readonly kind: 'read'; readonly what: 'unit' | 'status'; readonly withDeals?: true }
   /** Anyone → grid master: please end this deal. */
   | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reasons: readonly string[] }
   /** Operator's word, forwarded to the grid master by the unit that heard it. */
@@ -105,7 +105,7 @@ export type CommandBody =
   | { readonly kind: 'emergency-stop'; readonly reason: string };
 
 export type ReplyBody =
-  | { readonly ok: true; readonly dcdc?: Dcdc; readonly unit?: UnitData; readonly deal?: Deal }
+  | { readonly ok: true; readonly dcdc?: Dcdc; readonly unit?: UnitData; readonly deal?: Deal; readonly deals?: readonly Deal[] }
   | { readonly ok: false; readonly refusal: Refusal; readonly message: string };
 
 /** Operator's words to any unit (`operator/#`). */

@@ -132,9 +132,13 @@ export class Grid {
   }
 
   /** A fresh reading where silence is an answer too: false when none came in time. */
-  async readWithin(unitId: string, deadlineMsec: Milliseconds): Promise<boolean> {
+  async readWithin(
+    unitId: string,
+    deadlineMsec: Milliseconds,
+    more: { readonly withDeals?: true } = {},
+  ): Promise<boolean> {
     try {
-      await this.#ask(unitId, { kind: 'read', what: 'unit' }, deadlineMsec);
+      await this.#ask(unitId, { kind: 'read', what: 'unit', ...more }, deadlineMsec);
       return true;
     } catch (error) {
       this.needs.log.debug({ unitId, message: messageOf(error) }, 'grid.no-reading');

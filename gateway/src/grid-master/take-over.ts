@@ -9,11 +9,11 @@ import { HandOverLost } from './perform-hand-over.ts';
 export const unheardMembers = (grid: Grid): readonly string[] =>
   grid.policy.memberUnitIds.filter((unitId) => !grid.units.isFresh(unitId));
 
-/** Asks those that are alive; an answer proves that they obey this term (RULE-3). */
+/** Asks those that are alive; an answer proves that they obey this term, and brings their copies of deals (RULE-3). */
 export async function hearMembers(grid: Grid): Promise<void> {
   const asked = unheardMembers(grid).filter((unitId) => grid.needs.community.isAlive(unitId));
   const answers = await Promise.all(
-    asked.map((unitId) => grid.readWithin(unitId, grid.policy.gridMaster.leaseMsec / 2)),
+    asked.map((unitId) => grid.readWithin(unitId, grid.policy.gridMaster.leaseMsec / 2, { withDeals: true })),
   );
   const silent = asked.filter((_, index) => answers[index] !== true);
   if (silent.length > 0) grid.needs.log.warn({ silent }, 'grid-master.members-silent');

@@ -41,9 +41,10 @@ const OK: ReplyBody = { ok: true };
 export function commandDesk(needs: CommandDeskNeeds) {
   const { election, journal, controller } = needs;
 
-  /** INV-6, RULE-2: only the grid master whom this unit obeys, in the term that it has promised. */
+  /** INV-6, RULE-2, RULE-16: only the grid master whom this unit obeys, in that session and in the term that it has promised. */
   const fenceOf = (from: string, envelope: Envelope<CommandBody>) => (): void => {
-    if (from === election.gridMasterUnitId && envelope.term === election.term) return;
+    const isHeSelf = from === election.gridMasterUnitId && envelope.session === election.gridMasterSession;
+    if (isHeSelf && envelope.term === election.term) return;
     throw new PeerError(
       'term.old',
       from,
@@ -91,14 +92,15 @@ export function commandDesk(needs: CommandDeskNeeds) {
       return { ok: true, dcdc: await controller.execute(device, fence) };
     },
     // RULE-3: a state counts for a term when this unit has durably promised it; older commands write nothing any more.
-    read: async ({ what }, from, envelope) => {
+    read: async ({ what, withDeals }, from, envelope) => {
       const fence = fenceOf(from, envelope);
       fence();
       await election.promised();
       const dcdc = await controller.read(what);
       fence();
       const unit = needs.unitData();
-      return { ok: true, dcdc, ...(unit === undefined ? {} : { unit }) };
+      const deals = withDeals === true ? { deals: [...journal.open(), ...journal.finished()] } : {};
+      return { ok: true, dcdc, ...(unit === undefined ? {} : { unit }), ...deals };
     },
     'deal.stop': async ({ dealId, reasons }) => {
       leading().requestStop(dealId, reasons);

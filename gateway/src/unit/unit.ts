@@ -245,7 +245,11 @@ export class Unit {
           onChange: (handle) => this.#community.onChange(handle),
         },
         mode: () => this.#modes.acting(),
-        command: (to, body, deadlineMsec) => this.#requests.ask(to, body, deadlineMsec, term),
+        command: async (to, body, deadlineMsec) => {
+          const reply = await this.#requests.ask(to, body, deadlineMsec, term);
+          this.#community.hearDeals(to, reply.deals ?? []);
+          return reply;
+        },
         finished: () => {},
         raise: (fault) => this.#faults.raise(fault),
         hasQuorum: () => this.#election.hasQuorum,

@@ -1,5 +1,5 @@
 // Composes what Node-RED loads out of what people write: dist/nodes/<node>.{js,html} with locales and icons, and the
-// dashboard widget as resources/ui-apis-community.umd.js. Runs after `tsc -b`.
+// dashboard widgets as resources/ui-apis-*.umd.js. Runs after `tsc -b`.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -46,7 +46,10 @@ function composeNode(node) {
   }
 }
 
-const buildWidget = () =>
+/** Folder below src/widgets by the node whose page it draws. */
+const WIDGETS = { 'ui-apis-community': 'community', 'ui-apis-page': 'pages' };
+
+const buildWidget = ([node, folder]) =>
   build({
     root,
     configFile: false,
@@ -55,12 +58,12 @@ const buildWidget = () =>
     define: { 'process.env.NODE_ENV': '"production"' },
     build: {
       outDir: join(root, 'resources'),
-      emptyOutDir: true,
+      emptyOutDir: false,
       lib: {
-        entry: join(source, 'widgets', 'community', 'index.ts'),
-        name: 'ui-apis-community',
+        entry: join(source, 'widgets', folder, 'index.ts'),
+        name: node,
         formats: ['umd'],
-        fileName: () => 'ui-apis-community.umd.js',
+        fileName: () => `${node}.umd.js`,
       },
       // The page brings Vue along.
       rollupOptions: { external: ['vue'], output: { globals: { vue: 'Vue' } } },
@@ -70,4 +73,5 @@ const buildWidget = () =>
 rmSync(target, { recursive: true, force: true });
 mkdirSync(join(target, 'icons'), { recursive: true });
 nodes.forEach(composeNode);
-await buildWidget();
+rmSync(join(root, 'resources'), { recursive: true, force: true });
+for (const widget of Object.entries(WIDGETS)) await buildWidget(widget);

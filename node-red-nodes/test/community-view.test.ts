@@ -2,11 +2,19 @@ import fc from 'fast-check';
 import t from 'tap';
 import { aBirth, aDeal, aGrid, aMode, aUnit } from '../../gateway/test/support/messages.ts';
 import type { CommunityState, UnitEntry } from '../src/lib/community.ts';
-import { clockText } from '../src/widgets/community/clock-text.ts';
 import { communityView } from '../src/widgets/community/community-view.ts';
-import { connectionNote } from '../src/widgets/community/connection-note.ts';
-import { dashboard } from '../src/widgets/community/dashboard.ts';
 import { dealView, openDeals } from '../src/widgets/community/deal-view.ts';
+import { houseOutline, panelOutline } from '../src/widgets/community/house-shape.ts';
+import { houseView } from '../src/widgets/community/house-view.ts';
+import { assignLanes, laneCount } from '../src/widgets/community/lanes.ts';
+import { arrangementFor, type Box, HOUSE, laneAt, layoutOf } from '../src/widgets/community/layout.ts';
+import { notableFaults } from '../src/widgets/community/notable-faults.ts';
+import { flowPoints, laneMiddle, roundedPath } from '../src/widgets/community/paths.ts';
+import { skyOf } from '../src/widgets/community/sky.ts';
+import { wirePath } from '../src/widgets/community/wires.ts';
+import { clockText } from '../src/widgets/shared/clock-text.ts';
+import { connectionNote } from '../src/widgets/shared/connection-note.ts';
+import { dashboard } from '../src/widgets/shared/dashboard.ts';
 import {
   amperes,
   duration,
@@ -16,16 +24,8 @@ import {
   wattHours,
   wattHoursOf,
   watts,
-} from '../src/widgets/community/format.ts';
-import { houseOutline, panelOutline } from '../src/widgets/community/house-shape.ts';
-import { houseView } from '../src/widgets/community/house-view.ts';
-import { assignLanes, laneCount } from '../src/widgets/community/lanes.ts';
-import { arrangementFor, type Box, HOUSE, laneAt, layoutOf } from '../src/widgets/community/layout.ts';
-import { lightness } from '../src/widgets/community/lightness.ts';
-import { notableFaults } from '../src/widgets/community/notable-faults.ts';
-import { flowPoints, laneMiddle, roundedPath } from '../src/widgets/community/paths.ts';
-import { skyOf } from '../src/widgets/community/sky.ts';
-import { wirePath } from '../src/widgets/community/wires.ts';
+} from '../src/widgets/shared/format.ts';
+import { lightness } from '../src/widgets/shared/lightness.ts';
 
 const anEntry = (unitId: string, more: Partial<UnitEntry> = {}): UnitEntry => ({
   online: true,

@@ -4,12 +4,15 @@ import { daemonFilePath, type UnitChoice } from '../lib/address.ts';
 import type { ApisUnitNode } from '../lib/attach.ts';
 import { registerNode } from '../lib/register.ts';
 import { UnitLink } from '../lib/unit-link.ts';
+import type { Role } from '../lib/widget-message.ts';
 
 interface ApisUnitDef extends NodeDef {
   readonly unitId?: string;
   readonly host?: string;
   /** A number, its text, or an environment variable that Node-RED has replaced by its text. */
   readonly port?: string | number;
+  /** `observer`: nothing that uses this unit may operate it. */
+  readonly role?: string;
 }
 
 const portOf = (value: string | number | undefined): number | undefined => {
@@ -23,6 +26,8 @@ const choiceOf = (config: ApisUnitDef): UnitChoice => {
   const host = config.host?.trim() || (port === undefined ? '' : '127.0.0.1');
   return { unitId: config.unitId?.trim() ?? '', host, port };
 };
+
+const roleOf = ({ role }: ApisUnitDef): Role => (role === 'observer' ? 'observer' : 'operator');
 
 /** Units of the local daemon for the editor's drop-down; none when no daemon runs. */
 function serveUnits(RED: NodeAPI): void {
@@ -38,6 +43,6 @@ function serveUnits(RED: NodeAPI): void {
 export default function register(RED: NodeAPI): void {
   serveUnits(RED);
   registerNode<ApisUnitDef, ApisUnitNode>(RED, 'apis-unit', (node, config) => {
-    Object.assign(node, { link: new UnitLink(choiceOf(config), daemonFilePath()) });
+    Object.assign(node, { link: new UnitLink(choiceOf(config), daemonFilePath(), roleOf(config)) });
   });
 }

@@ -1,5 +1,7 @@
 import { type ConnectionState, UnitClient } from '@apis-edge/gateway/client';
 import { AddressError, type AddressProblem, addressOf, localSpeed, type UnitChoice } from './address.ts';
+import { Archive } from './archive.ts';
+import type { Role } from './widget-message.ts';
 
 /** What nodes use of a client: no node opens or closes one itself. */
 export type SharedClient = Pick<UnitClient, 'connection' | 'on' | 'send' | 'state' | 'unitId'>;
@@ -7,17 +9,31 @@ export type SharedClient = Pick<UnitClient, 'connection' | 'on' | 'send' | 'stat
 /** State of a link in the words of the status texts (lib/locales). */
 export type LinkState = ConnectionState | AddressProblem | 'wrongUnit';
 
+/** A client through which nothing can be said. */
+const onlyLooking = (client: UnitClient): SharedClient => ({
+  get connection() {
+    return client.connection;
+  },
+  on: (event, handle) => client.on(event, handle),
+  state: () => client.state(),
+  unitId: () => client.unitId(),
+  send: () => Promise.reject(new Error('this unit is attached as an observer: it can be looked at, not operated')),
+});
+
 /** One unit as all nodes of a flow share it: the first user opens the connection, the last one closes it. */
 export class UnitLink {
   readonly #choice: UnitChoice;
   readonly #daemonFile: string;
+  readonly role: Role;
   #client: UnitClient | undefined;
+  #archive: Archive | undefined;
   #users = 0;
   #problem: AddressProblem | undefined;
 
-  constructor(choice: UnitChoice, daemonFile: string) {
+  constructor(choice: UnitChoice, daemonFile: string, role: Role = 'operator') {
     this.#choice = choice;
     this.#daemonFile = daemonFile;
+    this.role = role;
   }
 
   get unitId(): string {
@@ -28,7 +44,13 @@ export class UnitLink {
   acquire(): SharedClient {
     this.#users += 1;
     this.#client ??= UnitClient.attach(() => this.#address());
-    return this.#client;
+    return this.role === 'operator' ? this.#client : onlyLooking(this.#client);
+  }
+
+  /** The past as this unit's pages share it: one writer for all of them. */
+  archive(root: string, warn: (message: string) => void): Archive {
+    this.#archive ??= new Archive(root, warn);
+    return this.#archive;
   }
 
   async release(): Promise<void> {

@@ -1,9 +1,13 @@
 import type { OperationMode } from '@apis-edge/gateway/domain';
 import type { CommunityState } from './community.ts';
 
+/** What a page may do: an observer only looks. */
+export type Role = 'operator' | 'observer';
+
 export interface WidgetConnection {
   readonly state: string;
   readonly unitId: string;
+  readonly role: Role;
   /** How many times faster than ours the community's time runs, when its daemon says so. */
   readonly speed?: number;
 }
@@ -13,9 +17,11 @@ export interface ActionAnswer {
   readonly id: number;
   readonly ok: boolean;
   readonly text: string;
+  /** What was pressed. */
+  readonly request?: unknown;
 }
 
-/** Node → page. */
+/** Node → community page. */
 export interface CommunityMessage {
   readonly payload: CommunityState;
   readonly connection: WidgetConnection;
@@ -25,4 +31,13 @@ export interface CommunityMessage {
 /** Page → node: what was pressed. */
 export type ActionRequest =
   | { readonly kind: 'mode'; readonly value: OperationMode }
-  | { readonly kind: 'emergency-stop'; readonly reason: string };
+  | { readonly kind: 'emergency-stop'; readonly reason: string }
+  | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reason: string }
+  | { readonly kind: 'fault.acknowledge'; readonly faultId: string };
+
+/** Page → node: a question about the past, answered to the page that asked. */
+export interface HistoryRequest {
+  readonly kind: 'history';
+  readonly unitId: string;
+  readonly spanSeconds: number;
+}

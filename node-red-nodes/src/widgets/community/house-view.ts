@@ -1,7 +1,7 @@
 import type { GridState, UnitData } from '@apis-edge/gateway/domain';
 import { labelOfMode, modeOfCode } from '@apis-edge/gateway/domain';
 import type { UnitEntry } from '../../lib/community.ts';
-import { CONVERTER_TEXTS } from './texts.ts';
+import { CONVERTER_TEXTS } from '../shared/texts.ts';
 import type { HouseView, Presence } from './view.ts';
 
 const presenceOf = (entry: UnitEntry): Presence => {

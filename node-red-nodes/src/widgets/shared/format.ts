@@ -41,3 +41,25 @@ export function duration(seconds: number): string {
   if (minutes < 60) return `${minutes} min`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
+
+/** `1000 points`, `12.5 points`. */
+export const points = (value: number | undefined): string =>
+  withUnit(value, isKnown(value) && Math.abs(value) < 100 && !Number.isInteger(value) ? 1 : 0, 'points');
+/** `10 points/Wh` */
+export const price = (value: number | undefined): string =>
+  isKnown(value) ? `${Number(value.toFixed(2))} points/Wh` : 'no price';
+/** `3 ms`, `1.2 s` */
+export const milliseconds = (value: number): string =>
+  value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+
+/** `0.4 s` of milliseconds. */
+export const seconds = (msec: number): string => `${(msec / 1000).toFixed(1)} s`;
+
+/** `2020/05/15-09:37:05` as `15 May 09:37`; text that is no time stays as it is. */
+export function shortTime(text: string): string {
+  const match = /^\d{4}\/(\d{2})\/(\d{2})-(\d{2}:\d{2})/.exec(text);
+  if (match === null) return text;
+  const month = MONTH_NAMES[Number(match[1]) - 1] ?? match[1];
+  return `${Number(match[2])} ${month} ${match[3]}`;
+}
+const MONTH_NAMES = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];

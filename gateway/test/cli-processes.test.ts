@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
+import { aHwConfig, aPolicy, aScenario, aUnitConfig } from './config/samples.ts';
 import { aDirectory, cli } from './support/cli.ts';
 import { apis, childrenOf, eventually, fakeDaemon, freePorts, isAlive } from './support/process.ts';
 
@@ -54,8 +55,14 @@ t.test('daemon-process: exit codes, record and lock, whatever the daemon does (a
   );
   const data = await aDirectory();
   const waiting = fakeDaemon('never-ready', data);
-  t.ok(await eventually(() => existsSync(join(data, 'daemon.lock')), 20_000));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const missing = 'apis: waiting for E002: no reading; no grid master: 1 of 3 members present\n';
+  await waiting.says('err', new RegExp(`${missing}${missing}`));
+  t.match(
+    JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8')),
+    { units: [{ unitId: 'E001' }] },
+    'it can be reached while one of its units is not ready',
+  );
+  t.equal(waiting.out, '', 'and does not say that it is ready');
   waiting.child.kill('SIGTERM');
   t.equal(await waiting.ended, 0, 'it may be stopped before it is ready');
   t.notOk(existsSync(join(data, 'daemon.json')));
@@ -143,6 +150,36 @@ t.test('apis up without Node-RED: restarts a crashed gateway, leaves no orphan',
   t.equal(await third.ended, 0, 'after an orderly stop');
   t.same(await Promise.all(children.map(isAlive)), [false]);
   t.notOk(existsSync(join(data, 'supervisor.lock')));
+});
+
+t.test('apis up: a unit that is not ready keeps nobody from seeing why, and a failed stop is told', async (t) => {
+  const data = await aDirectory();
+  const files = {
+    unit: { ...aUnitConfig(), connection: undefined, device: { type: 'emulated' } },
+    hwConfig: aHwConfig(),
+    policy: { ...aPolicy(), memberUnitIds: ['E001', 'E002', 'E003'] },
+    scenario: aScenario(),
+  };
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(data, `${name}.json`), JSON.stringify(content));
+  }
+  const up = apis('up', '--no-node-red', '--data', data, join(data, 'unit.json'));
+  t.teardown(() => up.child.kill('SIGKILL'));
+  await up.says('out', /APIS Edge is running/);
+  t.match(await cli(['status', '--data', data]), { code: 0, out: /E001 +online[\s\S]*Grid master: none heard/ });
+  const [first = 0] = await childrenOf(up.pid);
+  process.kill(first, 'SIGKILL');
+  await up.says('err', /The gateway has ended by itself \(signal SIGKILL\), next start/);
+  t.ok(await eventually(async () => (await cli(['status', '--data', data])).code === 0, 30_000), 'it is back');
+  await up.says('err', /apis: waiting for no grid master: 1 of 3 members present\n/);
+  t.notMatch(up.err, /Gateway ready/);
+
+  const [daemon = 0] = await childrenOf(up.pid);
+  process.kill(daemon, 'SIGSTOP');
+  up.child.kill('SIGINT');
+  await up.says('err', /apis: stopping/);
+  process.kill(daemon, 'SIGKILL');
+  t.equal(await up.ended, 3, 'its gateway has not stopped in order');
 });
 
 t.test('apis up: what cannot run is refused before anything is started', async (t) => {

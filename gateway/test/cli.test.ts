@@ -20,6 +20,7 @@ import { identityOf, isRunning } from '../src/cli/process-identity.ts';
 import { RestartPolicy } from '../src/cli/restart-policy.ts';
 import { textTable } from '../src/cli/text-table.ts';
 import * as kinds from '../src/cli/value-kinds.ts';
+import { waitingFor } from '../src/cli/waiting-for.ts';
 import { ConfigError, PeerError } from '../src/domain/errors.ts';
 import { aDirectory, cli } from './support/cli.ts';
 import { aDeal, aGrid, aMode, aUnit } from './support/messages.ts';
@@ -410,6 +411,27 @@ t.test('ports: a taken one is named with its taker; brokers move on from 18830',
     { code: 'EADDRINUSE' },
   );
   t.equal(attempts, 20);
+});
+
+t.test('waiting-for: what keeps units from trading, in words', async (t) => {
+  const aWaitingUnit = (unitId: string, hasRead: boolean, isLed: boolean) => ({
+    unitId,
+    data: () => (hasRead ? aUnit(unitId) : undefined),
+    isReady: () => hasRead && isLed,
+  });
+  const members = ['E001', 'E002', 'E003'];
+  const said = (...units: readonly (readonly [string, boolean, boolean])[]) =>
+    waitingFor(
+      units.map((one) => aWaitingUnit(...one)),
+      members,
+    );
+  t.same(said(['E001', true, true], ['E002', true, true]), []);
+  t.same(said(['E001', true, true], ['E002', false, true]), ['E002: no reading']);
+  t.same(said(['E002', true, false]), ['no grid master: 1 of 3 members present']);
+  t.same(said(['E001', true, false], ['E003', false, false]), [
+    'E003: no reading',
+    'no grid master: 2 of 3 members present',
+  ]);
 });
 
 t.test('daemon-record: what is removed does not come back', async (t) => {

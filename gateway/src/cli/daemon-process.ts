@@ -16,12 +16,21 @@ export interface DaemonProcessOptions {
   readonly log: Log;
   readonly io: Io;
   readonly start: () => Promise<Daemon>;
+  /** When it is said what the daemon waits for: first, and then again and again. */
+  readonly waitNotes?: WaitNotes;
 }
 
-/** What a supervised daemon tells its supervisor once all its units are there. */
-export interface ReadyMessage extends DaemonFile {
-  readonly kind: 'ready';
+/** What a supervised daemon tells its supervisor: its brokers can be reached; later, all its units are ready to trade. */
+export interface DaemonMessage extends DaemonFile {
+  readonly kind: 'listening' | 'ready';
 }
+
+interface WaitNotes {
+  readonly firstMsec: Milliseconds;
+  readonly everyMsec: Milliseconds;
+}
+
+const WAIT_NOTES: WaitNotes = { firstMsec: 5_000, everyMsec: 30_000 };
 
 /** Deals end in order within this time; a second signal shortens it. */
 const STOP_MSEC: Milliseconds = 15_000;
@@ -61,16 +70,19 @@ async function live(
   daemon: Daemon,
   stop: StopRequest,
   crashed: Promise<Ending>,
-  { dataDir, log, io }: DaemonProcessOptions,
+  options: DaemonProcessOptions,
 ): Promise<number> {
+  const { dataDir, log, io } = options;
   const record = new DaemonRecord(join(dataDir, 'daemon.json'));
   const asked = stop.asked.then((reason): Ending => ({ code: 0, reason }));
-  const ready = daemon.ready.then(
-    () => announce(daemon, record, dataDir, io),
+  const over = new AbortController();
+  const failed = announce(daemon, record, options, over.signal).then(
+    () => undefined,
     (error: unknown): Ending => ({ code: 3, reason: messageOf(error) }),
   );
-  // `ready` says undefined when all went well: then only a stop or a crash ends the wait.
-  const ending = (await Promise.race([ready, asked, crashed])) ?? (await Promise.race([asked, crashed]));
+  // `failed` says undefined when all went well: then only a stop or a crash ends the wait.
+  const ending = (await Promise.race([failed, asked, crashed])) ?? (await Promise.race([asked, crashed]));
+  over.abort();
   log.info({ reason: ending.reason }, 'daemon.stopping');
   if (ending.code !== 0) io.err(`apis: ${ending.reason}\n`);
   const isOrderly = await stopInTime(daemon, stop, log);
@@ -78,13 +90,41 @@ async function live(
   return isOrderly ? ending.code : 3;
 }
 
-async function announce({ units, speed }: Daemon, record: DaemonRecord, dataDir: string, io: Io): Promise<undefined> {
+/** A unit that is not ready yet keeps nobody from reaching the others, or from seeing why it is not. */
+async function announce(
+  daemon: Daemon,
+  record: DaemonRecord,
+  { dataDir, io, waitNotes = WAIT_NOTES }: DaemonProcessOptions,
+  over: AbortSignal,
+): Promise<void> {
+  const { units, speed, ready } = daemon;
+  ready.catch(() => undefined); // heard below, once the record is written
   const content: DaemonFile = { pid: process.pid, units, speed };
-  if (!(await record.write(content))) return undefined;
+  const tell = (kind: DaemonMessage['kind']): boolean | undefined => process.send?.({ kind, ...content });
+  if (!(await record.write(content))) return;
+  tell('listening');
+  const isThere = new AbortController();
+  await Promise.all([
+    ready.finally(() => isThere.abort()),
+    sayWhatIsMissing(daemon, waitNotes, io, AbortSignal.any([over, isThere.signal])),
+  ]);
+  if (over.aborted) return;
   const places = units.map(({ unitId, host, port }) => `${unitId} at ${host}:${port}`);
   io.out(`Gateway ready: ${places.join(', ')}; data in ${dataDir}\n`);
-  const message: ReadyMessage = { kind: 'ready', ...content };
-  process.send?.(message);
+  tell('ready');
+}
+
+async function sayWhatIsMissing(
+  daemon: Daemon,
+  { firstMsec, everyMsec }: WaitNotes,
+  io: Io,
+  signal: AbortSignal,
+): Promise<void> {
+  const hasPassed = (msec: Milliseconds): Promise<boolean> => pause(msec, true, { signal }).catch(() => false);
+  for (let isDue = await hasPassed(firstMsec); isDue; isDue = await hasPassed(everyMsec)) {
+    const missing = daemon.waitingFor();
+    if (missing.length > 0) io.err(`apis: waiting for ${missing.join('; ')}\n`);
+  }
 }
 
 async function stopInTime(daemon: Daemon, stop: StopRequest, log: Log): Promise<boolean> {

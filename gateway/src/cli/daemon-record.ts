@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { writeAtomically } from '../adapters/atomic-file.ts';
 import type { DaemonFile } from '../client/index.ts';
 
-/** `<data>/daemon.json` while a daemon runs: written once it is ready, gone for good once it stops. */
+/** `<data>/daemon.json` while a daemon runs: written once its brokers listen, gone for good once it stops. */
 export class DaemonRecord {
   readonly #path: string;
   #writing: Promise<void> = Promise.resolve();

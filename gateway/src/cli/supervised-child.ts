@@ -5,8 +5,9 @@ import { RestartPolicy } from './restart-policy.ts';
 export interface ChildPlan {
   readonly name: string;
   readonly execPath: string;
-  /** Arguments of the next start; `isSafe` after three crashes in a minute. */
   readonly args: (isSafe: boolean) => readonly string[];
+  /** It can be started without what it is given to run: that is done after three crashes in a minute. */
+  readonly hasSafeMode?: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly say: (line: string) => void;
   /** A message of the child over its pipe. */
@@ -50,7 +51,7 @@ export class SupervisedChild {
 
   start(): void {
     const { name, execPath, args, env, say, onMessage } = this.#plan;
-    const isSafe = this.#policy.isSafeModeDue();
+    const isSafe = this.#plan.hasSafeMode === true && this.#policy.isSafeModeDue();
     if (isSafe) say(`${name} has crashed three times within a minute and is started in safe mode`);
     // Results belong to the supervisor's stdout; what children say is progress.
     const child = spawn(execPath, args(isSafe), { env, detached: true, stdio: ['ignore', 2, 2, 'ipc'] });

@@ -21,6 +21,8 @@ const DEFAULT_PORT = 1880;
 const DASHBOARD_MSEC = 120_000;
 const DAEMON_STOP_MSEC = 20_000;
 const NODE_RED_STOP_MSEC = 5_000;
+/** Exit code of a gateway that no restart mends (architecture.md §7). */
+const BAD_INPUT = 2;
 
 const OPTIONS = {
   ...SET_UP_OPTIONS,
@@ -135,8 +137,7 @@ const SMALL_MEMORY = '--max-semi-space-size=4';
 async function supervise({ setUp, args, nodeRed, io, stop }: Supervision): Promise<number> {
   const say = (line: string): void => io.err(`apis: ${line}\n`);
   const env = { ...process.env, APIS_DATA: setUp.dataDir, NODE_RED_DISABLE_TELEMETRY: '1' };
-  const ready = Promise.withResolvers<void>();
-  let isReady = false;
+  const listening = Promise.withResolvers<void>();
   const daemon = new SupervisedChild({
     name: 'The gateway',
     execPath: process.execPath,
@@ -148,23 +149,21 @@ async function supervise({ setUp, args, nodeRed, io, stop }: Supervision): Promi
     ],
     env,
     say,
-    onMessage: () => {
-      isReady = true;
-      ready.resolve();
-    },
-    // One that never was ready fails again for the same reason.
-    isFinal: () => !isReady,
+    // Its first message tells that it can be reached; whether all its units are ready, it says by itself.
+    onMessage: () => listening.resolve(),
+    isFinal: (code) => code === BAD_INPUT,
   });
   const children = [daemon];
   daemon.start();
   const ended = Promise.race([daemon.gone, stop.asked.then(() => undefined)]);
   stop.askedAgain.then(() => hurry(children)).catch(() => undefined); // never rejects
-  const endedEarly = await Promise.race([ready.promise.then(() => false), ended.then(() => true)]);
+  const endedEarly = await Promise.race([listening.promise.then(() => false), ended.then(() => true)]);
   if (!endedEarly && nodeRed !== undefined) children.push(await startNodeRed(nodeRed, setUp.dataDir, env, say));
   if (!endedEarly) await announce(setUp, nodeRed, ended, io, say);
-  const gone = await ended;
+  await ended;
   await stopAll(children, say);
-  return gone === undefined ? 0 : (gone.code ?? 3);
+  // Whether the converters are in WAIT is what the gateway's own end tells.
+  return (await daemon.gone).code ?? 3;
 }
 
 async function startNodeRed(
@@ -185,6 +184,7 @@ async function startNodeRed(
     args: (isSafe) => nodeRedArguments(plan.script, userDir, settings, isSafe),
     env,
     say,
+    hasSafeMode: true,
   });
   child.start();
   return child;

@@ -11,7 +11,7 @@ import { collectingLog } from '../../src/ports/log.ts';
 
 const never = new Promise<never>(() => {});
 const units = [{ unitId: 'E001', host: '127.0.0.1', port: 18830 }];
-const plain: Daemon = { units, speed: 1, ready: Promise.resolve(), stop: async () => {} };
+const plain: Daemon = { units, speed: 1, ready: Promise.resolve(), waitingFor: () => [], stop: async () => {} };
 const later = (action: () => void): Daemon => {
   setTimeout(action, 50);
   return plain;
@@ -19,7 +19,11 @@ const later = (action: () => void): Daemon => {
 
 const behaviours: Readonly<Record<string, () => Promise<Daemon>>> = {
   well: async () => plain,
-  'never-ready': async () => ({ ...plain, ready: never }),
+  'never-ready': async () => ({
+    ...plain,
+    ready: never,
+    waitingFor: () => ['E002: no reading', 'no grid master: 1 of 3 members present'],
+  }),
   'not-ready': async () => ({ ...plain, ready: Promise.reject(new Error('E001 does not measure')) }),
   'bad-config': async () => {
     throw new ConfigError([{ file: 'unit.json', line: 3, path: 'unitId', message: 'expected an id' }]);
@@ -48,7 +52,7 @@ const commands: Readonly<Record<string, Command>> = {
       if (start === undefined) throw new Error(`no behaviour ${behaviour}`);
       setInterval(() => {}, 1000); // stands for the brokers, which keep a real daemon's process alive
       const log = collectingLog(({ event }) => io.err(`${event}\n`));
-      return runDaemonProcess({ dataDir: data, log, io, start });
+      return runDaemonProcess({ dataDir: data, log, io, start, waitNotes: { firstMsec: 100, everyMsec: 50 } });
     },
   }),
 };

@@ -155,7 +155,7 @@ t.test('apis up without Node-RED: restarts a crashed gateway, leaves no orphan',
 t.test('apis up: a unit that is not ready keeps nobody from seeing why, and a failed stop is told', async (t) => {
   const data = await aDirectory();
   const files = {
-    unit: { ...aUnitConfig(), connection: undefined, device: { type: 'emulated' } },
+    unit: { ...aUnitConfig(), connection: undefined, device: { type: 'emulated', house: 'E001' } },
     hwConfig: aHwConfig(),
     policy: { ...aPolicy(), memberUnitIds: ['E001', 'E002', 'E003'] },
     scenario: aScenario(),

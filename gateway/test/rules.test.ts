@@ -475,3 +475,107 @@ t.test('RULE-11: a stop overtakes the command that runs and those that wait', as
   t.equal(room.device.mode, 'WAIT');
   t.equal(room.device.writes.at(-1)?.startsWith('setMode WAIT'), true);
 });
+
+/** E001 leads and does not trade; E002 sells to E003 and E004, 1 A each, and one of those holds the voltage. */
+async function twoDealsOfOne(): Promise<Mortals> {
+  const mortals = new Mortals({
+    rsoc: [70, 92, 30, 30],
+    policy: (policy) => ({
+      ...policy,
+      mediator: { ...policy.mediator, deal: { ...policy.mediator.deal, gridCurrentA: 1 } },
+    }),
+  });
+  void mortals.unit('E001').operate({ kind: 'local-mode', value: 'heteronomous' });
+  await mortals.untilRunning(2);
+  return mortals;
+}
+
+/** What INV-1 forbids, at every event of the world. */
+function watchReferences(mortals: Mortals): readonly string[] {
+  const violations: string[] = [];
+  mortals.world.onEvent(() => {
+    const references = mortals.references.map((id) => mortals.world.house(id));
+    const isHandOver = references.length === 2 && references.every(({ drg }) => drg > 0);
+    if (references.length > 1 && !isHandOver)
+      violations.push(references.map(({ houseId, drg }) => `${houseId} ${drg}`).join());
+  });
+  return violations;
+}
+
+t.test('RULE-8: a hand-over that loses its grid master at any point ends with one stiff reference', async (t) => {
+  const seen = new Set<number>();
+  for (const delayMsec of [60, 200, 240, 330, 400, 450, 600]) {
+    const mortals = await twoDealsOfOne();
+    const violations = watchReferences(mortals);
+    const master = mortals.deals.find((deal) => deal.isMaster === true);
+    const other = mortals.deals.find((deal) => deal.isMaster !== true);
+    void mortals.unit('E002').operate({ kind: 'deal.stop', dealId: String(master?.dealId), reason: 'test' });
+    await mortals.clock.advance(delayMsec);
+    seen.add(mortals.references.length);
+    mortals.kill('E001');
+    t.ok(
+      await mortals.until(() => !mortals.deals.some(({ dealId }) => dealId === master?.dealId), 6_000),
+      `${delayMsec} ms`,
+    );
+    await mortals.clock.advance(2_000);
+    t.strictSame(
+      mortals.references.map((id) => mortals.world.house(id).drg),
+      [0],
+      `${delayMsec} ms: ${mortals.references}`,
+    );
+    t.strictSame(violations, [], 'INV-1');
+    t.match(
+      mortals.deals.find(({ dealId }) => dealId === other?.dealId),
+      { startDateTime: String },
+      'the other deal goes on',
+    );
+  }
+  t.ok(seen.has(2), 'some of them in the middle');
+});
+
+t.test(
+  'RULE-8, INV-10: a hand-over that loses one of its two references leaves a bus that is used again',
+  async (t) => {
+    for (const victim of ['E003', 'E004']) {
+      for (const delayMsec of [200, 240, 330, 400]) {
+        const mortals = await twoDealsOfOne();
+        const violations = watchReferences(mortals);
+        const master = mortals.deals.find((deal) => deal.isMaster === true);
+        void mortals
+          .unit('E002')
+          .operate({ kind: 'deal.stop', dealId: String(master?.dealId), reason: 'test' })
+          .catch(() => {});
+        await mortals.clock.advance(delayMsec);
+        mortals.kill(victim);
+        await mortals.clock.advance(12_000);
+        t.strictSame(violations, [], `INV-1 ${victim} ${delayMsec} ms`);
+        t.ok(mortals.references.length <= 1, mortals.references.join());
+        mortals.start(victim);
+        const isTrading = (): boolean => mortals.deals.some((deal) => deal.startDateTime !== undefined);
+        t.ok(await mortals.until(isTrading, 120_000), `${victim} ${delayMsec} ms: trades again`);
+      }
+    }
+  },
+);
+
+t.test('RULE-13: a wish to stop a deal outlives the grid master that heard it', async (t) => {
+  const mortals = await twoDealsOfOne();
+  const dealId = String(mortals.deals.find((deal) => deal.isMaster !== true)?.dealId);
+  let isHeard = false;
+  mortals.hub.tap(({ channel, envelope }) => {
+    const body = envelope.body as CommandBody;
+    if (channel === 'command' && body.kind === 'deal.update' && body.deal.needToStopReasons !== undefined)
+      isHeard = true;
+  });
+  void mortals.unit('E002').operate({ kind: 'deal.stop', dealId, reason: 'test' });
+  await mortals.until(() => isHeard, 1_000);
+  await mortals.clock.advance(4);
+  mortals.kill('E001');
+  t.ok(await mortals.until(() => !mortals.deals.some((deal) => deal.dealId === dealId), 6_000));
+  await mortals.clock.advance(1_000);
+  const records = ['E002', 'E003', 'E004'].flatMap((id) => mortals.ledgers.get(id)?.get(dealId) ?? []);
+  t.equal(records.length, 2);
+  t.strictSame(records[0], records[1]);
+  t.match(records[0]?.abortReason, /test/);
+  t.equal(records[0]?.needToStopReasons, undefined, 'control.md §4.12: no part of the record');
+});

@@ -18,7 +18,7 @@ function endMarks(deal: Deal, at: string): DealChange {
 
 /** Every `…DateTime` of the end, and no master flag any more. A mark that stands is never moved (RULE-13). */
 export function ended(deal: Deal, at: string): DealChange {
-  return isDeactivated(deal) ? {} : { ...endMarks(deal, at), isMaster: undefined };
+  return isDeactivated(deal) ? {} : { ...endMarks(deal, at), isMaster: undefined, needToStopReasons: undefined };
 }
 
 /** The record of an abortion; the first one names the deal's reason, each one is listed. */

@@ -1,8 +1,8 @@
 import { modeOfCode } from '../domain/converter-mode.ts';
-import { isInvolved, slaveSideMustBeActive } from '../domain/deal.ts';
+import { isInvolved, masterSideMustBeActive, slaveSideMustBeActive } from '../domain/deal.ts';
 import type { FaultInput } from '../domain/fault.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import { type GridView, gridCurrentOf } from './grid-view.ts';
+import { type GridView, gridCurrentOf, modeOf } from './grid-view.ts';
 
 export interface Violation {
   readonly check: 'balance' | 'idle-current' | 'branch';
@@ -13,10 +13,15 @@ export interface Violation {
 
 const EPSILON_A = 1e-9;
 
-/** G2: the currents of all units of running deals add up to nothing, within an allowance per unit (INV-4). */
+/**
+ * G2: while deals run, the currents of all units with a deal on the bus add up to nothing, within an allowance per
+ * unit (INV-4). A deal that a former grid master left half way up, or that waits for its reference, counts as well.
+ */
 function balanceViolation(view: GridView): Violation | undefined {
-  const running = view.deals.filter(slaveSideMustBeActive);
-  const units = [...new Set(running.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]))];
+  if (!view.deals.some(slaveSideMustBeActive)) return undefined;
+  const present = view.deals.filter(masterSideMustBeActive);
+  const parties = [...new Set(present.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]))];
+  const units = parties.filter((unitId) => modeOf(view, unitId) !== 'WAIT');
   const currents = units.map((unitId) => gridCurrentOf(view, unitId));
   const known = currents.filter((currentA) => currentA !== undefined);
   // A unit that does not tell is the business of the guard on lost parties.

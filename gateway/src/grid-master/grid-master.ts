@@ -60,9 +60,15 @@ export class GridMaster {
     await this.#halting.settled();
   }
 
-  /** Wants a deal to end soon, in order; unknown deals are ignored (control.md §4.12). */
+  /**
+   * Wants a deal to end soon, in order; unknown deals are ignored (control.md §4.12). The parties are told, so that the
+   * wish outlives this grid master (RULE-13).
+   */
   requestStop(dealId: string, reasons: readonly string[]): void {
-    if (this.#grid.deals.requestStop(dealId, reasons)) this.#wake.within(0);
+    if (!this.#grid.deals.requestStop(dealId, reasons)) return;
+    const needToStopReasons = this.#grid.deals.get(dealId)?.needToStopReasons;
+    if (needToStopReasons !== undefined) this.#grid.conclude(dealId, { needToStopReasons });
+    this.#wake.within(0);
   }
 
   /** Stops all deals: currents first, the voltage last. Resolves when every converter was told. */

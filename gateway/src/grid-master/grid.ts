@@ -18,6 +18,8 @@ import { type HandOver, permitsEnd, permitsOf } from './permits.ts';
 import { Suspects } from './suspects.ts';
 import { UnitBook } from './unit-book.ts';
 
+const deadPeer = (unitId: string): PeerError => new PeerError('peer.not-alive', unitId, `${unitId} is not alive`);
+
 const HAND_OVER_COMMANDS: ReadonlySet<DeviceCommandName> = new Set([
   'voltageReferenceWillHandOver',
   'voltageReferenceWillTakeOver',
@@ -121,9 +123,21 @@ export class Grid {
   // --- talking to units ---
 
   async #ask(unitId: string, body: CommandBody, deadlineMsec: Milliseconds): Promise<Confirmation> {
-    const reply = await this.needs.command(unitId, body, deadlineMsec);
+    const reply = await this.#whileAlive(unitId, this.needs.command(unitId, body, deadlineMsec));
     this.units.answered(unitId, reply);
     return reply;
+  }
+
+  /** Settles as the answer does, or rejects when the unit dies first: nobody waits for the dead. */
+  #whileAlive(unitId: string, answer: Promise<Confirmation>): Promise<Confirmation> {
+    const { community } = this.needs;
+    if (!community.isAlive(unitId)) return answer;
+    return new Promise((resolve, reject) => {
+      const stop = community.onChange((what) => {
+        if (what === 'members' && !community.isAlive(unitId)) reject(deadPeer(unitId));
+      });
+      answer.then(resolve, reject).finally(stop);
+    });
   }
 
   /** A fresh reading, merged into what is known. */
@@ -225,7 +239,7 @@ export class Grid {
   /** A dead party would be waited for in vain, while the other one carries its current. */
   #demandAlive({ chargeUnitId, dischargeUnitId }: Deal): void {
     const dead = [chargeUnitId, dischargeUnitId].find((unitId) => !this.needs.community.isAlive(unitId));
-    if (dead !== undefined) throw new PeerError('peer.not-alive', dead, `${dead} is not alive`);
+    if (dead !== undefined) throw deadPeer(dead);
   }
 
   /** Writes a younger record and tells the parties without waiting: what has been lowered is noted afterwards (RULE-11). */

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { type OutgoingHttpHeaders, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
@@ -20,9 +20,9 @@ interface Reply {
   readonly body: any;
 }
 
-function get(api: EmulatorApi, path: string, method = 'GET'): Promise<Reply> {
+function get(api: EmulatorApi, path: string, method = 'GET', headers: OutgoingHttpHeaders = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const call = request({ host: '127.0.0.1', port: api.port, path, method }, (response) => {
+    const call = request({ host: '127.0.0.1', port: api.port, path, method, headers }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (part: string) => {
@@ -288,6 +288,36 @@ t.test('bad requests are refused with a reason and block nobody (E3, INV-11)', a
     t.match(await see('/get/unit'), { status: 404 });
     t.match(await get(api, '/get/log', 'POST'), { status: 405, body: { err: 'expected GET, got POST' } });
     t.match(await see(`/get/log?${'x'.repeat(5000)}`), { status: 414 });
+  });
+
+  t.test('the pages of others, which a browser on this machine shows', async (t) => {
+    const { api, world } = await anEmulator(t);
+    const call = '/set/dcdc/E001?mode=0x0014&dvg=350&dig=2';
+    const foreign: readonly (readonly [headers: OutgoingHttpHeaders, reason: RegExp])[] = [
+      [{ 'sec-fetch-site': 'cross-site' }, /refused: Sec-Fetch-Site: expected same-origin or none, got cross-site/],
+      [{ 'sec-fetch-site': 'same-site' }, /got same-site/],
+      [{ host: 'evil.example' }, /refused: Host: expected 127\.0\.0\.1, localhost or \[::1\], got evil\.example/],
+      [{ host: 'localhost.evil.example:80' }, /Host/],
+      [{ origin: 'https://evil.example' }, /refused: Origin: expected http:\/\/127\.0\.0\.1:\d+, got https:/],
+      [{ origin: 'null' }, /Origin: .* got null/],
+      [{ origin: `http://127.0.0.1:${api.port + 1}` }, /Origin/],
+    ];
+    for (const [headers, err] of foreign) {
+      t.match(await get(api, call, 'GET', headers), { status: 403, type: 'application/json', body: { err } });
+    }
+    t.equal(world.house('E001').mode, 'WAIT', 'nothing has changed');
+    const own: readonly OutgoingHttpHeaders[] = [
+      { 'sec-fetch-site': 'same-origin', origin: `http://127.0.0.1:${api.port}` },
+      { 'sec-fetch-site': 'none' },
+      { host: 'localhost' },
+      { host: `LOCALHOST:${api.port}` },
+      { host: `[::1]:${api.port}` },
+    ];
+    for (const headers of own) t.equal((await get(api, '/get/acc', 'GET', headers)).status, 200);
+    const open = await startEmulatorApi({ world, port: 0, host: '0.0.0.0' });
+    t.teardown(() => open.close());
+    t.equal((await get(open, '/get/acc', 'GET', { host: 'pi.local' })).status, 200, 'other machines know other names');
+    t.equal((await get(open, '/get/acc', 'GET', { 'sec-fetch-site': 'cross-site' })).status, 403);
   });
 
   t.test('our own mistakes are logged, and answered with 500', async (t) => {

@@ -5,6 +5,7 @@ import type { World } from '../emulation/world.ts';
 import { type Log, silentLog } from '../ports/log.ts';
 import { EMULATOR_PAGE } from './emulator-page.ts';
 import { BadRequest, EmulatorSession, type Pacer, ROUTES } from './emulator-routes.ts';
+import { crossSiteRequest, foreignRequest, isLoopbackAddress } from './loopback-request.ts';
 
 export interface EmulatorApiOptions {
   readonly world: World;
@@ -73,10 +74,24 @@ function refused(error: unknown, log: Log): Answer {
   return json(500, { err: 'internal error' });
 }
 
-function serve(session: EmulatorSession, log: Log, request: IncomingMessage, response: ServerResponse): void {
+/** Every page that a browser shows may send requests here, and reading paths change things: only our own page may. */
+const intrusion = ({ headers }: IncomingMessage, isLoopback: boolean): string | undefined =>
+  crossSiteRequest(headers) ?? (isLoopback ? foreignRequest(headers) : undefined);
+
+interface Service {
+  readonly session: EmulatorSession;
+  readonly log: Log;
+  readonly isLoopback: boolean;
+}
+
+function serve({ session, log, isLoopback }: Service, request: IncomingMessage, response: ServerResponse): void {
   let reply: Answer;
   try {
-    reply = answer(session, request.method ?? 'GET', request.url ?? '/');
+    const problem = intrusion(request, isLoopback);
+    reply =
+      problem === undefined
+        ? answer(session, request.method ?? 'GET', request.url ?? '/')
+        : json(403, { err: `refused: ${problem}` });
   } catch (error) {
     reply = refused(error, log);
   }
@@ -110,7 +125,8 @@ function listening(server: Server, port: number, host: string): Promise<void> {
 export async function startEmulatorApi(options: EmulatorApiOptions): Promise<EmulatorApi> {
   const { world, port = DEFAULT_PORT, host = '127.0.0.1', pacer, log = silentLog } = options;
   const session = new EmulatorSession(world, pacer);
-  const server = createServer((request, response) => serve(session, log, request, response));
+  const service = { session, log, isLoopback: isLoopbackAddress(host) };
+  const server = createServer((request, response) => serve(service, request, response));
   await listening(server, port, host);
   session.port = (server.address() as AddressInfo).port; // a listening TCP server has such an address
   return {

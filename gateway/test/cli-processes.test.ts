@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -238,6 +239,23 @@ t.test('apis emulator (architecture §7): houses behind the HTTP API', async (t)
   t.equal(await emulator.ended, 0);
 });
 
+/** Status of the answer to a request with these headers, 101 for a websocket; 0 when the connection just ends. */
+function statusOf(port: number, path: string, headers: Readonly<Record<string, string>>): Promise<number> {
+  return new Promise((resolve) => {
+    const call = request({ host: '127.0.0.1', port, path, headers, agent: false });
+    call.on('response', (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    call.on('upgrade', (response, socket) => {
+      socket.destroy();
+      resolve(response.statusCode ?? 0);
+    });
+    call.on('error', () => resolve(0));
+    call.end();
+  });
+}
+
 const hasNodeRed = existsSync(new URL('../../node_modules/node-red/red.js', import.meta.url));
 
 t.test(
@@ -260,6 +278,9 @@ t.test(
     t.equal(await get('/'), 200);
     const flows = await fetch(`http://127.0.0.1:${port}/flows`).then((reply) => reply.json());
     t.match(flows, [{ label: 'One' }]);
+    const nodes = await fetch(`http://127.0.0.1:${port}/nodes`, { headers: { accept: 'application/json' } });
+    const ids = ((await nodes.json()) as { id: string }[]).map(({ id }) => id);
+    t.same([ids.includes('node-red/function'), ids.includes('node-red/exec')], [true, false], 'flows have no shell');
 
     const [daemon = 0, nodeRed = 0] = await childrenOf(up.pid);
     process.kill(nodeRed, 'SIGKILL');
@@ -282,6 +303,31 @@ t.test(
     const [, page = ''] = /Dashboard {2}(\S+)/.exec(shipped.out) ?? [];
     t.match(page, `http://127.0.0.1:${port}/dashboard/`);
     t.equal((await fetch(page)).status, 200, 'the shipped flow has a dashboard, there before it is announced');
+
+    const at = `127.0.0.1:${port}`;
+    const socket = '/dashboard/socket.io/?EIO=4&transport=';
+    const upgrade = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'c3BlY2lhbGx5IG1hZGUgMQ==',
+    };
+    const entrances: readonly [path: string, headers: Readonly<Record<string, string>>, status: number][] = [
+      ['/flows', {}, 200],
+      ['/dashboard/community', {}, 200],
+      ['/comms', upgrade, 101],
+      [`${socket}polling`, {}, 200],
+    ];
+    for (const [path, headers, status] of entrances) {
+      const own = [{}, { host: `localhost:${port}` }, { host: `[::1]:${port}` }];
+      for (const more of own) t.equal(await statusOf(port, path, { ...headers, ...more }), status, path);
+      const rebound = { host: `evil.example:${port}` };
+      t.equal(await statusOf(port, path, { ...headers, ...rebound }), 403, `${path}: a name that points here`);
+      const foreign = { origin: 'https://evil.example' };
+      t.equal(await statusOf(port, path, { ...headers, ...foreign }), 403, `${path}: another page`);
+      t.equal(await statusOf(port, path, { ...headers, origin: 'null' }), 403, `${path}: a page without address`);
+    }
+    t.equal(await statusOf(port, '/comms', { ...upgrade, origin: `http://${at}` }), 101, 'the editor itself');
     const both = await childrenOf(shipped.pid);
     shipped.child.kill('SIGINT');
     t.equal(await shipped.ended, 0, 'Ctrl-C ends both in order');

@@ -322,6 +322,7 @@ t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret
     uiPort: 1999,
     nodesDir: ['/nodes'],
     telemetry: { enabled: false },
+    nodesExcludes: ['90-exec.js'],
     externalModules: { palette: { allowInstall: false }, modules: { allowInstall: false } },
     functionTimeout: 5,
     logging: { console: { level: 'warn' } },
@@ -331,12 +332,12 @@ t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret
   await writeSettings(directory, { host: '127.0.0.1', port: 2000, nodesDir: [] });
   t.equal(await readFile(join(directory, '.credential-secret'), 'utf8'), settings.credentialSecret);
   t.notMatch(await readFile(path, 'utf8'), settings.credentialSecret, 'it does not stand in the settings');
-  t.same(nodeRedArguments('red.js', '/u', '/s', false).slice(0, 2), [
-    '--max-old-space-size=192',
-    '--max-semi-space-size=2',
-  ]);
-  t.equal(nodeRedArguments('red.js', '/u', '/s', false).includes('--safe'), false);
-  t.equal(nodeRedArguments('red.js', '/u', '/s', true).at(-1), '--safe');
+  const start = { script: 'red.js', userDir: '/u', settingsFile: '/s', port: 1999, isSafe: false };
+  const args = nodeRedArguments(start);
+  t.same(args.slice(0, 2), ['--max-old-space-size=192', '--max-semi-space-size=2']);
+  t.match(args[args.lastIndexOf('--import') + 1], /\/guard-node-red\.(ts|js)\?port=1999$/);
+  t.equal(args.includes('--safe'), false);
+  t.equal(nodeRedArguments({ ...start, isSafe: true }).at(-1), '--safe');
 });
 
 t.test('data-lock: one process per data directory', async (t) => {

@@ -34,13 +34,14 @@ export function nodeRedScript(): string {
   throw new ConfigError([{ file: 'node-red', path: '', message }]);
 }
 
-/** Settings for a site (spec/node-red.md §1i): loopback, no telemetry, nothing installed from the editor. */
+/** Settings for a site (spec/node-red.md §1i): loopback, no telemetry, nothing installed from the editor, no shell. */
 const settingsOf = ({ host, port, nodesDir }: NodeRedSettings) => ({
   uiHost: host,
   uiPort: port,
   flowFile: 'flows.json',
   flowFilePretty: true,
   nodesDir,
+  nodesExcludes: ['90-exec.js'],
   telemetry: { enabled: false, updateNotification: false },
   externalModules: {
     autoInstall: false,
@@ -90,16 +91,22 @@ export async function writeSettings(userDir: string, settings: NodeRedSettings):
   return path;
 }
 
-/** Arguments that start Node-RED with little memory, its flow and the watch on its supervisor. */
-export function nodeRedArguments(
-  script: string,
-  userDir: string,
-  settingsFile: string,
-  isSafe: boolean,
-): readonly string[] {
-  // The module beside this one, compiled or not.
-  const watch = new URL(`./watch-parent${extname(import.meta.url)}`, import.meta.url).href;
+export interface NodeRedStart {
+  readonly script: string;
+  readonly userDir: string;
+  readonly settingsFile: string;
+  /** Where it listens. */
+  readonly port: number;
+  readonly isSafe: boolean;
+}
+
+/** Arguments that start Node-RED with little memory, its flow, the watch on its supervisor and the guard of its port. */
+export function nodeRedArguments({ script, userDir, settingsFile, port, isSafe }: NodeRedStart): readonly string[] {
+  // The modules beside this one, compiled or not.
+  const beside = (name: string): string => new URL(`./${name}${extname(import.meta.url)}`, import.meta.url).href;
   const memory = ['--max-old-space-size=192', '--max-semi-space-size=2'];
+  const preloaded = [beside('watch-parent'), `${beside('guard-node-red')}?port=${port}`];
+  const imports = preloaded.flatMap((module) => ['--import', module]);
   const safe = isSafe ? ['--safe'] : [];
-  return [...memory, '--import', watch, script, '--userDir', userDir, '--settings', settingsFile, ...safe];
+  return [...memory, ...imports, script, '--userDir', userDir, '--settings', settingsFile, ...safe];
 }

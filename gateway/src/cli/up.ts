@@ -175,13 +175,14 @@ async function startNodeRed(
   const userDir = join(dataDir, 'nodered');
   const nodesDir = ownNodes();
   if (nodesDir.length === 0) say('the APIS nodes are not installed: flows that use them will not start');
-  const settings = await writeSettings(userDir, { host: HOST, port: plan.port, nodesDir });
+  const { port, script } = plan;
+  const settingsFile = await writeSettings(userDir, { host: HOST, port, nodesDir });
   const isOwnKept = await installFlow(plan.flowText, userDir, plan.fresh);
   if (isOwnKept) say('your edited flow is kept; --fresh replaces it with the shipped one');
   const child = new SupervisedChild({
     name: 'Node-RED',
     execPath: process.execPath,
-    args: (isSafe) => nodeRedArguments(plan.script, userDir, settings, isSafe),
+    args: (isSafe) => nodeRedArguments({ script, userDir, settingsFile, port, isSafe }),
     env,
     say,
     hasSafeMode: true,

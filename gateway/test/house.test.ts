@@ -109,6 +109,10 @@ t.test('the rules: what they see and what they leave alone', async (t) => {
     t.match(node("import x from '@apis-edge/gateway/unit';"), [/index\.ts:1: .*gateway\/unit/]);
     t.match(node("import x from '../../../gateway/src/unit/unit.ts';"), [/may not import/]);
     t.match(node("import x from 'mqtt';"), [/may not import 'mqtt'/]);
+    const files = "import { join } from 'node:path';";
+    t.same(node(files), []);
+    t.match(nodeRedBreaches(source('node-red-nodes/src/widgets/plot.ts', files)), [/may not import 'node:path'/]);
+    t.same(node(`<template><p :title="from 'a' to">{{ b }}</p></template>`), [], 'markup imports nothing');
   });
 
   t.test('a version range is refused', async (t) => {

@@ -69,6 +69,22 @@ t.test('virtual-clock.ts', async (t) => {
     t.strictSame(seen, ['deep', 'next']);
   });
 
+  t.test('so does what was begun before time goes on, whoever lets it go on', async (t) => {
+    const clock = new VirtualClock();
+    const seen: string[] = [];
+    clock.after(1, () => seen.push('event'));
+    await new Promise<void>((resolve) =>
+      setImmediate(() => {
+        void (async () => {
+          for (let i = 0; i < 20; i += 1) await Promise.resolve();
+          seen.push('begun');
+        })();
+        void clock.advance(1).then(resolve);
+      }),
+    );
+    t.strictSame(seen, ['begun', 'event']);
+  });
+
   t.test('runUntil stops at the condition, or at its limit', async (t) => {
     const clock = new VirtualClock();
     let count = 0;

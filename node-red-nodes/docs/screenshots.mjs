@@ -45,13 +45,14 @@ const takePictures = async (port) => {
   try {
     for (const [device, viewport] of Object.entries(VIEWPORTS)) {
       for (const name of PAGES) {
+        const file = device === 'desktop' ? `${name}.png` : `${name}-${device}.png`;
         const page = await browser.newPage({ viewport, deviceScaleFactor: 1 });
         await page.goto(`http://127.0.0.1:${port}/dashboard/${name}`);
         await page.locator('.apis-view').waitFor();
         await page.waitForTimeout(2500); // plots arrive, and pages settle
-        await page.screenshot({ path: join(here, `${name}-${device}.png`) });
+        await page.screenshot({ path: join(here, file) });
         await page.close();
-        process.stderr.write(`${name}-${device}.png\n`);
+        process.stderr.write(`${file}\n`);
       }
     }
   } finally {

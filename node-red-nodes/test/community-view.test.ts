@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { aBirth, aDeal, aGrid, aMode, aUnit } from '../../gateway/test/support/messages.ts';
 import type { CommunityState, UnitEntry } from '../src/lib/community.ts';
+import type { WidgetConnection } from '../src/lib/widget-message.ts';
 import { communityView } from '../src/widgets/community/community-view.ts';
 import { dealView, openDeals } from '../src/widgets/community/deal-view.ts';
 import { houseOutline, panelOutline } from '../src/widgets/community/house-shape.ts';
@@ -101,12 +102,12 @@ t.test('lightness tells dark themes from light ones', async (t) => {
 });
 
 t.test('connection-note says when the page does not show the present', async (t) => {
-  const connected = { state: 'connected', unitId: 'E001' };
+  const connected: WidgetConnection = { state: 'connected', unitId: 'E001', role: 'operator' };
   t.match(connectionNote(undefined, 0), /first news/);
   t.equal(connectionNote(connected, 0), undefined);
   t.match(connectionNote(connected, 5000), /No news from Node-RED/);
-  t.match(connectionNote({ state: 'noGateway', unitId: 'E001' }, 0), /gateway of E001/);
-  t.match(connectionNote({ state: 'disconnected', unitId: '' }, 0), /Not connected to the gateway:/);
+  t.match(connectionNote({ ...connected, state: 'noGateway' }, 0), /gateway of E001/);
+  t.match(connectionNote({ ...connected, state: 'disconnected', unitId: '' }, 0), /Not connected to the gateway:/);
 });
 
 t.test('dashboard refuses a page that is none', async (t) => {

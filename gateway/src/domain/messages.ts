@@ -105,7 +105,13 @@ export type CommandBody =
   | { readonly kind: 'emergency-stop'; readonly reason: string };
 
 export type ReplyBody =
-  | { readonly ok: true; readonly dcdc?: Dcdc; readonly unit?: UnitData; readonly deal?: Deal; readonly deals?: readonly Deal[] }
+  | {
+      readonly ok: true;
+      readonly dcdc?: Dcdc;
+      readonly unit?: UnitData;
+      readonly deal?: Deal;
+      readonly deals?: readonly Deal[];
+    }
   | { readonly ok: false; readonly refusal: Refusal; readonly message: string };
 
 /** Operator's words to any unit (`operator/#`). */

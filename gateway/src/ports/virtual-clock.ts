@@ -53,9 +53,10 @@ class TimerHeap {
 
 /**
  * Runs every microtask that is due, those they queue included, and then resolves. A `nextTick` queued from a
- * microtask runs only when the microtask queue is empty, so no turn of the event loop is needed.
+ * microtask runs only when the microtask queue is empty, so no turn of the event loop is needed. Called from a timer
+ * or a message it would run before them, and the run would depend on who began it: hence the microtask around it.
  */
-const settle = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+const settle = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)));
 
 /** After this many events the event loop gets a turn, so that signals and sockets are not starved. */
 const EVENTS_PER_TURN = 5_000;

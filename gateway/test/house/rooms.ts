@@ -59,3 +59,7 @@ export const IMPURE: Readonly<Record<string, RegExp>> = {
 
 /** Node-RED nodes talk to the daemon as any client does, and know its vocabulary; nothing more. */
 export const NODE_RED_PACKAGES = ['@apis-edge/gateway/client', '@apis-edge/gateway/domain', 'node-red', 'vue'];
+
+/** The past that pages show is kept in files; what runs in the browser has none. */
+export const NODE_RED_FILES = ['node:fs/promises', 'node:path'];
+export const NODE_RED_BROWSER = 'node-red-nodes/src/widgets/';

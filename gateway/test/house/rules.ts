@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { CORE, IMPURE, NODE_RED_PACKAGES, ROOMS } from './rooms.ts';
+import { CORE, IMPURE, NODE_RED_BROWSER, NODE_RED_FILES, NODE_RED_PACKAGES, ROOMS } from './rooms.ts';
 import { findInCode, importsOf, type Source } from './scan.ts';
 
 /** `gateway/src/market/x.ts` → `market`; undefined for a file that lies in no room. */
@@ -47,10 +47,9 @@ export function purityBreaches({ path, text }: Source): string[] {
 
 /** Imports of the Node-RED package that are neither the gateway's public parts nor its own files. */
 export function nodeRedBreaches({ path, text }: Source): string[] {
+  const packages = path.startsWith(NODE_RED_BROWSER) ? NODE_RED_PACKAGES : [...NODE_RED_PACKAGES, ...NODE_RED_FILES];
   const isAllowed = (specifier: string): boolean =>
-    isRelative(specifier)
-      ? targetOf(path, specifier).startsWith('node-red-nodes/')
-      : NODE_RED_PACKAGES.includes(specifier);
+    isRelative(specifier) ? targetOf(path, specifier).startsWith('node-red-nodes/') : packages.includes(specifier);
   const refused = importsOf(text).filter(({ what }) => !isAllowed(what));
   return refused.map(({ line, what }) => `${path}:${line}: Node-RED nodes may not import '${what}'`);
 }

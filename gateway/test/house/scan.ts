@@ -52,9 +52,12 @@ const lineAt = (text: string, index: number): number => text.slice(0, index).spl
 
 const SPECIFIER = /(?:\bfrom\s*|\bimport\s*\(\s*|\brequire\s*\(\s*|\bimport\s+)(['"])([^'"\n]+)\1/g;
 
+/** The markup of a Vue component, in which quotes and the word `from` mean nothing. */
+const MARKUP = /<template>[\s\S]*<\/template>/;
+
 /** Every module that a text imports, statically, dynamically, or for its types alone. */
 export function importsOf(text: string): Place[] {
-  const code = withoutComments(text);
+  const code = withoutComments(text.replace(MARKUP, blank));
   return [...code.matchAll(SPECIFIER)].map((match) => ({ line: lineAt(code, match.index), what: match[2] ?? '' }));
 }
 

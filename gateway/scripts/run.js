@@ -3,8 +3,9 @@
 // Everything it says itself goes to stderr; stdout belongs to the task.
 import { existsSync } from 'node:fs';
 import { bin, node, root } from './lib/paths.js';
-import { ensureBuilt, ensureChromium, ensureInstalled } from './lib/prepare.js';
+import { ensureBuilt, ensureInstalled } from './lib/prepare.js';
 import { runChild } from './lib/run-child.js';
+import { ensureSystemPackages } from './lib/system-packages.js';
 import { withLock } from './lib/with-lock.js';
 
 /** What `npm start` runs; arguments given after `npm start --` follow these. */
@@ -41,7 +42,7 @@ const allPassed = (outcome) => Object.values(outcome).every(Boolean);
 
 const test = async (tapArguments) => {
   const outcome = await runChecks();
-  await ensureChromium();
+  await ensureSystemPackages();
   const code = await runChild(node, [...TAP, ...tapArguments], { APIS_CHECKS: JSON.stringify(outcome) });
   return allPassed(outcome) ? code : code || 1;
 };

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { projectRoot } from './house/scan.ts';
 
 interface Outcome {
@@ -141,5 +141,71 @@ t.test('with-lock.js', async (t) => {
     const { code } = await runNode(locked("throw new Error('no')"));
     t.equal(code, 1);
     t.same(locksLeft(), []);
+  });
+});
+
+t.test('system-packages.js', async (t) => {
+  const program = (folder: string, name: string, text = ''): void =>
+    writeFileSync(join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+
+  /** A machine with some programs, whose apt-get notes what it is asked for and refuses to install spin. */
+  const aMachine = (t: Test, programs: readonly string[]) => {
+    const folder = mkdtempSync(join(tmpdir(), 'apis-apt-'));
+    t.teardown(() => rmSync(folder, { recursive: true }));
+    const bin = join(folder, 'bin');
+    const calls = join(folder, 'calls');
+    const policy = join(folder, 'policy-rc.d');
+    mkdirSync(bin);
+    for (const name of programs) program(bin, name);
+    const withApt = (): void =>
+      program(
+        bin,
+        'apt-get',
+        `echo "$@" $(test -x ${policy} && echo no-services) >> ${calls}; case "$*" in *spin) exit 100; esac`,
+      );
+    const ensure = (userId: number): Promise<Outcome> =>
+      runNode(
+        [
+          '--input-type=module',
+          '--eval',
+          `import { ensureSystemPackages } from './gateway/scripts/lib/system-packages.js';
+           process.getuid = () => ${userId};
+           await ensureSystemPackages(['${bin}'], '${policy}');`,
+        ],
+        '',
+        { PATH: `${bin}:/bin:/usr/bin` },
+      );
+    const called = (): readonly string[] => (existsSync(calls) ? readFileSync(calls, 'utf8').trim().split('\n') : []);
+    return { withApt, ensure, called, policy };
+  };
+
+  const MOST = ['chromium', 'openssl', 'ip', 'nft', 'gcc', 'systemd-analyze'];
+
+  t.test('installs what is missing, each with its progress, and starts no service', async (t) => {
+    const { withApt, ensure, called, policy } = aMachine(t, MOST);
+    withApt();
+    const { code, out, err } = await ensure(0);
+    t.same([code, out], [0, ''], 'stdout belongs to the tasks');
+    t.equal(called().length, 3, 'an index, two packages');
+    t.match(called()[0], /update no-services$/);
+    t.match(called()[1], /install --yes --no-install-recommends mosquitto no-services$/);
+    t.match(err, /install mosquitto \(apt-get, 1 of 2\): done/);
+    t.match(err, /install spin \(apt-get, 2 of 2\) failed .*skipped: the check of the model/, 'one failure is told');
+    t.notOk(existsSync(policy), 'the machine keeps no policy of ours');
+  });
+
+  t.test('does nothing and says nothing when all is there', async (t) => {
+    const { withApt, ensure, called } = aMachine(t, [...MOST, 'mosquitto', 'spin']);
+    withApt();
+    t.match(await ensure(0), { code: 0, err: '' });
+    t.same(called(), []);
+  });
+
+  t.test('without root or apt-get it says which tests are skipped, and why', async (t) => {
+    const { withApt, ensure, called } = aMachine(t, MOST);
+    t.match((await ensure(0)).err, /not found: mosquitto, spin, and there is no apt-get; skipped: the tests against/);
+    withApt();
+    t.match((await ensure(1000)).err, /only root may install it; skipped: .*mosquitto, the check of the model/);
+    t.same(called(), []);
   });
 });

@@ -1,10 +1,10 @@
-// The three things a task may need first. Each looks before it acts, and costs next to nothing when all is in place.
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+// What a task may need first: the packages and the build. Each looks before it acts, and costs next to nothing when all is in place.
+import { existsSync, readFileSync } from 'node:fs';
+import { delimiter } from 'node:path';
 import { isBuildCurrent, rememberBuild } from './build-stamp.js';
 import { bin, inRoot, node, root } from './paths.js';
 import { runChild } from './run-child.js';
-import { say, step } from './say.js';
+import { step } from './say.js';
 import { withLock } from './with-lock.js';
 
 /** The child's output goes to stderr, see run.js. */
@@ -64,40 +64,4 @@ export const ensureBuilt = async () => {
     }
     remember();
   });
-};
-
-const isExecutable = (file) => {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-const isOnPath = (program) =>
-  (process.env.PATH ?? '').split(delimiter).some((folder) => isExecutable(join(folder, program)));
-
-/** Why chromium cannot be installed here; undefined when it can. */
-const obstacle = () => {
-  if (!isOnPath('apt-get')) return 'there is no apt-get';
-  return process.getuid?.() === 0 ? undefined : 'only root may install it';
-};
-
-const APT_ENV = { DEBIAN_FRONTEND: 'noninteractive' };
-const APT_INSTALL = ['install', '--yes', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120', 'chromium'];
-
-/** Installs Debian's chromium for the browser tests. Where that is impossible these tests skip themselves, by name. */
-export const ensureChromium = async () => {
-  if (['chromium', 'chromium-browser', 'google-chrome'].some(isOnPath)) return;
-  const reason = obstacle();
-  if (reason) return say(`no chromium found and ${reason}: the browser tests will be skipped`);
-  try {
-    await step('fetch the package index (apt-get update)', () =>
-      runChild('apt-get', ['update', '-qq'], APT_ENV, QUIET_STDOUT),
-    );
-    await step('install chromium (apt-get)', () => runChild('apt-get', ['-qq', ...APT_INSTALL], APT_ENV, QUIET_STDOUT));
-  } catch (error) {
-    say(`${error.message}: the browser tests will be skipped`);
-  }
 };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { aHwConfig, aPolicy, aScenario, aUnitConfig } from './config/samples.ts';
 import { aDirectory, cli } from './support/cli.ts';
+import { logIn } from './support/log-in.ts';
 import { apis, childrenOf, eventually, fakeDaemon, freePorts, isAlive } from './support/process.ts';
 
 /** Real processes need their time on a busy machine. */
@@ -256,6 +257,15 @@ function statusOf(port: number, path: string, headers: Readonly<Record<string, s
   });
 }
 
+/** First answer of the dashboard's socket to a client that wants to talk (socket.io over polling). */
+async function dashboardHello(site: string, headers: Readonly<Record<string, string>>): Promise<string> {
+  const url = `${site}/dashboard/socket.io/?EIO=4&transport=polling`;
+  const opened = await (await fetch(url, { headers })).text();
+  const { sid } = JSON.parse(opened.slice(1)) as { sid: string };
+  await fetch(`${url}&sid=${sid}`, { method: 'POST', headers, body: '40' });
+  return (await fetch(`${url}&sid=${sid}`, { headers })).text();
+}
+
 const hasNodeRed = existsSync(new URL('../../node_modules/node-red/red.js', import.meta.url));
 
 t.test(
@@ -269,18 +279,38 @@ t.test(
     const up = apis('up', '--data', data, '--port', String(port), '--flow', flow);
     t.teardown(() => up.child.kill('SIGKILL'));
     await up.says('out', /Stop it with Ctrl-C/);
-    t.match(up.out, `  Editor     http://127.0.0.1:${port}/\n  Data       ${data}\n`);
-    const get = (path: string): Promise<number> =>
-      fetch(`http://127.0.0.1:${port}${path}`).then(
+    t.match(up.out, / {2}User {7}apis\n {2}Password {3}\S+ .*once.*\n/);
+    t.match(up.out, `  Data       ${data}\n`);
+    const site = `http://127.0.0.1:${port}`;
+    const password = /Password +(\S+)/.exec(up.out)?.[1] ?? '';
+    const cookie = await logIn(site, password);
+    const get = (path: string, headers: Readonly<Record<string, string>> = { cookie }): Promise<number> =>
+      fetch(`${site}${path}`, { headers, redirect: 'manual' }).then(
         ({ status }) => status,
         () => 0,
       );
     t.equal(await get('/'), 200);
-    const flows = await fetch(`http://127.0.0.1:${port}/flows`).then((reply) => reply.json());
+    const flows = await fetch(`${site}/flows`, { headers: { cookie } }).then((reply) => reply.json());
     t.match(flows, [{ label: 'One' }]);
-    const nodes = await fetch(`http://127.0.0.1:${port}/nodes`, { headers: { accept: 'application/json' } });
+    const nodes = await fetch(`${site}/nodes`, { headers: { accept: 'application/json', cookie } });
     const ids = ((await nodes.json()) as { id: string }[]).map(({ id }) => id);
     t.same([ids.includes('node-red/function'), ids.includes('node-red/exec')], [true, false], 'flows have no shell');
+
+    const deploy = { method: 'POST', body: '[]', headers: { 'content-type': 'application/json' } };
+    t.equal((await fetch(`${site}/flows`, deploy)).status, 401, 'nobody deploys without log-in');
+    t.equal((await fetch(`${site}/flows`, { headers: { authorization: 'Bearer guessed' } })).status, 401);
+    const form = new URLSearchParams({
+      username: 'apis',
+      password,
+      client_id: 'node-red-admin',
+      grant_type: 'password',
+    });
+    const granted = await fetch(`${site}/auth/token`, {
+      method: 'POST',
+      body: new URLSearchParams([...form, ['scope', '*']]),
+    });
+    const { access_token: token } = (await granted.json()) as { access_token: string };
+    t.equal(await get('/flows', { authorization: `Bearer ${token}` }), 200, 'programs get a token of Node-RED itself');
 
     const [daemon = 0, nodeRed = 0] = await childrenOf(up.pid);
     process.kill(nodeRed, 'SIGKILL');
@@ -297,12 +327,26 @@ t.test(
     );
     t.equal(await get('/'), 0);
 
-    const shipped = apis('up', '--data', data, '--port', String(port), '--fresh');
+    const shipped = apis('up', '--data', data, '--port', String(port), '--fresh', '--new-password');
     t.teardown(() => shipped.child.kill('SIGKILL'));
     await shipped.says('out', /Stop it with Ctrl-C/);
+    t.equal(await get('/flows'), 401, 'a new password ends the sessions of the old one');
+    await t.rejects(logIn(site, password), /401/);
+    const own = { cookie: await logIn(site, /Password +(\S+)/.exec(shipped.out)?.[1] ?? '') };
     const [, page = ''] = /Dashboard {2}(\S+)/.exec(shipped.out) ?? [];
     t.match(page, `http://127.0.0.1:${port}/dashboard/`);
-    t.equal((await fetch(page)).status, 200, 'the shipped flow has a dashboard, there before it is announced');
+    t.equal(
+      (await fetch(page, { headers: own })).status,
+      200,
+      'the shipped flow has a dashboard, there before it is told',
+    );
+    const html = { accept: 'text/html' };
+    const sent = await fetch(page, { headers: html, redirect: 'manual' });
+    t.equal(
+      sent.headers.get('location'),
+      `/login?to=${encodeURIComponent(new URL(page).pathname)}`,
+      'people see the form',
+    );
 
     const at = `127.0.0.1:${port}`;
     const socket = '/dashboard/socket.io/?EIO=4&transport=';
@@ -313,21 +357,29 @@ t.test(
       'sec-websocket-key': 'c3BlY2lhbGx5IG1hZGUgMQ==',
     };
     const entrances: readonly [path: string, headers: Readonly<Record<string, string>>, status: number][] = [
-      ['/flows', {}, 200],
-      ['/dashboard/community', {}, 200],
-      ['/comms', upgrade, 101],
-      [`${socket}polling`, {}, 200],
+      ['/flows', own, 200],
+      ['/flows', {}, 401],
+      ['/dashboard/community', own, 200],
+      ['/dashboard/community', {}, 401],
+      ['/dashboard/community', { authorization: `Bearer ${token}` }, 401],
+      ['/dashboard/_setup', {}, 401],
+      ['/resources/@apis-edge/node-red-dashboard-2-apis/ui-apis-page.umd.js', {}, 401],
+      ['/login', {}, 200],
+      ['/comms', { ...own, ...upgrade }, 101],
+      [`${socket}polling`, own, 200],
     ];
     for (const [path, headers, status] of entrances) {
-      const own = [{}, { host: `localhost:${port}` }, { host: `[::1]:${port}` }];
-      for (const more of own) t.equal(await statusOf(port, path, { ...headers, ...more }), status, path);
+      const names = [{}, { host: `localhost:${port}` }, { host: `[::1]:${port}` }];
+      for (const more of names) t.equal(await statusOf(port, path, { ...headers, ...more }), status, path);
       const rebound = { host: `evil.example:${port}` };
       t.equal(await statusOf(port, path, { ...headers, ...rebound }), 403, `${path}: a name that points here`);
       const foreign = { origin: 'https://evil.example' };
       t.equal(await statusOf(port, path, { ...headers, ...foreign }), 403, `${path}: another page`);
       t.equal(await statusOf(port, path, { ...headers, origin: 'null' }), 403, `${path}: a page without address`);
     }
-    t.equal(await statusOf(port, '/comms', { ...upgrade, origin: `http://${at}` }), 101, 'the editor itself');
+    t.equal(await statusOf(port, '/comms', { ...own, ...upgrade, origin: `http://${at}` }), 101, 'the editor itself');
+    t.match(await dashboardHello(`http://${at}`, own), /^40\{"sid"/, 'the dashboard talks to those who are logged in');
+    t.match(await dashboardHello(`http://${at}`, {}), /^44\{"message":"log in first"\}/, 'and to nobody else');
     const both = await childrenOf(shipped.pid);
     shipped.child.kill('SIGINT');
     t.equal(await shipped.ended, 0, 'Ctrl-C ends both in order');

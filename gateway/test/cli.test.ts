@@ -12,8 +12,12 @@ import { lockData } from '../src/cli/data-lock.ts';
 import { dashboardPath, installFlow, readFlow } from '../src/cli/flow-file.ts';
 import { onFreePorts } from '../src/cli/free-broker-ports.ts';
 import { forgetUnits } from '../src/cli/fresh-data.ts';
+import { ownPath } from '../src/cli/login-door.ts';
+import { generatedPassword, isPassword, loginOf, prepareLogin, readLogin } from '../src/cli/login-file.ts';
+import { loginPage } from '../src/cli/login-page.ts';
+import { cookieName, sessionCookie, sessionOf, sessionToken } from '../src/cli/login-session.ts';
 import { nearest } from '../src/cli/nearest.ts';
-import { nodeRedArguments, writeSettings } from '../src/cli/node-red-set-up.ts';
+import { loginFile, nodeRedArguments, writeSettings } from '../src/cli/node-red-set-up.ts';
 import { flag, many, one, UsageError, type ValueKind } from '../src/cli/option.ts';
 import { checkPortIsFree } from '../src/cli/port-owner.ts';
 import { identityOf, isRunning } from '../src/cli/process-identity.ts';
@@ -315,6 +319,7 @@ t.test('flow-file: a shipped flow is copied, an edited one is kept', async (t) =
 
 t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret is kept', async (t) => {
   const directory = join(await aDirectory(), 'nodered');
+  await prepareLogin(loginFile(directory), false);
   const path = await writeSettings(directory, { host: '127.0.0.1', port: 1999, nodesDir: ['/nodes'] });
   const { default: settings } = await import(path);
   t.match(settings, {
@@ -326,6 +331,11 @@ t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret
     externalModules: { palette: { allowInstall: false }, modules: { allowInstall: false } },
     functionTimeout: 5,
     logging: { console: { level: 'warn' } },
+    adminAuth: { type: 'credentials', tokenHeader: 'cookie' },
+    httpAdminMiddleware: Function,
+    httpNodeAuth: Function,
+    webSocketNodeVerifyClient: Function,
+    dashboard: { middleware: Function, ioMiddleware: Function },
     credentialSecret: /^[0-9a-f]{64}$/,
   });
   t.equal((await stat(join(directory, '.credential-secret'))).mode & 0o077, 0, 'only the owner reads the secret');
@@ -338,6 +348,62 @@ t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret
   t.match(args[args.lastIndexOf('--import') + 1], /\/guard-node-red\.(ts|js)\?port=1999$/);
   t.equal(args.includes('--safe'), false);
   t.equal(nodeRedArguments({ ...start, isSafe: true }).at(-1), '--safe');
+});
+
+t.test('login-file: a password is told once and kept only as a hash', async (t) => {
+  const path = join(await aDirectory(), 'nodered', 'login.json');
+  t.equal(await readLogin(path), undefined);
+  const first = await prepareLogin(path, false);
+  const { login, password = '' } = first;
+  t.match(password, /^([a-z2-9]{4}-){3}[a-z2-9]{4}$/);
+  t.equal((await stat(path)).mode & 0o077, 0, 'only the owner reads it');
+  t.notMatch(await readFile(path, 'utf8'), password);
+  t.equal(await isPassword(login, 'apis', password), true);
+  t.equal(await isPassword(login, 'apis', `${password}x`), false);
+  t.equal(await isPassword(login, 'root', password), false);
+
+  t.same(await prepareLogin(path, false), { login }, 'the next start keeps it and cannot tell it');
+  const renewed = await prepareLogin(path, true);
+  t.not(renewed.password, undefined);
+  t.equal(await isPassword(renewed.login, 'apis', password), false, 'the old password opens nothing');
+  t.not(renewed.login.sessionKey, login.sessionKey, 'and ends every session');
+  t.not(generatedPassword(), generatedPassword());
+
+  await writeFile(path, '{"user":"apis"}');
+  await t.rejects(readLogin(path), /expected a login .* --new-password/);
+});
+
+t.test('login-session: a signed cookie that outlives restarts, and nothing else is one (INV-11)', async (t) => {
+  const login = await loginOf('apis', 'secret');
+  const now = Date.UTC(2026, 0, 2);
+  const token = sessionToken(login, now + 1000);
+  const cookies = `theme=dark; ${cookieName(1880)}=${token}; other=1`;
+  t.equal(sessionOf(login, 1880, cookies, now), now + 1000);
+  t.equal(sessionOf(login, 1880, cookies, now + 1000), undefined, 'it ends');
+  t.equal(sessionOf(login, 1881, cookies, now), undefined, 'the set-up on another port has its own');
+  t.equal(sessionOf(await loginOf('apis', 'secret'), 1880, cookies, now), undefined, 'another key');
+  const [, signature = ''] = token.split('.');
+  for (const forged of [`${now + 9_999_999}.${signature}`, `${now + 1000}.`, `${now + 1000}`, '', '.', 'x.y'])
+    t.equal(sessionOf(login, 1880, `${cookieName(1880)}=${forged}`, now), undefined, forged);
+  t.equal(sessionOf(login, 1880, undefined, now), undefined);
+  t.match(sessionCookie(1880, token), /; Path=\/; Max-Age=2592000; HttpOnly; SameSite=Strict$/);
+  t.match(sessionCookie(1880, undefined), /^apis_session_1880=; Path=\/; Max-Age=0;/);
+});
+
+t.test('login-door leads to pages of this server only, and its form shows what was typed as text', async (t) => {
+  const table: readonly [to: string | null, path: string][] = [
+    ['/dashboard/deals?x=1', '/dashboard/deals?x=1'],
+    ['//evil.example', '/'],
+    ['/\\evil.example', '/'],
+    ['https://evil.example', '/'],
+    ['/a\r\nset-cookie: x', '/'],
+    [null, '/'],
+  ];
+  for (const [to, path] of table) t.equal(ownPath(to), path, String(to));
+  const html = loginPage('apis', '/"><script>alert(1)</script>', 'wrong');
+  t.notMatch(html, '<script');
+  t.match(html, /role="alert">User or password is not right/);
+  t.notMatch(html, /https?:/, 'nothing is asked for from outside');
 });
 
 t.test('data-lock: one process per data directory', async (t) => {

@@ -26,28 +26,40 @@ const freePort = () =>
     });
   });
 
-/** Resolves when the process has printed the text; rejects with its output when it ends before. */
+/** Gives what the process has printed up to the text; rejects with its output when it ends before. */
 const said = (child, text) =>
   new Promise((resolve, reject) => {
     let output = '';
     const hear = (chunk) => {
       output += String(chunk);
-      if (output.includes(text)) resolve();
+      if (output.includes(text)) resolve(output);
     };
     child.stdout.on('data', hear);
     child.stderr.on('data', hear);
     child.once('exit', (code) => reject(new Error(`apis up ended with ${code}: ${output}`)));
   });
 
-const takePictures = async (port) => {
+const logIn = async (browser, site, password) => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${site}/login`);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.waitForURL(`${site}/`);
+  return context;
+};
+
+const takePictures = async (site, password) => {
   const executablePath = process.env.CHROMIUM ?? CANDIDATES.find((path) => existsSync(path));
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
   try {
+    const context = await logIn(browser, site, password);
     for (const [device, viewport] of Object.entries(VIEWPORTS)) {
       for (const name of PAGES) {
         const file = device === 'desktop' ? `${name}.png` : `${name}-${device}.png`;
-        const page = await browser.newPage({ viewport, deviceScaleFactor: 1 });
-        await page.goto(`http://127.0.0.1:${port}/dashboard/${name}`);
+        const page = await context.newPage();
+        await page.setViewportSize(viewport);
+        await page.goto(`${site}/dashboard/${name}`);
         await page.locator('.apis-view').waitFor();
         await page.waitForTimeout(2500); // plots arrive, and pages settle
         await page.screenshot({ path: join(here, file) });
@@ -66,9 +78,9 @@ const options = ['--flow', 'flows/emulated-community.json', '--data', data, '--p
 const child = spawn(process.execPath, ['gateway/bin/apis.js', 'up', ...options], { cwd: root });
 const exited = new Promise((resolve) => child.once('exit', resolve));
 try {
-  await said(child, 'APIS Edge is running');
+  const [, password] = /Password +(\S+)/.exec(await said(child, 'Stop it with Ctrl-C')) ?? [];
   await new Promise((resolve) => setTimeout(resolve, RUN_MSEC));
-  await takePictures(port);
+  await takePictures(`http://127.0.0.1:${port}`, password);
 } finally {
   child.kill('SIGINT');
   await exited;

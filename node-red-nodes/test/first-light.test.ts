@@ -10,6 +10,7 @@ import type { Deal } from '@apis-edge/gateway/domain';
 import type { Browser, Page } from 'playwright-core';
 import t from 'tap';
 import { chromiumSkip, launchChromium } from './support/chromium.ts';
+import { logIn } from './support/log-in.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const RECORDED = join(ROOT, '../shared/data');
@@ -31,6 +32,7 @@ const freePort = (): Promise<number> =>
 interface Running {
   readonly data: string;
   readonly dashboard: string;
+  readonly password: string;
   readonly servedMsec: number;
   readonly stop: () => Promise<number | null>;
 }
@@ -47,10 +49,11 @@ async function startCommunity(): Promise<Running> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-  await said(child, 'APIS Edge is running');
+  const output = await said(child, 'Stop it with Ctrl-C');
   return {
     data,
     dashboard: `http://127.0.0.1:${port}/dashboard/community`,
+    password: /Password +(\S+)/.exec(output)?.[1] ?? '',
     servedMsec: performance.now() - startedAt,
     stop: async () => {
       child.kill('SIGINT');
@@ -61,13 +64,13 @@ async function startCommunity(): Promise<Running> {
   };
 }
 
-/** Resolves when the process has printed the text; rejects with what it said instead when it ends before. */
-function said(child: ChildProcess, text: string): Promise<void> {
+/** What the process has printed up to the text; rejects with what it said instead when it ends before. */
+function said(child: ChildProcess, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let output = '';
     const hear = (chunk: Buffer): void => {
       output += String(chunk);
-      if (output.includes(text)) resolve();
+      if (output.includes(text)) resolve(output);
     };
     child.stdout?.on('data', hear);
     child.stderr?.on('data', hear);
@@ -128,6 +131,7 @@ t.test(
       page.on('pageerror', (error) => errors.push(error.message));
       const openedAt = performance.now();
       await page.goto(running.dashboard);
+      await logIn(page, running.password);
       await page.getByTestId('house-E001').first().waitFor();
 
       // The deal is the units' own word; the page must show its current on both of its houses at one time.

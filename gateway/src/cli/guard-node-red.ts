@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { foreignRequest } from '../api/loopback-request.ts';
 
 /**
- * Preloaded into Node-RED, whose editor has no log-in: refuses what a foreign page sends to the port that this module's
+ * Preloaded into Node-RED, whose log-in is a cookie that a browser sends along by itself: refuses what a foreign page sends to the port that this module's
  * address names. Node-RED's own hooks reach neither the editor's websocket nor the dashboard's socket, so this stands
  * where every request enters the server, before all of them.
  */

@@ -2,9 +2,9 @@ import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Milliseconds } from '../domain/quantities.ts';
 
-const ask = (url: string): Promise<number> =>
+const ask = (url: string, headers: Readonly<Record<string, string>>): Promise<number> =>
   new Promise((resolve, reject) => {
-    get(url, { timeout: 2_000, agent: false }, (response) => {
+    get(url, { timeout: 2_000, agent: false, headers }, (response) => {
       response.resume();
       resolve(response.statusCode ?? 0);
     })
@@ -15,10 +15,15 @@ const ask = (url: string): Promise<number> =>
   });
 
 /** Asks until the page is there; false when `limit` has passed or the signal came first. */
-export async function answersInTime(url: string, limit: Milliseconds, signal: AbortSignal): Promise<boolean> {
+export async function answersInTime(
+  url: string,
+  limit: Milliseconds,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<boolean> {
   const end = performance.now() + limit;
   while (performance.now() < end && !signal.aborted) {
-    const status = await ask(url).catch(() => 0);
+    const status = await ask(url, headers).catch(() => 0);
     if (status >= 200 && status < 400) return true;
     await pause(300, undefined, { signal }).catch(() => undefined);
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { writeAtomically } from '../adapters/atomic-file.ts';
 import { ConfigError } from '../domain/errors.ts';
 
@@ -14,6 +15,9 @@ export interface NodeRedSettings {
   /** Packages of nodes to load. */
   readonly nodesDir: readonly string[];
 }
+
+/** The login of editor and dashboard, beside their settings. */
+export const loginFile = (userDir: string): string => join(userDir, 'login.json');
 
 /** Directory of an installed package; undefined when it is not there. */
 function packageDirectory(name: string): string | undefined {
@@ -64,10 +68,17 @@ const settingsOf = ({ host, port, nodesDir }: NodeRedSettings) => ({
     header: { title: 'APIS Edge' },
     projects: { enabled: false },
     tours: false,
+    logout: { redirect: '/logout' },
   },
 });
 
-/** Writes `settings.cjs` into Node-RED's directory, with a secret for credentials that is made once and kept. */
+/** A module beside this one, compiled or not. */
+const beside = (name: string): URL => new URL(`./${name}${extname(import.meta.url)}`, import.meta.url);
+
+/**
+ * Writes `settings.cjs` into Node-RED's directory, with a secret for credentials that is made once and kept, and the
+ * door that asks for the login beside it.
+ */
 export async function writeSettings(userDir: string, settings: NodeRedSettings): Promise<string> {
   await mkdir(userDir, { recursive: true });
   const secretFile = join(userDir, '.credential-secret');
@@ -85,6 +96,8 @@ export async function writeSettings(userDir: string, settings: NodeRedSettings):
     `module.exports = ${JSON.stringify(settingsOf(settings), undefined, 2)};`,
     "module.exports.credentialSecret = require('node:fs').readFileSync(`$" +
       "{__dirname}/.credential-secret`, 'utf8');",
+    `const { openDoor } = require(${JSON.stringify(fileURLToPath(beside('login-door')))});`,
+    `Object.assign(module.exports, openDoor(${JSON.stringify(loginFile(userDir))}, ${settings.port}));`,
     '',
   ].join('\n');
   await writeAtomically(path, text);
@@ -102,10 +115,8 @@ export interface NodeRedStart {
 
 /** Arguments that start Node-RED with little memory, its flow, the watch on its supervisor and the guard of its port. */
 export function nodeRedArguments({ script, userDir, settingsFile, port, isSafe }: NodeRedStart): readonly string[] {
-  // The modules beside this one, compiled or not.
-  const beside = (name: string): string => new URL(`./${name}${extname(import.meta.url)}`, import.meta.url).href;
   const memory = ['--max-old-space-size=192', '--max-semi-space-size=2'];
-  const preloaded = [beside('watch-parent'), `${beside('guard-node-red')}?port=${port}`];
+  const preloaded = [beside('watch-parent').href, `${beside('guard-node-red').href}?port=${port}`];
   const imports = preloaded.flatMap((module) => ['--import', module]);
   const safe = isSafe ? ['--safe'] : [];
   return [...memory, ...imports, script, '--userDir', userDir, '--settings', settingsFile, ...safe];

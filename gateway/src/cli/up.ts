@@ -7,7 +7,9 @@ import { type DataLock, lockData } from './data-lock.ts';
 import { dashboardPath, installFlow, readFlow } from './flow-file.ts';
 import { forgetUnits } from './fresh-data.ts';
 import { answersInTime } from './http-answers.ts';
-import { nodeRedArguments, nodeRedScript, ownNodes, writeSettings } from './node-red-set-up.ts';
+import { type PreparedLogin, prepareLogin, readLogin } from './login-file.ts';
+import { cookieName, sessionToken } from './login-session.ts';
+import { loginFile, nodeRedArguments, nodeRedScript, ownNodes, writeSettings } from './node-red-set-up.ts';
 import { flag, one } from './option.ts';
 import { checkPortIsFree } from './port-owner.ts';
 import { readSetUp, SET_UP_OPTIONS, type SetUp, type SetUpValues } from './set-up.ts';
@@ -30,6 +32,7 @@ const OPTIONS = {
   'no-node-red': flag('run the gateway alone'),
   fresh: flag('begin anew: the shipped flow, and emulated houses without memory'),
   port: one(port, `port of editor and dashboard; default ${DEFAULT_PORT}`),
+  'new-password': flag('make a new password for editor and dashboard; everybody has to log in again'),
 } as const;
 
 interface UpValues extends SetUpValues {
@@ -37,6 +40,7 @@ interface UpValues extends SetUpValues {
   readonly fresh: boolean;
   readonly port: number | undefined;
   readonly 'no-node-red': boolean;
+  readonly 'new-password': boolean;
 }
 
 /** Flow that ships with the project. */
@@ -49,7 +53,7 @@ export const up = command({
   run: async (values, words, io) => {
     const setUp = readSetUp(values, words, io);
     await checkDataset(setUp);
-    const nodeRed = values['no-node-red'] ? undefined : await checkNodeRed(values);
+    const nodeRed = values['no-node-red'] ? undefined : await checkNodeRed(values, setUp.dataDir);
     const lock = await lockBoth(setUp.dataDir);
     const stop = listenForStop();
     try {
@@ -73,25 +77,30 @@ const idsOf = ({ settings }: SetUp): readonly string[] => settings.map(({ unitCo
 
 interface NodeRedPlan {
   readonly port: number;
+  readonly userDir: string;
   readonly script: string;
   readonly flowText: string;
   readonly fresh: boolean;
+  readonly newPassword: boolean;
   readonly dashboard: string | undefined;
 }
 
 /** Everything that can be refused is refused before anything is started. */
-async function checkNodeRed(values: UpValues): Promise<NodeRedPlan> {
+async function checkNodeRed(values: UpValues, dataDir: string): Promise<NodeRedPlan> {
   const path = values.flow ?? shippedFlow();
   if (!existsSync(path))
     throw new ConfigError([{ file: path, path: '', message: 'no such file; name a flow with --flow' }]);
   const { text, flow } = await readFlow(path);
   const plan = {
     port: values.port ?? DEFAULT_PORT,
+    userDir: join(dataDir, 'nodered'),
     script: nodeRedScript(),
     flowText: text,
     fresh: values.fresh,
+    newPassword: values['new-password'],
     dashboard: dashboardPath(flow),
   };
+  if (!plan.newPassword) await readLogin(loginFile(plan.userDir));
   await checkPortIsFree(HOST, plan.port);
   return plan;
 }
@@ -158,24 +167,28 @@ async function supervise({ setUp, args, nodeRed, io, stop }: Supervision): Promi
   const ended = Promise.race([daemon.gone, stop.asked.then(() => undefined)]);
   stop.askedAgain.then(() => hurry(children)).catch(() => undefined); // never rejects
   const endedEarly = await Promise.race([listening.promise.then(() => false), ended.then(() => true)]);
-  if (!endedEarly && nodeRed !== undefined) children.push(await startNodeRed(nodeRed, setUp.dataDir, env, say));
-  if (!endedEarly) await announce(setUp, nodeRed, ended, io, say);
+  if (!endedEarly) {
+    const face = nodeRed && (await startNodeRed(nodeRed, env, say));
+    if (face !== undefined) children.push(face.child);
+    await announce(setUp, face, ended, io, say);
+  }
   await ended;
   await stopAll(children, say);
   // Whether the converters are in WAIT is what the gateway's own end tells.
   return (await daemon.gone).code ?? 3;
 }
 
-async function startNodeRed(
-  plan: NodeRedPlan,
-  dataDir: string,
-  env: NodeJS.ProcessEnv,
-  say: (line: string) => void,
-): Promise<SupervisedChild> {
-  const userDir = join(dataDir, 'nodered');
+/** Node-RED as it runs, and who may enter. */
+interface Face extends PreparedLogin {
+  readonly plan: NodeRedPlan;
+  readonly child: SupervisedChild;
+}
+
+async function startNodeRed(plan: NodeRedPlan, env: NodeJS.ProcessEnv, say: (line: string) => void): Promise<Face> {
   const nodesDir = ownNodes();
   if (nodesDir.length === 0) say('the APIS nodes are not installed: flows that use them will not start');
-  const { port, script } = plan;
+  const { port, script, userDir } = plan;
+  const prepared = await prepareLogin(loginFile(userDir), plan.newPassword);
   const settingsFile = await writeSettings(userDir, { host: HOST, port, nodesDir });
   const isOwnKept = await installFlow(plan.flowText, userDir, plan.fresh);
   if (isOwnKept) say('your edited flow is kept; --fresh replaces it with the shipped one');
@@ -188,31 +201,38 @@ async function startNodeRed(
     hasSafeMode: true,
   });
   child.start();
-  return child;
+  return { ...prepared, plan, child };
 }
 
 /** One clear block, once the dashboard is really there. */
 async function announce(
   { dataDir }: SetUp,
-  nodeRed: NodeRedPlan | undefined,
+  face: Face | undefined,
   ended: Promise<unknown>,
   io: Io,
   say: (line: string) => void,
 ): Promise<void> {
   const lines: string[] = [];
-  if (nodeRed !== undefined) {
-    const editor = `http://${HOST}:${nodeRed.port}`;
+  if (face !== undefined) {
+    const { port, dashboard } = face.plan;
+    const editor = `http://${HOST}:${port}`;
     const abort = new AbortController();
     ended.then(() => abort.abort()).catch(() => undefined); // never rejects
-    const page = nodeRed.dashboard === undefined ? `${editor}/` : `${editor}${nodeRed.dashboard}`;
-    const isThere = await answersInTime(page, DASHBOARD_MSEC, abort.signal);
+    const page = dashboard === undefined ? `${editor}/` : `${editor}${dashboard}`;
+    const cookie = `${cookieName(port)}=${sessionToken(face.login, Date.now() + DASHBOARD_MSEC)}`;
+    const isThere = await answersInTime(page, DASHBOARD_MSEC, abort.signal, { cookie });
     if (abort.signal.aborted) return;
     if (!isThere) say(`${page} does not answer yet; Node-RED's messages above may tell why`);
-    if (nodeRed.dashboard !== undefined) lines.push(`  Dashboard  ${page}`);
-    lines.push(`  Editor     ${editor}/`);
+    if (dashboard !== undefined) lines.push(`  Dashboard  ${page}`);
+    lines.push(`  Editor     ${editor}/`, ...loginLines(face));
   }
   io.out(['APIS Edge is running.', ...lines, `  Data       ${dataDir}`, 'Stop it with Ctrl-C.', ''].join('\n'));
 }
+
+const loginLines = ({ login, password }: PreparedLogin): readonly string[] =>
+  password === undefined
+    ? [`  User       ${login.user}, with the password from the first start; --new-password makes another`]
+    : [`  User       ${login.user}`, `  Password   ${password}   (shown this once: keep it)`];
 
 /** The converters come first: the gateway ends its deals while Node-RED still shows it. */
 async function stopAll([daemon, ...others]: readonly SupervisedChild[], say: (line: string) => void): Promise<void> {

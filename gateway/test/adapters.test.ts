@@ -5,11 +5,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { DealLogFiles, formatDirectory } from '../src/adapters/deal-log-files.ts';
 import { type HttpDeviceOptions, httpDevice, openHttpDevice } from '../src/adapters/drivers/http-device.ts';
 import type { FileReport } from '../src/adapters/durable-file.ts';
 import { DurableStore } from '../src/adapters/durable-store.ts';
+import { FileLocks } from '../src/adapters/file-locks.ts';
 import { LatestValueGate } from '../src/adapters/latest-value-gate.ts';
 import { isTopicKey, parseTopic, topicOf } from '../src/adapters/mqtt-topics.ts';
 import { PacedClock } from '../src/adapters/paced-clock.ts';
@@ -21,6 +23,7 @@ import { ConfigError, DeviceError } from '../src/domain/errors.ts';
 import { sleep } from '../src/ports/clock.ts';
 import { MemoryStore, type Store } from '../src/ports/store.ts';
 import { aDeal, aUnit } from './support/messages.ts';
+import { Running } from './support/process.ts';
 
 const aDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'apis-adapters-'));
 const turns = async (count: number): Promise<void> => {
@@ -623,3 +626,49 @@ t.test(
     await t.rejects(store.save('state', {}), { code: 'EACCES' });
   },
 );
+
+t.test('file-locks: shared by processes, and given back when one is killed with -9 (control.md §2.1)', async (t) => {
+  const directory = await aDirectory();
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const format = join(directory, 'apis.%s.lock');
+  const script = fileURLToPath(new URL('support/lock-holder.ts', import.meta.url));
+  const holder = new Running(script, [format, 'batteryCapacity.CHARGE']);
+  t.teardown(() => holder.child.kill('SIGKILL'));
+  await holder.says('out', /CHARGE taken/);
+
+  const locks = new FileLocks(format);
+  t.notOk(locks.tryLock('batteryCapacity.CHARGE'), 'another process has it');
+  t.ok(locks.tryLock('batteryCapacity.DISCHARGE'), 'the other direction is free');
+  t.ok(locks.tryLock('batteryCapacity.DISCHARGE'), 'once more is the same');
+  const third = new Running(script, [format, 'batteryCapacity.CHARGE', 'batteryCapacity.DISCHARGE']);
+  await third.says('out', /CHARGE refused\n.*DISCHARGE refused/);
+  third.child.kill('SIGKILL');
+  await third.ended;
+
+  holder.child.kill('SIGKILL');
+  await holder.ended;
+  t.ok(locks.tryLock('batteryCapacity.CHARGE'), 'the dead hold nothing');
+  locks.unlock('batteryCapacity.CHARGE');
+  locks.unlock('batteryCapacity.CHARGE');
+  const fourth = new Running(script, [format, 'batteryCapacity.CHARGE']);
+  t.teardown(() => fourth.child.kill('SIGKILL'));
+  await fourth.says('out', /CHARGE taken/);
+  t.same((await readdir(directory)).sort(), [
+    'apis.batteryCapacity.CHARGE.lock',
+    'apis.batteryCapacity.DISCHARGE.lock',
+  ]);
+  const { size, mode } = await stat(join(directory, 'apis.batteryCapacity.CHARGE.lock'));
+  t.same([size, mode & 0o777], [0, 0o666], 'empty, and for the agents of all users');
+});
+
+t.test('file-locks: a lock that cannot be made is an error, not a refusal', async (t) => {
+  const locks = new FileLocks('{tmpdir}/no-such-directory-of-apis/%s.lock');
+  t.throws(() => locks.tryLock('batteryCapacity.CHARGE'), { code: 'ENOENT' });
+  const directory = await aDirectory();
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  await writeFile(
+    join(directory, 'x.lock'),
+    'this is no lock file of ours, and long enough to be told apart '.repeat(20),
+  );
+  t.throws(() => new FileLocks(join(directory, '%s.lock')).tryLock('x'), /not a database/);
+});

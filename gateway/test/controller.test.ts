@@ -2,6 +2,7 @@ import t from 'tap';
 import type { Policy } from '../src/config/policy.ts';
 import { attempt } from '../src/controller/attempt.ts';
 import { trialVoltages } from '../src/controller/authorization.ts';
+import { BatteryCapacity } from '../src/controller/battery-capacity.ts';
 import { checkpointWaits, meterAgrees } from '../src/controller/checkpoint.ts';
 import { DeviceQueue, type Priority } from '../src/controller/device-queue.ts';
 import { DeviceState } from '../src/controller/device-state.ts';
@@ -19,6 +20,7 @@ import { type DeviceError, PeerError } from '../src/domain/errors.ts';
 import type { DcdcMeter } from '../src/domain/unit-data.ts';
 import { sleep } from '../src/ports/clock.ts';
 import { SeededEntropy } from '../src/ports/entropy.ts';
+import { MemoryLocks } from '../src/ports/exclusive-locks.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { ANY_MODE, aDeal, ControllerRoom } from './support/controller-room.ts';
 import type { CallName, Fate } from './support/fake-converter.ts';
@@ -1659,5 +1661,78 @@ t.test('start and stop of the controller (RULE-17)', async (t) => {
     t.match(ended, { ok: false, error: { reason: 'device.refused' } });
     t.ok(room.reasons.includes('H:L:ERROR device.stop-failed'));
     t.equal(room.clock.nextAt(), undefined, 'no timer is left');
+  });
+});
+
+t.test('battery-capacity (control.md §2.1, market.md §2.8)', async (t) => {
+  const charging = (dealId: string) => aDeal({ dealId, chargeUnitId: 'E001', dischargeUnitId: 'E002' });
+  const discharging = (dealId: string) => aDeal({ dealId, chargeUnitId: 'E002', dischargeUnitId: 'E001' });
+  const twoProcesses = () => {
+    const computer = new MemoryLocks();
+    const [here, there] = [computer.process(), computer.process()];
+    const capacityOf = (locks: typeof here) =>
+      new BatteryCapacity({ unitId: 'E001', locks, failed: (error) => t.fail(String(error)) });
+    return { mine: capacityOf(here), other: capacityOf(there), there };
+  };
+
+  t.test('one process for each direction, and asking takes nothing', async (t) => {
+    const { mine, other } = twoProcesses();
+    t.ok(other.isFree('charge') && mine.isFree('charge'));
+    t.ok(mine.take('charge'));
+    t.notOk(other.isFree('charge'));
+    t.notOk(other.take('charge'));
+    t.ok(mine.take('charge') && mine.isFree('charge'), 'who has it already goes on having it');
+    t.ok(other.take('discharge'), 'the other direction is free');
+  });
+
+  t.test('a direction is given back with the last deal that needs it, the other one stays (D16)', async (t) => {
+    const { mine, other } = twoProcesses();
+    t.same(mine.keep([charging('a'), charging('b'), discharging('c')]), []);
+    mine.keep([charging('b'), discharging('c')]);
+    t.notOk(other.isFree('charge'));
+    mine.keep([discharging('c')]);
+    t.ok(other.isFree('charge'));
+    t.notOk(other.isFree('discharge'));
+    mine.keep([]);
+    t.ok(other.isFree('discharge'));
+  });
+
+  t.test('what was taken for a deal that never came is given back', async (t) => {
+    const { mine, other } = twoProcesses();
+    mine.take('charge');
+    mine.keep([]);
+    t.ok(other.take('charge'));
+  });
+
+  t.test(
+    'a holder that crashed holds nothing; deals that it has left tell what somebody else took meanwhile',
+    async (t) => {
+      const { mine, other, there } = twoProcesses();
+      other.take('charge');
+      t.same(mine.keep([charging('a'), discharging('b')]), ['charge']);
+      there.crash();
+      t.same(mine.keep([charging('a'), discharging('b')]), []);
+    },
+  );
+
+  t.test('locks that do not work close the direction and are told, and do not end anything', async (t) => {
+    const failures: string[] = [];
+    const fail = (): never => {
+      throw new Error('read-only file system');
+    };
+    let isBroken = true;
+    const locks = { tryLock: () => !isBroken || fail(), unlock: fail };
+    const capacity = new BatteryCapacity({ unitId: 'E001', locks, failed: (error) => failures.push(String(error)) });
+    t.notOk(capacity.isFree('charge'));
+    isBroken = false;
+    t.ok(capacity.take('charge'));
+    t.same(capacity.keep([]), []);
+    t.same(failures, ['Error: read-only file system', 'Error: read-only file system']);
+  });
+
+  t.test('a battery of its own is always free', async (t) => {
+    const capacity = new BatteryCapacity({ unitId: 'E001', locks: undefined, failed: () => {} });
+    t.ok(capacity.isFree('charge') && capacity.take('discharge'));
+    t.same(capacity.keep([charging('a')]), []);
   });
 });

@@ -1,14 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { FileLocks } from '../src/adapters/file-locks.ts';
 import { PacedClock } from '../src/adapters/paced-clock.ts';
 import { startDaemon } from '../src/cli/daemon.ts';
 import { demoSettings } from '../src/cli/demo-set-up.ts';
+import { fileReader } from '../src/cli/file-reader.ts';
+import { LiveSettings } from '../src/cli/live-settings.ts';
 import { UnitClient } from '../src/client/index.ts';
-import { demoPolicy } from '../src/config/defaults.ts';
-import type { UnitSettings } from '../src/config/load-unit.ts';
-import { formatTimestamp } from '../src/domain/index.ts';
+import { demoHwConfig, demoPolicy, demoUnitConfig } from '../src/config/defaults.ts';
+import { loadUnit, type UnitSettings } from '../src/config/load-unit.ts';
+import { type Fault, formatTimestamp } from '../src/domain/index.ts';
 import { silentLog } from '../src/ports/index.ts';
 
 const aDirectory = async (test: { teardown(handler: () => Promise<void>): void }): Promise<string> => {
@@ -77,6 +80,114 @@ t.test('a driver without an address is refused with the key that is missing', as
 t.test('the emulated place has its own time of day', async (t) => {
   const clock = new PacedClock({ speed: 1, start: Date.UTC(2020, 4, 15, 9), zoneOffsetMinutes: 540 });
   t.equal(formatTimestamp(clock.now(), clock.zoneOffsetMinutes()), '2020/05/15-18:00:00');
+});
+
+t.test('a battery that other processes use is locked while a deal moves its energy (control.md §2.1)', async (t) => {
+  const dataDir = await aDirectory(t);
+  const fileSystemExclusiveLockFileFormat = join(dataDir, 'apis.%s.lock');
+  const settings = withConfig({ batteryCapacityManagement: { enabled: true }, fileSystemExclusiveLockFileFormat });
+  const startAt = Date.UTC(2020, 4, 15, 9);
+  const daemon = await startDaemon({ settings, speed: 60, startAt, dataDir, log: silentLog, firstBrokerPort: 0 });
+  await daemon.ready;
+  const client = UnitClient.attach(daemon.units[0] ?? { host: '', port: 0 });
+  await client.ready(10_000);
+  await client.when((state) => state.deals.some((deal) => deal.dischargeUnitId === 'E002'), 20_000);
+  const others = new FileLocks(fileSystemExclusiveLockFileFormat);
+  t.notOk(others.tryLock('batteryCapacity.DISCHARGE'), 'E002 discharges');
+  t.ok(others.tryLock('batteryCapacity.CHARGE'));
+  await client.close();
+  await daemon.stop();
+  t.ok(others.tryLock('batteryCapacity.DISCHARGE'), 'nothing is left locked');
+});
+
+/** The files of two houses, and a way to change them as an editor does: the new file takes the place of the old one. */
+async function twoHouses(directory: string) {
+  const write = async (name: string, content: unknown): Promise<void> => {
+    await writeFile(join(directory, `${name}.new`), typeof content === 'string' ? content : JSON.stringify(content));
+    await rename(join(directory, `${name}.new`), join(directory, name));
+  };
+  const aScenario = (request: object) => ({
+    refreshingPeriodMsec: 50,
+    acceptSelection: { strategy: 'pointAndAmount' },
+    '00:00:00-24:00:00': {
+      batteryStatus: { '3600-': 'excess', '-3600': 'short' },
+      request,
+      accept: { excess: { discharge: { limitWh: 3600, pointPerWh: 10 } } },
+    },
+  });
+  const unitIds = ['E001', 'E004'];
+  const policy = demoPolicy(unitIds, { gridCurrentA: 2, amountWh: 100 });
+  await write('policy.json', policy);
+  await write('hwConfig.json', demoHwConfig());
+  await write('scenario.json', aScenario({}));
+  for (const unitId of unitIds) await write(`${unitId}.json`, demoUnitConfig(unitId));
+  const settings = unitIds.map((unitId) => loadUnit(join(directory, `${unitId}.json`), fileReader).value);
+  const asking = aScenario({ short: { charge: { limitWh: 3600, pointPerWh: 10 } } });
+  return { write, policy, settings, asking };
+}
+
+t.test('settings follow their files; what is wrong changes nothing and is told (market.md §1.8)', async (t) => {
+  const directory = await aDirectory(t);
+  const { write, policy, settings, asking } = await twoHouses(directory);
+  const [first] = settings;
+  if (first === undefined) throw new Error('there are two');
+  const live = new LiveSettings(first);
+  const heard = Promise.withResolvers<string>();
+  let next = heard;
+  const end = live.follow({
+    changed: () => next.resolve('changed'),
+    refused: (message, why) => next.resolve(`${why} ${message}`),
+  });
+  t.teardown(end);
+  const alive = setInterval(() => {}, 1_000); // watching files keeps no process alive
+  t.teardown(() => clearInterval(alive));
+  const after = async (change: () => Promise<void>): Promise<string> => {
+    next = Promise.withResolvers<string>();
+    await change();
+    return next.promise;
+  };
+
+  t.match(await after(() => write('scenario.json', '{ "00:00:00-24:00:00": ')), /settings\.refused .*scenario\.json/);
+  t.equal(await after(() => write('scenario.json', asking)), 'changed');
+  t.equal(live.scenario.windows[0]?.request.get('short')?.charge?.limitWh, 3600);
+  t.match(await after(() => rm(join(directory, 'hwConfig.json'))), /hwConfig\.json.* cannot be read/);
+  t.equal(live.hwConfig.droopRatio, demoHwConfig().droopRatio, 'the last good one stays');
+  t.equal(await after(() => write('hwConfig.json', { ...demoHwConfig(), droopRatio: 0.02 })), 'changed');
+  t.equal(live.hwConfig.droopRatio, 0.02);
+  const inconsistent = { ...demoHwConfig(), gridCurrentAllowanceA: 3 };
+  t.match(
+    await after(() => write('hwConfig.json', inconsistent)),
+    /gridCurrentAllowanceA: expected less than the policy/,
+  );
+  t.equal(live.hwConfig.gridCurrentAllowanceA, demoHwConfig().gridCurrentAllowanceA);
+  await after(() => write('hwConfig.json', demoHwConfig()));
+  const other = { ...policy, gridVoltageAllowanceV: 5 };
+  t.match(
+    await after(() => write('policy.json', other)),
+    /settings\.policy-differs .*policy\.json has changed: .* next start/,
+  );
+  t.equal(live.policy.gridVoltageAllowanceV, policy.gridVoltageAllowanceV);
+  new LiveSettings(demoSettings()[0] ?? first).follow({ changed: () => t.fail(), refused: () => t.fail() })();
+});
+
+t.test('a scenario that is changed while the daemon runs makes deals, and a wrong one a USER warning', async (t) => {
+  const dataDir = await aDirectory(t);
+  const { write, settings, asking } = await twoHouses(dataDir);
+  const startAt = Date.UTC(2020, 4, 15, 9);
+  const daemon = await startDaemon({ settings, speed: 60, startAt, dataDir, log: silentLog, firstBrokerPort: 0 });
+  await daemon.ready;
+  const client = UnitClient.attach(daemon.units[0] ?? { host: '', port: 0 });
+  await client.ready(10_000);
+  const isWarning = (one: Fault): boolean =>
+    `${one.category} ${one.level} ${one.reason}` === 'USER WARN settings.refused';
+  await write('scenario.json', '{ "00:00:00-24:00:00": ');
+  await client.when(({ faults }) => new Set(faults.filter(isWarning).map((one) => one.unitId)).size === 2, 20_000);
+  t.equal(client.state().deals.length, 0);
+  await write('scenario.json', asking);
+  await client.when(({ deals }) => deals.some((deal) => deal.chargeUnitId === 'E004'), 20_000);
+  t.pass('the new scenario asks for energy');
+  await client.close();
+  await daemon.stop();
 });
 
 t.test('a daemon trades on the disk, obeys an operator over MQTT, and ends in order', async (t) => {

@@ -9,7 +9,7 @@ import { effectiveMode, isLocalMode, isOperationMode } from '../src/domain/opera
 import { secondsOfDay } from '../src/domain/timestamp.ts';
 import type { Accept } from '../src/domain/trade.ts';
 import * as market from '../src/market/index.ts';
-import { SlotTable } from '../src/market/slot-table.ts';
+import { SlotTable, type SlotTableNeeds } from '../src/market/slot-table.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import {
   aHwConfig,
@@ -643,13 +643,18 @@ const REASON_IN_VECTORS: Readonly<Record<string, string>> = {
   'slots.not-held': 'not-held',
 };
 
+const aSlotTable = (more: Partial<SlotTableNeeds>): SlotTable =>
+  new SlotTable({
+    clock: new VirtualClock(),
+    capacity: () => 1,
+    openDeals: () => [],
+    takeBattery: () => true,
+    ...more,
+  });
+
 t.test('slots are taken and given back once each (market §3.6, IL-*)', { skip }, async (t) => {
   for (const { id, input, expected } of keepVectors('interlock')) {
-    const table = new SlotTable(
-      new VirtualClock(),
-      () => input.capacity,
-      () => [],
-    );
+    const table = aSlotTable({ capacity: () => input.capacity });
     const results = input.ops.map(({ op, dealId }: { op: string; dealId: string }) => {
       const refusal = op === 'acquire' ? table.hold(aDeal(dealId), 1000) : table.release(dealId);
       return refusal === undefined ? 'ok' : REASON_IN_VECTORS[refusal.reason];
@@ -661,11 +666,7 @@ t.test('slots are taken and given back once each (market §3.6, IL-*)', { skip }
 t.test('a held slot ends with its time, or with the deal it was held for (W19, W20)', async (t) => {
   const clock = new VirtualClock();
   const open: Deal[] = [];
-  const table = new SlotTable(
-    clock,
-    () => 1,
-    () => open,
-  );
+  const table = aSlotTable({ clock, openDeals: () => open });
   table.hold(aDeal('a'), 1000);
   t.equal(table.find('a')?.dealId, 'a');
   t.match(table.hold(aDeal('b'), 1000), { reason: 'slots.busy', numbers: { taken: 1, slots: 1 } });
@@ -676,6 +677,13 @@ t.test('a held slot ends with its time, or with the deal it was held for (W19, W
   t.equal(table.taken().length, 1, 'the deal and its hold are one');
   open.pop();
   t.same(table.taken(), [], 'the hold does not outlive the deal');
+});
+
+t.test('a slot comes with the battery in the direction of its deal, or not at all (control.md §2.2)', async (t) => {
+  const table = aSlotTable({ takeBattery: ({ dealId }) => dealId !== 'a' });
+  t.match(table.hold(aDeal('a'), 1000), { reason: 'battery.in-use', numbers: { dealId: 'a' } });
+  t.same(table.taken(), []);
+  t.equal(table.hold(aDeal('b'), 1000), undefined);
 });
 
 // --- speed ----------------------------------------------------------------------------------------------------------

@@ -807,7 +807,7 @@ t.test('a refused request says why, a paused pair included (W7)', async (t) => {
 
 t.test('a battery in use by a sibling process is told to the requester (market §2.8)', async (t) => {
   const street = new Street();
-  const house = street.house('E001', 85, { mayUseBattery: (type) => type === 'charge' });
+  const house = street.house('E001', 85, { battery: { isFree: (type) => type === 'charge', take: () => true } });
   const buyer = street.puppet('E004');
   street.start();
   buyer.request('n1');

@@ -18,10 +18,12 @@ import { World } from '../emulation/world.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import { SeededEntropy } from '../ports/entropy.ts';
+import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
 import { MemoryBusHub } from '../ports/memory-bus.ts';
 import { startRsoc } from './demo-set-up.ts';
 import { httpDeviceOf } from './http-device-of.ts';
+import { LiveSettings } from './live-settings.ts';
 import { waitingFor } from './waiting-for.ts';
 
 /** First port of the units' brokers; each further unit takes the next one. */
@@ -76,6 +78,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const clock: Clock = paced ?? new SystemClock(zoneOffsetMinutes);
   const world = emulated.length === 0 ? undefined : worldOf(emulated, clock, options.dataset);
   const devices = await Promise.all(settings.map((one) => deviceOf(one, world)));
+  const locks = await Promise.all(settings.map(batteryLocksOf));
   const hub = new MemoryBusHub(clock);
 
   // The brokers stand before the units speak; their operators' words reach units that exist by then.
@@ -105,6 +108,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await Promise.all(mirrors.map((mirror) => mirror.stop()));
     throw error;
   }
+  const live = settings.map((one) => new LiveSettings(one));
   const units = settings.map(({ unitConfig }, index) => ({
     unitId: unitConfig.unitId,
     ...(mirrors[index] as MqttMirror).address, // one was made for every unit
@@ -116,7 +120,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     hub,
     log,
     policyHash: hashOf(settings[0]?.policy),
-    members: settings.map((one, index) => {
+    members: live.map((one, index) => {
       const { unitId } = one.unitConfig;
       const directory = one.unitConfig.dataDir ?? join(dataDir, unitId);
       const ledger = ledgerOf(one, directory);
@@ -130,6 +134,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         },
         entropy: new SystemEntropy(),
         network: networkIdentity(),
+        ...locks[index],
         addresses: {
           broker: addressOf(units, unitId),
           peers: [...units.filter((unit) => unit.unitId !== unitId), ...one.unitConfig.peers],
@@ -140,8 +145,16 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   paced?.start();
   const started = community.start();
+  const unfollow = live.map((one) => {
+    const unit = community.unit(one.unitConfig.unitId);
+    return one.follow({
+      changed: () => unit?.settingsChanged(),
+      refused: (message, reason) => unit?.settingsRefused(message, reason),
+    });
+  });
   const ready = started.then(() => community.ready());
   const stop = async (): Promise<void> => {
+    for (const end of unfollow) end();
     await started.catch(() => undefined); // a failed start is the business of whoever awaits `ready`
     await community.stop();
     world?.close();
@@ -198,6 +211,13 @@ async function deviceOf(settings: UnitSettings, world: World | undefined): Promi
   return isEmulated(settings) && world !== undefined
     ? world.device(houseOf(settings))
     : httpDeviceOf(settings.unitConfig);
+}
+
+/** Only where they are asked for: the locks bring a part of Node that most daemons never need. */
+async function batteryLocksOf({ unitConfig }: UnitSettings): Promise<{ batteryLocks?: ExclusiveLocks }> {
+  if (!unitConfig.batteryCapacityManagement.enabled) return {};
+  const { FileLocks } = await import('../adapters/file-locks.ts');
+  return { batteryLocks: new FileLocks(unitConfig.fileSystemExclusiveLockFileFormat) };
 }
 
 /** An original's `dealLogDirFormat` wins over the data directory (architecture.md §8). */

@@ -18,6 +18,8 @@ export interface FileReader {
 
 /** All settings of one unit, each valid and consistent with the others. */
 export interface UnitSettings {
+  /** The unit config's file; absent for built-in settings. */
+  readonly file?: string;
   readonly unitConfig: UnitConfig;
   readonly hwConfig: HwConfig;
   readonly policy: Policy;
@@ -50,7 +52,7 @@ export function loadUnit(
   const cross = crossCheck({ config, hwConfig, policy, scenario });
   const warnings = [config, hwConfig, policy, scenario].flatMap((parsed) => parsed.warnings);
   return {
-    value: { unitConfig: config.value, hwConfig: hwConfig.value, policy: policy.value, scenario: scenario.value },
+    value: { file, unitConfig: config.value, hwConfig: hwConfig.value, policy: policy.value, scenario: scenario.value },
     warnings: [...warnings, ...cross],
   };
 }

@@ -5,6 +5,7 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
+import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
 import type { MemoryBusHub } from '../ports/memory-bus.ts';
 import type { Store } from '../ports/store.ts';
@@ -19,6 +20,7 @@ export interface CommunityMember {
   readonly saveFinished: (deal: Deal) => Promise<void>;
   readonly entropy: Entropy;
   readonly network?: NetworkIdentity;
+  readonly batteryLocks?: ExclusiveLocks;
   readonly addresses?: Pick<Birth, 'broker' | 'peers'>;
 }
 
@@ -69,8 +71,8 @@ export class LocalCommunity {
 }
 
 function unitOf(member: CommunityMember, options: CommunityOptions): Unit {
-  const { settings, entropy, addresses } = member;
-  const { unitConfig, hwConfig, policy, scenario } = settings;
+  const { settings, entropy, addresses, batteryLocks } = member;
+  const { unitConfig } = settings;
   return new Unit({
     identity: identityOf(unitConfig, member.network ?? NO_NETWORK),
     device: member.device,
@@ -80,10 +82,11 @@ function unitOf(member: CommunityMember, options: CommunityOptions): Unit {
     log: options.log.child({ unitId: unitConfig.unitId }),
     store: member.store,
     saveFinished: member.saveFinished,
-    policy: () => policy,
-    hwConfig: () => hwConfig,
-    scenario: () => scenario,
+    policy: () => settings.policy,
+    hwConfig: () => settings.hwConfig,
+    scenario: () => settings.scenario,
     policyHash: options.policyHash,
     ...(addresses === undefined ? {} : { addresses }),
+    ...(batteryLocks === undefined ? {} : { batteryLocks }),
   });
 }

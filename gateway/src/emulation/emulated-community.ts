@@ -4,6 +4,7 @@ import type { Policy } from '../config/policy.ts';
 import type { Deal } from '../domain/deal.ts';
 import type { Clock } from '../ports/clock.ts';
 import { SeededEntropy } from '../ports/entropy.ts';
+import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import { type Log, silentLog } from '../ports/log.ts';
 import { MemoryBusHub, type MemoryBusOptions } from '../ports/memory-bus.ts';
 import { MemoryStore } from '../ports/store.ts';
@@ -25,6 +26,8 @@ export interface EmulatedCommunityOptions {
   readonly policy?: Policy;
   readonly bus?: MemoryBusOptions;
   readonly log?: Log;
+  /** Locks of batteries that other communities use too, by unit. */
+  readonly batteryLocks?: Readonly<Record<string, ExclusiveLocks>>;
 }
 
 /** A whole community in memory: physics, units, bus; everything that happens follows from the seed. */
@@ -63,9 +66,15 @@ export function emulatedCommunity(options: EmulatedCommunityOptions): EmulatedCo
         ledgers.get(unitId)?.push(deal);
       },
       entropy: entropy.fork(unitId),
+      ...locksOf(unitId, options),
     })),
   });
   return { world, hub, community, ledgers };
+}
+
+function locksOf(unitId: string, { batteryLocks = {} }: EmulatedCommunityOptions): { batteryLocks?: ExclusiveLocks } {
+  const locks = batteryLocks[unitId];
+  return locks === undefined ? {} : { batteryLocks: locks };
 }
 
 const settingsOf = (unitId: string, policy: Policy): UnitSettings => ({

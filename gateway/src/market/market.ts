@@ -64,6 +64,11 @@ export class Market {
     this.#timer.ask(why);
   }
 
+  /** The own deals that have a slot now, agreed ones whose record is still being written included. */
+  takenDeals(): readonly Deal[] {
+    return this.#desk.slots.taken();
+  }
+
   /** Every decision with its reason and numbers. */
   onDecision(handle: (decision: Decision) => void): Unsubscribe {
     return this.#desk.decisions.onDecision(handle);

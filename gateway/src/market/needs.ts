@@ -35,6 +35,14 @@ export interface MarketNeeds {
   propose(to: string, deal: Deal, deadlineMsec: Milliseconds): Promise<void>;
   /** The requester's own durable copy. */
   journal(deal: Deal): Promise<void>;
-  /** False when another process on the same battery has that direction (market §2.8); absent: always free. */
-  mayUseBattery?(type: DealType): boolean;
+  /** The battery, where other processes may use it too (market §2.8); absent: it is this unit's alone. */
+  readonly battery?: SharedBattery;
+}
+
+/** Directions of a battery that another process may have. */
+export interface SharedBattery {
+  /** Could a deal in that direction be agreed now? */
+  isFree(direction: DealType): boolean;
+  /** Takes the direction until no deal needs it any more; false when another process has it. */
+  take(direction: DealType): boolean;
 }

@@ -9,28 +9,32 @@ interface Hold {
   readonly until: Milliseconds;
 }
 
+export interface SlotTableNeeds {
+  readonly clock: Clock;
+  capacity(): number;
+  openDeals(): readonly Deal[];
+  /** A slot comes with the battery in the direction of its deal (market §2.8); false when another process has that. */
+  takeBattery(deal: Deal): boolean;
+}
+
 /**
  * The slots of one unit, derived from its deals (W6, W20). Between the agreement on a deal and its record being
  * durable a hold keeps the slot; holds run out by themselves, so that a crash in between leaks nothing (W19).
  */
 export class SlotTable {
-  readonly #clock: Clock;
-  readonly #capacity: () => number;
-  readonly #openDeals: () => readonly Deal[];
+  readonly #needs: SlotTableNeeds;
   readonly #holds = new Map<string, Hold>();
 
-  constructor(clock: Clock, capacity: () => number, openDeals: () => readonly Deal[]) {
-    this.#clock = clock;
-    this.#capacity = capacity;
-    this.#openDeals = openDeals;
+  constructor(needs: SlotTableNeeds) {
+    this.#needs = needs;
   }
 
   /** The deals that have a slot now: open ones, then held ones. */
   taken(): readonly Deal[] {
-    const open = this.#openDeals();
+    const open = this.#needs.openDeals();
     // A hold has done its work once the deal itself is seen: it must not outlive the deal.
     for (const deal of open) this.#holds.delete(deal.dealId);
-    const now = this.#clock.monotonic();
+    const now = this.#needs.clock.monotonic();
     for (const [dealId, hold] of this.#holds) if (hold.until <= now) this.#holds.delete(dealId);
     if (this.#holds.size === 0) return open;
     return [...open, ...[...this.#holds.values()].map((hold) => hold.deal)];
@@ -46,9 +50,10 @@ export class SlotTable {
     const taken = this.taken();
     const { dealId } = deal;
     if (taken.some((one) => one.dealId === dealId)) return refuse('slots.already-held', { dealId }).refusal;
-    const capacity = this.#capacity();
+    const capacity = this.#needs.capacity();
     if (taken.length >= capacity) return refuse('slots.busy', { taken: taken.length, slots: capacity }).refusal;
-    this.#holds.set(dealId, { deal, until: this.#clock.monotonic() + forMsec });
+    if (!this.#needs.takeBattery(deal)) return refuse('battery.in-use', { dealId }).refusal;
+    this.#holds.set(dealId, { deal, until: this.#needs.clock.monotonic() + forMsec });
     return undefined;
   }
 

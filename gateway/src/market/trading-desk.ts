@@ -4,6 +4,7 @@ import { type DecisionInput, DecisionReport } from './decision.ts';
 import type { Situation } from './gates.ts';
 import type { MarketNeeds } from './needs.ts';
 import { SlotTable } from './slot-table.ts';
+import { roleIn } from './standing.ts';
 import { slots } from './unit-figures.ts';
 
 /** What the two sides of a unit's market share: slots, pauses, the report, and the look at the present situation. */
@@ -19,7 +20,12 @@ export class TradingDesk {
     this.backoff = new Backoff(needs.clock);
     const capacity = (): number =>
       slots(needs.hwConfig().gridCurrentCapacityA, needs.policy().mediator.deal.gridCurrentA);
-    this.slots = new SlotTable(needs.clock, capacity, () => needs.openDeals());
+    this.slots = new SlotTable({
+      clock: needs.clock,
+      capacity,
+      openDeals: () => needs.openDeals(),
+      takeBattery: (deal) => needs.battery?.take(roleIn(deal, needs.unitId)) ?? true,
+    });
   }
 
   report(decision: DecisionInput): void {
@@ -47,7 +53,7 @@ export class TradingDesk {
       hasLocalErrors: needs.hasLocalErrors(),
       grid: needs.grid(),
       takenDeals: this.slots.taken().filter((deal) => deal.dealId !== withoutDealId),
-      mayUseBattery: (type) => needs.mayUseBattery?.(type) ?? true,
+      mayUseBattery: (type) => needs.battery?.isFree(type) ?? true,
     };
   }
 }

@@ -3,6 +3,7 @@ export * from './bus.ts';
 export * from './clock.ts';
 export * from './device.ts';
 export * from './entropy.ts';
+export * from './exclusive-locks.ts';
 export * from './log.ts';
 export * from './memory-bus.ts';
 export * from './store.ts';

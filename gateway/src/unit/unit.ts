@@ -9,7 +9,7 @@ import { Settlement } from '../cluster/settlement.ts';
 import type { HwConfig } from '../config/hw-config.ts';
 import type { Policy } from '../config/policy.ts';
 import type { Scenario } from '../config/scenario.ts';
-import { type Acquired, Controller } from '../controller/index.ts';
+import { type Acquired, BatteryCapacity, Controller } from '../controller/index.ts';
 import { modeOfCode } from '../domain/converter-mode.ts';
 import { type Deal, isInvolved, isStopped } from '../domain/deal.ts';
 import { DeviceError, messageOf } from '../domain/errors.ts';
@@ -23,6 +23,7 @@ import type { Bus, Unsubscribe } from '../ports/bus.ts';
 import { type Clock, sleep, withDeadline } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
+import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { commandDesk } from './command-desk.ts';
@@ -56,6 +57,8 @@ export interface UnitOptions {
   readonly hwConfig: () => HwConfig;
   readonly scenario: () => Scenario | undefined;
   readonly policyHash: string;
+  /** Where other processes use the same battery (`batteryCapacityManagement`). */
+  readonly batteryLocks?: ExclusiveLocks;
   /** Where clients find this unit and its peers. */
   readonly addresses?: Pick<Birth, 'broker' | 'peers'>;
 }
@@ -74,6 +77,7 @@ export class Unit {
   readonly #modes: Modes;
   readonly #faults: FaultDesk;
   readonly #controller: Controller;
+  readonly #battery: BatteryCapacity;
   readonly #market: Market;
   readonly #host: GridMasterHost;
   readonly #operator: OperatorDesk;
@@ -168,6 +172,11 @@ export class Unit {
       permit: () => this.#permits.current(),
       raise: (fault) => this.#faults.raise(fault),
     });
+    this.#battery = new BatteryCapacity({
+      unitId,
+      locks: options.batteryLocks,
+      failed: (error) => this.#warn('battery.lock-failed', messageOf(error)),
+    });
     this.#market = new Market({
       unitId,
       bus,
@@ -185,6 +194,7 @@ export class Unit {
         hasGlobalErrors: this.#gridHasErrors || this.#faults.hasGlobalErrors(),
       }),
       openDeals: () => this.#slotHolders(),
+      battery: this.#battery,
       aliveMembers: () => this.#members.alive(),
       propose: async (to, deal, deadlineMsec) => {
         await this.#requests.ask(to, { kind: 'deal.propose', deal }, deadlineMsec, this.#election.term);
@@ -266,6 +276,7 @@ export class Unit {
     await this.#schedule.load();
     await this.#journal.load();
     await this.#faults.load();
+    this.#keepBattery();
     const vow = (await store.load(VOW_KEY)) as Vow | undefined; // only `persist` above writes it
     this.#stops.push(this.#controller.onAcquired((acquired) => this.#acquired(acquired)));
     await this.#comeToRest();
@@ -324,6 +335,7 @@ export class Unit {
           this.#schedule.check();
           this.#stampLowerings();
           this.#host.beat();
+          this.#keepBattery();
         },
       ),
     );
@@ -376,6 +388,7 @@ export class Unit {
     this.#settlement.stop();
     this.#community.stop();
     this.#members.stop();
+    this.#battery.keep([]);
   }
 
   data(): UnitData | undefined {
@@ -404,6 +417,17 @@ export class Unit {
 
   get isGridMaster(): boolean {
     return this.#host.gridMaster !== undefined;
+  }
+
+  /** Scenario or hardware limits are others now: what they make possible is looked at again. */
+  settingsChanged(): void {
+    this.#options.log.info({}, 'settings.changed');
+    this.#market.evaluate('settings.changed');
+  }
+
+  /** A file of the user's is not taken over; the last good one stays. */
+  settingsRefused(message: string, reason: string): void {
+    this.#faults.raise({ category: 'USER', extent: 'LOCAL', level: 'WARN', reason, message });
   }
 
   onDecision: Market['onDecision'] = (handle) => this.#market.onDecision(handle);
@@ -513,6 +537,19 @@ export class Unit {
   /** Deals that occupy a slot: from registration until their current has stopped. */
   #slotHolders(): readonly Deal[] {
     return this.#journal.open().filter((deal) => isInvolved(deal, this.unitId) && !isStopped(deal));
+  }
+
+  /** The battery belongs to this unit until its converter has nothing to do with it any more: past the slot, to the deal's end. */
+  #keepBattery(): void {
+    for (const direction of this.#battery.keep([...this.#journal.open(), ...this.#market.takenDeals()])) {
+      this.#faults.raise({
+        category: 'HARDWARE',
+        extent: 'LOCAL',
+        level: 'ERROR',
+        reason: 'battery.in-use',
+        message: `another process has taken the battery to ${direction} while deals of this unit need it`,
+      });
+    }
   }
 
   #dealChanged(deal: Deal): void {

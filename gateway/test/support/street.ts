@@ -3,12 +3,12 @@ import { demoScenario } from '../../src/config/defaults.ts';
 import type { HwConfig } from '../../src/config/hw-config.ts';
 import type { Policy } from '../../src/config/policy.ts';
 import type { Scenario } from '../../src/config/scenario.ts';
-import type { Deal, DealType } from '../../src/domain/deal.ts';
+import type { Deal } from '../../src/domain/deal.ts';
 import { PeerError, reasonOf } from '../../src/domain/errors.ts';
 import type { OperationMode } from '../../src/domain/operation-mode.ts';
 import type { Accept, Answer, Request } from '../../src/domain/trade.ts';
 import type { UnitData } from '../../src/domain/unit-data.ts';
-import { type Decision, Market } from '../../src/market/index.ts';
+import { type Decision, Market, type MarketNeeds } from '../../src/market/index.ts';
 import type { Bus } from '../../src/ports/bus.ts';
 import { sleep } from '../../src/ports/clock.ts';
 import { type Entropy, SeededEntropy } from '../../src/ports/entropy.ts';
@@ -30,7 +30,7 @@ export interface HouseState {
   journalFails: boolean;
   proposeHangs: boolean;
   aliveMembers: () => readonly string[];
-  mayUseBattery: ((type: DealType) => boolean) | undefined;
+  battery: MarketNeeds['battery'];
 }
 
 export interface House {
@@ -109,7 +109,7 @@ export class Street {
       journalFails: false,
       proposeHangs: false,
       aliveMembers: () => [...this.alive],
-      mayUseBattery: undefined,
+      battery: undefined,
       ...more,
     };
     const requests = new Requests(bus, clock);
@@ -142,7 +142,7 @@ export class Street {
         await requests.ask(to, { kind: 'deal.propose', deal }, deadlineMsec, 1);
       },
       journal,
-      ...(more.mayUseBattery === undefined ? {} : { mayUseBattery: more.mayUseBattery }),
+      ...(more.battery === undefined ? {} : { battery: more.battery }),
     });
     requests.start(async (from, body) => {
       if (body.kind !== 'deal.propose') throw new Error(`nobody serves ${body.kind} here`);

@@ -408,7 +408,9 @@ t.test('hardware and unit config: what must hold among their keys', async (t) =>
     t.match(problemsOf('config', { ...config, systemType: 'dcdc_v1' }), [/dcdc_controller/, /emu_driver/]);
     t.match(problemsOf('config', { ...config, systemType: 'dcdc_v2' }), [/dcdc_controller/]);
     t.same(problemsOf('config', { ...config, device: { type: 'emulated', house: 'h' } }), []);
-    t.same(problemsOf('config', { ...without(config, 'systemType'), device: { type: 'flow' } }), []);
+    const wired = (device: object) => problemsOf('config', { ...without(config, 'systemType'), device });
+    t.same(wired({ type: 'flow', safeStop: 'watchdog' }), []);
+    t.match(wired({ type: 'flow' }), [/device.safeStop: expected "watchdog" or "independent"/], 'RULE-18');
   });
 
   t.test(

@@ -5,7 +5,7 @@ import type { Policy } from '../src/config/policy.ts';
 import { CONVERTER_MODES, type ConverterMode } from '../src/domain/converter-mode.ts';
 import type { Deal } from '../src/domain/deal.ts';
 import { DeviceError } from '../src/domain/errors.ts';
-import type { Dcdc } from '../src/domain/unit-data.ts';
+import type { Dcdc, UnitData } from '../src/domain/unit-data.ts';
 import { currentStep, peakCurrentA, planFirst, planHandOver, planJoin } from '../src/grid-master/activation-plan.ts';
 import { admissionObstacle } from '../src/grid-master/admission.ts';
 import { branchCurrentA, branchOverload } from '../src/grid-master/branch-capacity.ts';
@@ -366,6 +366,56 @@ t.test('admission (§4.5)', async (t) => {
       'before there is a reference its own controller decides',
     );
     t.equal(admissionObstacle(view([], 'E001', {}, policy), aDeal('E003', 'E004')), undefined, 'limit not known yet');
+  });
+});
+
+/** The same view, in which the devices of some units stand behind flows. */
+const wired = (seen: GridView, ...ids: readonly string[]): GridView => ({
+  ...seen,
+  unit: (unitId) => (ids.includes(unitId) ? ({ apis: { wired_device: true } } as UnitData) : undefined), // what is asked for
+});
+
+t.test('a unit whose device stands behind a flow never holds the voltage (RULE-18)', async (t) => {
+  const wait = { E001: {}, E002: {}, E003: {}, E004: {} };
+  const large = gridPolicy({ policy: { largeCapacityUnitIds: ['E001'] } });
+  const created = aDeal('E001', 'E002');
+  const master = running('E001', 'E002', { isMaster: true });
+
+  t.test('the other party energises the bus, also when it is the smaller one', async (t) => {
+    for (const policy of [gridPolicy(), large]) {
+      const plan = planFirst(wired(view([created], undefined, wait, policy), 'E001'), created);
+      t.match(plan, { masterUnitId: 'E002', slaveUnitId: 'E001', voltageReferenceUnitId: 'E002', targetA: -1 });
+    }
+    t.equal(planFirst(wired(view([created], undefined, wait), 'E002'), created).masterUnitId, 'E001');
+  });
+
+  t.test('a deal of two of them has to wait, whatever the bus does', async (t) => {
+    t.equal(admissionObstacle(wired(view([created]), 'E001', 'E002'), created)?.reason, 'admission.no-reference');
+    t.equal(admissionObstacle(wired(view([created]), 'E001'), created)?.reason, undefined);
+  });
+
+  t.test('a lingering reference hands over to the party that can', async (t) => {
+    const lingering = running('E001', 'E002', { ...LINGERING, isMaster: true });
+    const next = aDeal('E003', 'E004');
+    const seen = view([lingering, next], 'E001', { ...wait, E001: { ...VR, ig: 0 } });
+    t.match(planJoin(wired(seen, 'E003'), next, 'E001').handOver, { from: 'E001', to: 'E004' });
+    t.match(planJoin(seen, next, 'E001').handOver, { from: 'E001', to: 'E003' });
+  });
+
+  t.test('it does not follow a reference that ends, however large it is', async (t) => {
+    const older = running('E003', 'E004');
+    const policy = gridPolicy({ policy: { largeCapacityUnitIds: ['E003'] } });
+    const seen = view([master, older], 'E001', { E001: VR }, policy);
+    t.equal(successionOf(seen, master)?.voltageReferenceUnitId, 'E003');
+    t.equal(successionOf(wired(seen, 'E003'), master)?.voltageReferenceUnitId, 'E004');
+  });
+
+  t.test('a large one does not take the voltage over', async (t) => {
+    const policy = gridPolicy({ policy: { largeCapacityUnitIds: ['E003'] } });
+    const next = aDeal('E003', 'E004');
+    const seen = view([master, next], 'E001', { ...wait, E001: { ...VR, ig: 1 } }, policy);
+    t.equal(planJoin(seen, next, 'E001').voltageReferenceUnitId, 'E003');
+    t.match(planJoin(wired(seen, 'E003'), next, 'E001'), { voltageReferenceUnitId: 'E001', becomesMaster: false });
   });
 });
 

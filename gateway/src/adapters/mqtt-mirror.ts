@@ -21,6 +21,8 @@ export interface MqttMirrorOptions extends UnitPlace {
   readonly log: Log;
   /** Hears the operator's valid messages; when it throws or rejects, the sender is told why. */
   readonly onOperator: (body: OperatorBody) => void | Promise<void>;
+  /** Hears what a device behind a flow publishes on `device/<key>`; without it such messages are refused. */
+  readonly onDevice?: (key: string, payload: Uint8Array) => void;
 }
 
 /** Retained state of one key goes out at most this often; nothing is held back at the speed of life. */
@@ -77,6 +79,11 @@ export class MqttMirror {
   get address(): { readonly host: string; readonly port: number } {
     const bound = this.#server.address();
     return { host: this.#options.host ?? '127.0.0.1', port: typeof bound === 'object' && bound ? bound.port : 0 };
+  }
+
+  /** Says a command to the flow that drives this unit's device: now or never, it is not kept for anybody. */
+  tellDevice(id: string, command: unknown): void {
+    this.#send(topicOf(this.#options, 'device-command', id), JSON.stringify(command), false);
   }
 
   /** Says what is still held back, and closes every connection. */
@@ -157,21 +164,26 @@ export class MqttMirror {
     this.#broker.publish({ ...packet, retain: false }, (error) => error && failed(error));
   }
 
-  /** Clients may say nothing but `operator/<id>`; a refusal ends their connection (MQTT 3.1.1 has no milder one). */
+  /** Clients may say nothing but `operator/<id>` and, where a flow drives the device, `device/<key>`; a refusal ends their connection (MQTT 3.1.1 has no milder one). */
   #refusalOf(
     client: Client | null,
     packet: { topic: string; payload: string | Buffer; retain: boolean },
   ): Error | null {
     if (client === null) return null;
-    const topic = parseTopic(packet.topic);
-    const isOwn = topic !== undefined && packet.topic.startsWith(`${rootOf(this.#options)}/operator/`);
-    if (!isOwn || topic.key === '') return refuse(`clients may publish on ${rootOf(this.#options)}/operator/<id> only`);
-    if (packet.retain) return refuse('an operator message must not be retained');
+    const root = rootOf(this.#options);
+    const channels = this.#options.onDevice === undefined ? ['operator'] : ['operator', 'device'];
+    const isOwn = channels.some(
+      (channel) => packet.topic.length > `${root}/${channel}/`.length && packet.topic.startsWith(`${root}/${channel}/`),
+    );
+    if (!isOwn)
+      return refuse(`clients may publish on ${channels.map((one) => `${root}/${one}/<id>`).join(' and ')} only`);
+    if (packet.retain) return refuse('a message to the unit must not be retained');
     return packet.payload.length > MAX_MESSAGE_BYTES ? refuse(`message over ${MAX_MESSAGE_BYTES} bytes`) : null;
   }
 
   #onPublish(packet: AedesPublishPacket, client: Client | null): void {
     const topic = client === null ? undefined : parseTopic(packet.topic);
+    if (topic?.channel === 'device') this.#options.onDevice?.(topic.key, Buffer.from(packet.payload));
     if (topic?.channel !== 'operator') return;
     void this.#obey(Buffer.from(packet.payload)).then((answer) => {
       this.#send(topicOf(this.#options, 'answer', topic.key), JSON.stringify(answer), false);

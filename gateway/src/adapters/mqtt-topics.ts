@@ -6,6 +6,8 @@ export const TOPIC_PREFIX = 'apis/v1';
 /** Largest message that anybody may send or will read. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 
+const CLIENT_CHANNELS = ['operator', 'answer', 'device', 'device-command'] as const;
+
 /** Where a unit stands: its part of the topic tree. */
 export interface UnitPlace {
   readonly communityId: string;
@@ -14,13 +16,16 @@ export interface UnitPlace {
 }
 
 export interface Topic extends UnitPlace {
-  /** A channel of the bus, or one of `operator` and `answer`, which only clients use. */
-  readonly channel: Channel | 'operator' | 'answer';
+  /**
+   * A channel of the bus, or one of those between a unit and its clients: `operator` and `answer`, and `device` and
+   * `device-command` for a device behind a flow.
+   */
+  readonly channel: Channel | (typeof CLIENT_CHANNELS)[number];
   /** The rest of the topic, `` when there is none. */
   readonly key: string;
 }
 
-const CHANNELS: readonly string[] = [...Object.keys(RETAINED), 'operator', 'answer'];
+const CHANNELS: readonly string[] = [...Object.keys(RETAINED), ...CLIENT_CHANNELS];
 const isChannel = (text: string | undefined): text is Topic['channel'] => text !== undefined && CHANNELS.includes(text);
 
 /** Characters that a published topic must not hold: wild cards and what is no character. */

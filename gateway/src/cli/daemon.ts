@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { DealLogFiles } from '../adapters/deal-log-files.ts';
+import { FlowDevice } from '../adapters/drivers/flow-device.ts';
 import { DurableStore } from '../adapters/durable-store.ts';
 import { MqttMirror } from '../adapters/mqtt-mirror.ts';
 import { networkIdentity } from '../adapters/network-identity.ts';
@@ -12,6 +13,7 @@ import type { UnitSettings } from '../config/load-unit.ts';
 import { ConfigError, InternalError } from '../domain/errors.ts';
 import type { OperatorBody } from '../domain/messages.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
+import type { WiredCommand } from '../domain/wired-device.ts';
 import { LocalCommunity } from '../emulation/community.ts';
 import type { Dataset } from '../emulation/dataset.ts';
 import { World } from '../emulation/world.ts';
@@ -77,7 +79,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       : undefined;
   const clock: Clock = paced ?? new SystemClock(zoneOffsetMinutes);
   const world = emulated.length === 0 ? undefined : worldOf(emulated, clock, options.dataset);
-  const devices = await Promise.all(settings.map((one) => deviceOf(one, world)));
+  const mirrors: MqttMirror[] = [];
+  const flowDevices = settings.map((one, index) =>
+    isWired(one) ? flowDeviceOf(one, clock, (command) => mirrors[index]?.tellDevice(command.id, command)) : undefined,
+  );
+  const devices = await Promise.all(settings.map((one, index) => flowDevices[index] ?? deviceOf(one, world)));
   const locks = await Promise.all(settings.map(batteryLocksOf));
   const hub = new MemoryBusHub(clock);
 
@@ -88,9 +94,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     if (unit === undefined) throw new InternalError(`${unitId} is still starting`);
     return unit.operate(body);
   };
-  const mirrors: MqttMirror[] = [];
   try {
     for (const [index, { unitConfig }] of settings.entries()) {
+      const flowDevice = flowDevices[index];
       mirrors.push(
         await MqttMirror.start({
           hub,
@@ -101,6 +107,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
           port: brokerPort(unitConfig.mqtt.port, options.firstBrokerPort ?? FIRST_BROKER_PORT, index),
           log,
           onOperator: (body) => operate(unitConfig.unitId, body),
+          ...(flowDevice === undefined ? {} : { onDevice: (key, payload) => flowDevice.hear(key, payload) }),
         }),
       );
     }
@@ -167,6 +174,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 const isEmulated = ({ unitConfig }: UnitSettings): boolean => unitConfig.device?.type === 'emulated';
+
+const isWired = ({ unitConfig }: UnitSettings): boolean => unitConfig.device?.type === 'flow';
+
+/** The driver of a device behind a flow; its deadline is that of every driver call. */
+const flowDeviceOf = ({ policy }: UnitSettings, clock: Clock, say: (command: WiredCommand) => void): FlowDevice =>
+  new FlowDevice({
+    clock,
+    session: new SystemEntropy().uuid(),
+    deadlineMsec: policy.controller.requestTimeoutMsec,
+    say,
+  });
 
 const houseOf = ({ unitConfig }: UnitSettings): string => String(unitConfig.device?.house ?? unitConfig.unitId);
 

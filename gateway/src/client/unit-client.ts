@@ -4,6 +4,7 @@ import { parseOperatorAnswer, problemOfOperatorBody } from '../adapters/operator
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
 import type { Birth, Envelope, OperatorBody } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { WiredCommand } from '../domain/wired-device.ts';
 import type { Unsubscribe } from '../ports/bus.ts';
 import { type Log, silentLog } from '../ports/log.ts';
 import { BrokerConnection, type ConnectionState, type UnitAddress } from './broker-connection.ts';
@@ -11,6 +12,7 @@ import { CommunityPicture, type CommunityState } from './community-picture.ts';
 import { EventHub } from './event-hub.ts';
 import { type AnyDelivery, type Heard, hear } from './message-schemas.ts';
 import { PendingAnswers } from './pending-answers.ts';
+import { parseWiredCommand } from './wired-commands.ts';
 
 export interface UnitClientOptions {
   /** Also attach to the peers named in the unit's birth; default true. */
@@ -26,6 +28,8 @@ export interface UnitClientEvents {
   /** Something in `state()` is different; at most once per turn of the event loop. */
   change: undefined;
   message: HeardMessage;
+  /** The unit asks something of a device that a flow drives. */
+  wired: WiredCommand;
 }
 
 /** Where the client connects: an address, or a function that finds it anew before every attempt. */
@@ -124,6 +128,19 @@ export class UnitClient {
     await answer;
   }
 
+  /**
+   * Says something as the device of the unit: `heartbeat`, or a reply on `dcdc/<id>` or `battery/<id>` (RULE-18).
+   * Rejects PeerError `peer.unreachable`; never queued.
+   */
+  async sayAsDevice(key: string, body: unknown): Promise<void> {
+    const place = this.#place;
+    const unreachable = (why: string): PeerError => new PeerError('peer.unreachable', this.unitId() ?? '?', why);
+    if (place === undefined) throw unreachable('not connected to the unit');
+    await this.#home.publish(topicOf(place, 'device', key), JSON.stringify(body)).catch((error: unknown) => {
+      throw unreachable(messageOf(error));
+    });
+  }
+
   /** Ends all connections and timers; nothing is emitted afterwards. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -159,6 +176,7 @@ export class UnitClient {
     const place = parseTopic(topic);
     if (place === undefined) return;
     if (place.channel === 'answer') this.#onAnswer(place.key, payload);
+    else if (place.channel === 'device-command') this.#onWired(expectedUnitId, topic, payload);
     else this.#onHeard(expectedUnitId, place, topic, hear(topic, payload));
   }
 
@@ -184,6 +202,14 @@ export class UnitClient {
     }
     if (delivery.channel === 'birth' && unitId === this.unitId()) this.#followPeers(delivery.envelope.body);
     this.#emit('message', { ...delivery, unitId });
+  }
+
+  /** Devices are driven at home only. */
+  #onWired(expectedUnitId: string | undefined, topic: string, payload: Uint8Array): void {
+    if (expectedUnitId !== undefined) return;
+    const command = parseWiredCommand(payload);
+    if (command === undefined) this.#ignore(topic, 'no command for a device');
+    else this.#emit('wired', command);
   }
 
   #onAnswer(id: string, payload: Uint8Array): void {

@@ -36,6 +36,7 @@ export class Controller {
   readonly #faults: FaultBook;
   readonly #tools: StepTools;
   readonly #handlers = new Set<(acquired: Acquired) => void>();
+  #unsubscribe: Unsubscribe = ALWAYS;
 
   constructor(needs: ControllerNeeds) {
     const { clock, log, policy } = needs;
@@ -82,6 +83,7 @@ export class Controller {
    * Resolves after the first attempt: a device that does not answer yet is a fault, not an end.
    */
   async start(): Promise<void> {
+    this.#unsubscribe = this.#needs.device.onTrouble?.((error) => this.#troubled(error)) ?? ALWAYS;
     await this.#acquisition.start();
     if (this.#state.mode !== 'WAIT') await this.#stop({ reason: 'start', ramp: false }).catch(ALWAYS); // raised, and tried again, there
   }
@@ -91,6 +93,7 @@ export class Controller {
    * @throws DeviceError when the converter did not confirm
    */
   async stop(): Promise<void> {
+    this.#unsubscribe();
     this.#acquisition.stop();
     this.#watch.end();
     this.#queue.close();
@@ -248,6 +251,12 @@ export class Controller {
   /** Out of WAIT, or nobody knows. */
   get #mustStop(): boolean {
     return this.#state.mode !== 'WAIT' || this.#state.activeMode !== undefined;
+  }
+
+  /** A device that does what nobody asked of it is let go: WAIT first, whatever its last reading said (RULE-18). */
+  #troubled(error: DeviceError): void {
+    this.#stopBehind(error.reason);
+    this.#faults.raiseError(error);
   }
 
   #turnedStale(): void {

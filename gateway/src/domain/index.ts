@@ -11,3 +11,4 @@ export * from './quantities.ts';
 export * from './timestamp.ts';
 export * from './trade.ts';
 export * from './unit-data.ts';
+export * from './wired-device.ts';

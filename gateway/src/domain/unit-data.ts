@@ -74,6 +74,8 @@ export interface ApisBlock {
    */
   readonly energy_wh: WattHours;
   readonly is_grid_master?: true;
+  /** Ours: the devices stand behind a flow; the unit must never hold the bus voltage (RULE-18). */
+  readonly wired_device?: true;
   readonly deal_id_list?: readonly string[];
   readonly operation_mode: {
     readonly global: OperationMode;

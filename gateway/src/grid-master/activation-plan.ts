@@ -3,7 +3,7 @@ import { isInvolved, otherSide, slaveSideMustBeActive, unitOnSide } from '../dom
 import { DeviceError } from '../domain/errors.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { agreedCurrentA, currentModeOf, otherCurrentA } from './deal-currents.ts';
-import { type GridView, gridCurrentOf, isCarrying, modeOf, othersOf } from './grid-view.ts';
+import { type GridView, gridCurrentOf, isCarrying, mayHoldVoltage, modeOf, othersOf } from './grid-view.ts';
 import type { HandOverPlan, PlanStep } from './hand-over.ts';
 import { masterSideFor, mayFlip, type Sides, sidesOf } from './master-side.ts';
 
@@ -26,7 +26,11 @@ function measuredA(view: GridView, unitId: string): Amperes {
 }
 
 const isLarge = (view: GridView, unitId: string): boolean =>
-  view.policy.largeCapacityUnitIds?.includes(unitId) ?? false;
+  mayHoldVoltage(view, unitId) && (view.policy.largeCapacityUnitIds?.includes(unitId) ?? false);
+
+/** RULE-18: the other side where the one that was chosen could not hold the voltage. */
+const ableSide = (view: GridView, deal: Deal, side: DealSide): DealSide =>
+  mayHoldVoltage(view, unitOnSide(deal, side)) ? side : otherSide(side);
 
 /** Prefers a unit of large capacity as the reference (control.md §4.6b), exchanging the sides where that is allowed. */
 function preferLarge(view: GridView, deal: Deal, side: DealSide): { side: DealSide; moves: boolean } {
@@ -68,7 +72,7 @@ export function currentStep(view: GridView, deal: Deal, unitId: string): PlanSte
 /** The first deal: its master-side unit becomes the voltage reference of an idle bus. */
 export function planFirst(view: GridView, deal: Deal): ActivationPlan {
   const { side } = preferLarge(view, deal, masterSideFor(view, deal));
-  const sides = sidesOf(deal, side);
+  const sides = sidesOf(deal, ableSide(view, deal, side));
   return {
     ...sides,
     becomesMaster: true,
@@ -100,7 +104,10 @@ export function planJoin(view: GridView, deal: Deal, vr: string): ActivationPlan
   const sides = sidesOf(deal, preferred.side);
   const isReference = sides.masterUnitId === vr;
   const isAlone = !othersOf(view, deal).some(isCarrying);
-  if (!isReference && (preferred.moves || isAlone)) return planMove(view, deal, sides, vr);
+  if (!isReference && isAlone) {
+    return planMove(view, deal, sidesOf(deal, ableSide(view, deal, preferred.side)), vr);
+  }
+  if (!isReference && preferred.moves) return planMove(view, deal, sides, vr);
   return {
     ...sides,
     becomesMaster: isAlone,

@@ -3,7 +3,7 @@ import type { Deal } from '../domain/deal.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { branchOverload } from './branch-capacity.ts';
 import { agreedCurrentA } from './deal-currents.ts';
-import { type GridView, isCarrying, othersOf } from './grid-view.ts';
+import { type GridView, isCarrying, mayHoldVoltage, othersOf } from './grid-view.ts';
 
 /** Why a deal has to wait; it is queued, not destroyed, until its start deadline (control.md S24). */
 export interface Obstacle {
@@ -20,6 +20,12 @@ function directionObstacle(deal: Deal, others: readonly Deal[]): Obstacle | unde
   );
   if (clash === undefined) return undefined;
   return { reason: 'admission.direction', message: `a party moves the other way in deal ${clash.dealId}` };
+}
+
+/** RULE-18: whatever ends first, one party of each deal that is left can take the voltage. */
+function referenceObstacle(view: GridView, deal: Deal): Obstacle | undefined {
+  if ([deal.chargeUnitId, deal.dischargeUnitId].some((unitId) => mayHoldVoltage(view, unitId))) return undefined;
+  return { reason: 'admission.no-reference', message: 'neither party may hold the bus voltage' };
 }
 
 function currentObstacle(policy: Policy, deals: readonly Deal[], reservedA: Amperes): Obstacle | undefined {
@@ -60,5 +66,10 @@ function lossObstacle(view: GridView, deals: readonly Deal[]): Obstacle | undefi
 export function admissionObstacle(view: GridView, deal: Deal, reservedA: Amperes = 0): Obstacle | undefined {
   const others = othersOf(view, deal).filter(isCarrying);
   const all = [...others, deal];
-  return directionObstacle(deal, others) ?? currentObstacle(view.policy, all, reservedA) ?? lossObstacle(view, all);
+  return (
+    referenceObstacle(view, deal) ??
+    directionObstacle(deal, others) ??
+    currentObstacle(view.policy, all, reservedA) ??
+    lossObstacle(view, all)
+  );
 }

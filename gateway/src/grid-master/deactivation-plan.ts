@@ -3,7 +3,7 @@ import { type Deal, isInvolved, otherSide, unitOnSide } from '../domain/deal.ts'
 import type { DeviceCommand } from '../domain/device-command.ts';
 import { planHandOver } from './activation-plan.ts';
 import { agreedCurrentA, compensatedCurrentA } from './deal-currents.ts';
-import { type GridView, gridCurrentOf, isCarrying, isGoingUp, othersOf } from './grid-view.ts';
+import { type GridView, gridCurrentOf, isCarrying, isGoingUp, mayHoldVoltage, othersOf } from './grid-view.ts';
 import type { HandOverPlan } from './hand-over.ts';
 import { masterSide, mayFlip } from './master-side.ts';
 
@@ -22,7 +22,9 @@ function largeCandidate(view: GridView, deal: Deal, candidates: readonly Deal[])
   const side = masterSide(view);
   const sides = mayFlip(view, deal) ? [side, otherSide(side)] : [side];
   for (const candidate of candidates) {
-    const unitId = sides.map((one) => unitOnSide(candidate, one)).find((one) => large.includes(one));
+    const unitId = sides
+      .map((one) => unitOnSide(candidate, one))
+      .find((one) => large.includes(one) && mayHoldVoltage(view, one));
     if (unitId !== undefined) return [candidate, unitId];
   }
   return undefined;
@@ -32,7 +34,9 @@ function largeCandidate(view: GridView, deal: Deal, candidates: readonly Deal[])
 function newestCandidate(view: GridView, deal: Deal, newest: Deal): [Deal, string] {
   const side = masterSide(view);
   const preferred = view.policy.gridMaster.voltageReferenceSide;
-  return [newest, unitOnSide(newest, side !== preferred && mayFlip(view, deal) ? preferred : side)];
+  const wanted = side !== preferred && mayFlip(view, deal) ? preferred : side;
+  // RULE-18: admission sees to it that one party of each deal can hold the voltage.
+  return [newest, unitOnSide(newest, mayHoldVoltage(view, unitOnSide(newest, wanted)) ? wanted : otherSide(wanted))];
 }
 
 /** The deal and the unit that take the voltage over when a master deal ends (control.md §4.10); undefined when none is left. */

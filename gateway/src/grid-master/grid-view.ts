@@ -53,3 +53,7 @@ export const isGoingUp = (deal: Deal): boolean => isCarrying(deal) && !isWarmedU
 /** Is the unit a party of a deal that gives its converter something to do? */
 export const hasActiveDeal = (view: Pick<GridView, 'deals'>, unitId: string): boolean =>
   view.deals.some((deal) => isInvolved(deal, unitId) && masterSideMustBeActive(deal));
+
+/** RULE-18: a unit whose devices stand behind a flow never holds the bus voltage. */
+export const mayHoldVoltage = (view: Pick<GridView, 'unit'>, unitId: string): boolean =>
+  view.unit(unitId)?.apis.wired_device !== true;

@@ -1,6 +1,8 @@
 import type { ConverterMode } from '../domain/converter-mode.ts';
+import type { DeviceError } from '../domain/errors.ts';
 import type { Amperes, Volts } from '../domain/quantities.ts';
 import type { BatteryState, Dcdc, EmuData } from '../domain/unit-data.ts';
+import type { Unsubscribe } from './bus.ts';
 
 /** What a mode command sets: `dvg` target or ceiling, `dig` current magnitude, `drg` droop ratio (0 = stiff). */
 export interface ModeSetting {
@@ -38,4 +40,9 @@ export interface Battery {
   read(signal: AbortSignal): Promise<DeviceReading>;
 }
 
-export interface Device extends Converter, Battery {}
+export interface Device extends Converter, Battery {
+  /** The device stands behind a flow: it never holds the bus voltage, and is trusted no longer than it is heard (RULE-18). */
+  readonly isWired?: true;
+  /** Tells of what the device did unasked: each is a fault, and the converter goes to WAIT. */
+  onTrouble?(handle: (error: DeviceError) => void): Unsubscribe;
+}

@@ -17,6 +17,8 @@ export interface UnitDataSources {
   readonly isPossiblyActive: boolean;
   readonly mode: ModeState;
   readonly isGridMaster: boolean;
+  /** RULE-18 */
+  readonly isWired: boolean;
   /** Deals that hold a slot of this unit. */
   readonly dealIds: readonly string[];
   readonly hwConfig: HwConfig;
@@ -40,6 +42,7 @@ export function composeUnitData(sources: UnitDataSources): UnitData {
       deal_interlock_capacity: slots(hwConfig.gridCurrentCapacityA, policy.mediator.deal.gridCurrentA),
       energy_wh: acquired.energyWh,
       ...(sources.isGridMaster ? { is_grid_master: true as const } : {}),
+      ...(sources.isWired ? { wired_device: true as const } : {}),
       ...(sources.dealIds.length > 0 ? { deal_id_list: sources.dealIds } : {}),
       operation_mode: { global: mode.global.value, local: mode.local, effective: mode.effective },
     },

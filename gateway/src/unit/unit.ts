@@ -516,6 +516,7 @@ export class Unit {
       isPossiblyActive: this.#controller.isPossiblyActive,
       mode: this.mode(),
       isGridMaster: this.isGridMaster,
+      isWired: this.#options.device.isWired === true,
       dealIds: this.#slotHolders().map((deal) => deal.dealId),
       hwConfig: hwConfig(),
       policy: policy(),

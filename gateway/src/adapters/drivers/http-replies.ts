@@ -52,4 +52,7 @@ export function batteryOf({ rsoc, battery_operation_status: status }: JsonObject
 }
 
 /** A block of a reply that must be an object, whatever is in it. */
-export const objectOf = (value: unknown, what: string): JsonObject => parse(v.looseObject({}), value, what);
+export function objectOf(value: unknown, what: string): JsonObject {
+  if (Array.isArray(value)) throw new DeviceError('device.malformed', `${what}: expected an object, got a list`);
+  return parse(v.looseObject({}), value, what);
+}

@@ -1,0 +1,170 @@
+import { DeviceError, messageOf } from '../../domain/errors.ts';
+import type { Milliseconds } from '../../domain/quantities.ts';
+import type { Dcdc } from '../../domain/unit-data.ts';
+import {
+  WIRED_PARTS,
+  WIRED_SILENCE_MSEC,
+  type WiredCommand,
+  type WiredOrder,
+  type WiredPart,
+} from '../../domain/wired-device.ts';
+import type { Unsubscribe } from '../../ports/bus.ts';
+import type { Cancel, Clock } from '../../ports/clock.ts';
+import type { DcdcReply, Device, DeviceReading, ModeSetting } from '../../ports/device.ts';
+import type { JsonObject } from './http-get.ts';
+import { batteryOf, dcdcOf, objectOf, type PartName, partsOf } from './http-replies.ts';
+import { OpenCommands } from './open-commands.ts';
+
+export interface FlowDeviceOptions {
+  readonly clock: Clock;
+  /** Of this process: replies to a former one's commands are told apart by it. */
+  readonly session: string;
+  /** How long a flow may take for its answer: the policy's `controller.requestTimeoutMsec`. */
+  readonly deadlineMsec: Milliseconds;
+  /** Publishes a command for the flow. */
+  say(command: WiredCommand): void;
+}
+
+type Replies = Readonly<Partial<Record<WiredPart, JsonObject>>>;
+
+const CONVERTER_ONLY: readonly WiredPart[] = ['dcdc'];
+
+/** What a reply of the converter must tell, and what is taken from it when it is there, by the order. */
+const MUST_TELL: readonly PartName[] = ['status'];
+const MAY_TELL: readonly PartName[] = ['meter', 'vdis', 'param'];
+
+const isPart = (text: string): text is WiredPart => WIRED_PARTS.some((part) => part === text);
+
+/**
+ * Converter and battery that a flow drives (RULE-18): orders go out as messages, each reply carries the id of its
+ * order. What comes late, twice, unasked or malformed is trouble, and so is a flow that is not heard for 1 s: then
+ * nothing but WAIT is said, and no reading is believed. It never holds the bus voltage.
+ */
+export class FlowDevice implements Device {
+  readonly isWired = true;
+  readonly #options: FlowDeviceOptions;
+  readonly #open: OpenCommands<WiredPart, JsonObject>;
+  readonly #handlers = new Set<(error: DeviceError) => void>();
+  #sequence = 0;
+  #heardAt: Milliseconds | undefined;
+  #cancelSilence: Cancel = () => {};
+
+  constructor(options: FlowDeviceOptions) {
+    this.#options = options;
+    this.#open = new OpenCommands(options.clock, options.session);
+  }
+
+  onTrouble(handle: (error: DeviceError) => void): Unsubscribe {
+    this.#handlers.add(handle);
+    return () => this.#handlers.delete(handle);
+  }
+
+  /** Takes what the flow has published below `device/`: `heartbeat`, `dcdc/<id>` or `battery/<id>`; never throws. */
+  hear(key: string, payload: Uint8Array): void {
+    const [kind = '', id = '', ...rest] = key.split('/');
+    try {
+      if (key === 'heartbeat') this.#beat();
+      else if (isPart(kind) && id !== '' && rest.length === 0) {
+        this.#open.answer(id, kind, () => contentOf(kind, payload));
+      } else {
+        const message = `device/${key.slice(0, 80)}: expected heartbeat, dcdc/<id> or battery/<id>`;
+        throw new DeviceError('device.unsolicited', message);
+      }
+    } catch (error) {
+      this.#trouble(error instanceof DeviceError ? error : new DeviceError('device.malformed', messageOf(error)));
+    }
+  }
+
+  async read(): Promise<DeviceReading> {
+    const replies = await this.#order({ command: 'get' }, WIRED_PARTS);
+    this.#mustBeHeard();
+    const { rsoc, battery_operation_status, emu } = replies.battery ?? {};
+    const dcdc: Dcdc = dcdcOf(replies.dcdc);
+    return {
+      dcdc,
+      battery: batteryOf({ rsoc, battery_operation_status }),
+      ...(emu === undefined ? {} : { emu: objectOf(emu, 'battery.emu') }),
+    };
+  }
+
+  async readStatus(): Promise<DcdcReply> {
+    return partsOf(converterOf(await this.#order({ command: 'status' }, CONVERTER_ONLY)), ['status', 'meter']);
+  }
+
+  async setMode(setting: ModeSetting): Promise<DcdcReply> {
+    if (setting.mode === 'VOLTAGE_REFERENCE') {
+      throw new DeviceError('device.refused', 'a device behind a flow never holds the bus voltage (RULE-18)');
+    }
+    if (setting.mode !== 'WAIT') this.#mustBeHeard();
+    const { mode, dvg, dig, drg } = setting;
+    return this.#set({ command: 'set', mode, dvg, dig, drg });
+  }
+
+  async setVoltage({ dvg, drg }: Pick<ModeSetting, 'dvg' | 'drg'>): Promise<DcdcReply> {
+    this.#mustBeHeard();
+    return this.#set({ command: 'set', dvg, drg });
+  }
+
+  async setCurrent({ dig }: Pick<ModeSetting, 'dig'>): Promise<DcdcReply> {
+    this.#mustBeHeard();
+    return this.#set({ command: 'set', dig });
+  }
+
+  async #set(order: WiredOrder): Promise<DcdcReply> {
+    const reply = converterOf(await this.#order(order, CONVERTER_ONLY));
+    const told = MAY_TELL.filter((name) => reply[name] !== undefined);
+    return partsOf(reply, [...MUST_TELL, ...told]);
+  }
+
+  /**
+   * Not ended by its caller's signal: an order that was said may still be carried out, and counts as under way until
+   * it is answered or its deadline has passed (RULE-3).
+   */
+  async #order(order: WiredOrder, parts: readonly WiredPart[]): Promise<Replies> {
+    const { deadlineMsec, say, session } = this.#options;
+    this.#sequence += 1;
+    const id = `${session}-${this.#sequence}`;
+    const answered = this.#open.expect(id, parts, deadlineMsec, order.command);
+    say({ ...order, id, sequence: this.#sequence, deadlineMsec });
+    return answered;
+  }
+
+  #beat(): void {
+    const { clock } = this.#options;
+    this.#heardAt = clock.monotonic();
+    this.#cancelSilence();
+    this.#cancelSilence = clock.after(WIRED_SILENCE_MSEC, () => this.#trouble(this.#silence()));
+  }
+
+  /** @throws DeviceError `device.no-heartbeat` (RULE-18) */
+  #mustBeHeard(): void {
+    const ageMsec = this.#options.clock.monotonic() - (this.#heardAt ?? Number.NEGATIVE_INFINITY);
+    if (ageMsec >= WIRED_SILENCE_MSEC) throw this.#silence();
+  }
+
+  #silence(): DeviceError {
+    const since = this.#heardAt === undefined ? 'yet' : `for ${WIRED_SILENCE_MSEC} ms`;
+    return new DeviceError('device.no-heartbeat', `no flow that drives the device has been heard ${since}`);
+  }
+
+  #trouble(error: DeviceError): void {
+    for (const handle of [...this.#handlers]) handle(error);
+  }
+}
+
+const converterOf = ({ dcdc }: Replies): JsonObject => dcdc ?? {};
+
+/** The content of a reply; one that says `error` is a refusal. @throws DeviceError `device.malformed`, `device.refused` */
+function contentOf(what: WiredPart, payload: Uint8Array): JsonObject {
+  const content = objectOf(parsed(what, payload), what);
+  if (content.error === undefined) return content;
+  throw new DeviceError('device.refused', `${what}: ${String(content.error).slice(0, 200)}`);
+}
+
+function parsed(what: string, payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(payload).toString('utf8'));
+  } catch {
+    throw new DeviceError('device.malformed', `${what}: expected JSON`);
+  }
+}

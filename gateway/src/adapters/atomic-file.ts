@@ -1,6 +1,9 @@
 import { copyFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
+/** Readable by the owner alone. */
+export const PRIVATE_MODE = 0o600;
+
 /** Makes a rename or a removal in the directory survive a power loss. */
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
@@ -34,15 +37,17 @@ async function keepBackup(path: string): Promise<void> {
 
 /**
  * Replaces a file as a whole: temp, fsync, rename, fsync of the directory (INV-7). Whenever the power fails, the old
- * or the new content stands there. With `backup` the former content stays as `<path>.bak`. Rejects, with the file as
- * it was, when the disk is full or the place is not writable.
+ * or the new content stands there. With `backup` the former content stays as `<path>.bak`. `mode` is that
+ * of a private file from its first moment on. Rejects, with the file as it was, when the disk is full or the place is
+ * not writable.
  */
-export async function writeAtomically(path: string, text: string, backup = false): Promise<void> {
+export async function writeAtomically(path: string, text: string, backup = false, mode = 0o666): Promise<void> {
   await makeDirectory(dirname(path));
   const temp = `${path}.tmp`;
   try {
-    const handle = await open(temp, 'w');
+    const handle = await open(temp, 'w', mode);
     try {
+      if (mode === PRIVATE_MODE) await handle.chmod(mode); // a temp left by a killed process keeps its own
       await handle.writeFile(text);
       await handle.sync();
     } finally {

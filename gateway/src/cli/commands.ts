@@ -1,4 +1,5 @@
 import { CONFIG_KINDS } from '../config/load.ts';
+import { caCommand } from './ca-command.ts';
 import { chaosCommand } from './chaos-command.ts';
 import { check as checkFiles } from './check.ts';
 import { type Command, command } from './command.ts';
@@ -52,6 +53,6 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   mode,
   'emergency-stop': emergencyStop,
   check,
-  ca: notAvailable('cluster CA and certificates', [], 'init|issue|show'),
+  ca: caCommand,
   'safe-stop': notAvailable("put a unit's converter to WAIT without the core", ['config'], '[CONFIG…]'),
 };

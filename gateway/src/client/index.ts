@@ -2,6 +2,7 @@
 export type { ConnectionState, UnitAddress } from './broker-connection.ts';
 export type { CommunityState, KnownFault, UnitState } from './community-picture.ts';
 export { type DaemonFile, readDaemonFile } from './daemon-file.ts';
+export { type FindUnitsOptions, type FoundUnit, findUnits } from './find-units.ts';
 export type { AnyDelivery } from './message-schemas.ts';
 export {
   type AddressSource,

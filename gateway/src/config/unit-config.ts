@@ -50,6 +50,12 @@ export const unitConfigFields = record({
   device: optional(device),
   mqtt: record({ host: withDefault(text, '127.0.0.1'), port: optional(port) }),
   dataDir: optional(text),
+  discovery: record({
+    /** Absent: as needed, that is, when members live in other processes and are no static peers. */
+    mdns: optional(flag),
+    /** Name or address of the one interface to announce on and to look on; absent: where `mqtt.host` can be reached. */
+    interface: optional(text),
+  }),
   /** Static peers, for networks without multicast. */
   peers: withDefault(list(record({ unitId: id, host: text, port })), []),
   /** Offset of the local time that scenario windows mean; absent: the zone of the machine. */

@@ -190,6 +190,8 @@ export const UNIT_CONFIG_KEYS: readonly KeyCase[] = [
   text('mqtt.host', { means: '127.0.0.1' }),
   port('mqtt.port', 'optional'),
   text('dataDir', 'optional'),
+  key('discovery.mdns', 'optional', [0, 'true', null, {}], [true, false]),
+  text('discovery.interface', 'optional'),
   key(
     'peers',
     { means: [] },

@@ -4,6 +4,11 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
+export interface RunOptions {
+  readonly program?: string;
+  readonly cwd?: string;
+}
+
 /** A real process under test: what it says, and how it ends. */
 export class Running {
   readonly child: ChildProcess;
@@ -12,8 +17,9 @@ export class Running {
   readonly ended: Promise<number | null>;
   readonly #waiting = new Set<() => void>();
 
-  constructor(script: string, args: readonly string[], cwd?: string) {
-    this.child = spawn(process.execPath, [script, ...args], {
+  /** Runs `script` with this Node, or as first argument of another `program`. */
+  constructor(script: string, args: readonly string[], { program = process.execPath, cwd }: RunOptions = {}) {
+    this.child = spawn(program, [script, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(cwd === undefined ? {} : { cwd }),
     });

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type CommunityState, readDaemonFile, type UnitAddress, UnitClient } from '../client/index.ts';
+import { type CommunityState, findUnits, readDaemonFile, type UnitAddress, UnitClient } from '../client/index.ts';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
 import { one } from './option.ts';
 import { brokerAddress, dataDirectory } from './value-kinds.ts';
@@ -7,6 +7,7 @@ import { brokerAddress, dataDirectory } from './value-kinds.ts';
 /** Together below the 3 s that a command may take. */
 const READY_MSEC = 1_600;
 const PEERS_MSEC = 700;
+const FIND_MSEC = 500;
 
 export const DEFAULT_DATA_DIRECTORY = '.apis';
 
@@ -27,10 +28,29 @@ export async function unitAddresses({ gateway, data }: AttachValues): Promise<re
   const directory = data ?? DEFAULT_DATA_DIRECTORY;
   const daemon = await readDaemonFile(join(directory, 'daemon.json')).catch((error) => {
     if (!(error instanceof ConfigError)) throw error;
-    const advice = 'Start one with "apis up", or name one with --gateway HOST:PORT or --data DIR.';
-    throw new PeerError('peer.unreachable', '?', `no gateway runs here (${messageOf(error)}). ${advice}`);
+    throw unreachable(`no gateway runs here (${messageOf(error)}). Start one with "apis up", or ${NAME_ONE}`);
   });
   return daemon.units;
+}
+
+const NAME_ONE = 'name one with --gateway HOST:PORT or --data DIR.';
+const unreachable = (message: string): PeerError => new PeerError('peer.unreachable', '?', message);
+
+/**
+ * As `unitAddresses`, and where no gateway runs with the default data directory, a unit that announces itself on the
+ * network. Good enough to look at; nothing is ordered from a unit that nobody has named.
+ */
+async function addressesToRead(values: AttachValues): Promise<readonly UnitAddress[]> {
+  try {
+    return await unitAddresses(values);
+  } catch (error) {
+    if (!(error instanceof PeerError) || values.data !== undefined) throw error;
+    const found = await findUnits({ waitMsec: FIND_MSEC });
+    const clusters = new Set(found.map(({ communityId, clusterId }) => `${communityId}/${clusterId}`));
+    if (clusters.size === 0) throw error;
+    if (clusters.size > 1) throw unreachable(`units of ${[...clusters].join(' and ')} are found; ${NAME_ONE}`);
+    return found;
+  }
 }
 
 /** Attaches to a unit for as long as `use` takes. Rejects PeerError `peer.unreachable` when it does not answer. */
@@ -42,7 +62,7 @@ async function withClient<T>(
   const client = UnitClient.attach(address, { follow });
   try {
     await client.ready(READY_MSEC).catch(() => {
-      throw new PeerError('peer.unreachable', '?', `no unit answers at ${address.host}:${address.port}`);
+      throw unreachable(`no unit answers at ${address.host}:${address.port}`);
     });
     return await use(client);
   } finally {
@@ -51,15 +71,14 @@ async function withClient<T>(
 }
 
 /** Does it with the first unit of the data directory (or the one named). */
-export async function withUnit<T>(
-  values: AttachValues,
-  follow: boolean,
-  use: (client: UnitClient) => Promise<T>,
-): Promise<T> {
-  const [first] = await unitAddresses(values);
-  if (first === undefined) throw new PeerError('peer.unreachable', '?', 'the gateway has no units');
-  return withClient(first, follow, use);
+export async function withUnit<T>(values: AttachValues, use: (client: UnitClient) => Promise<T>): Promise<T> {
+  return withClient(firstOf(await unitAddresses(values)), false, use);
 }
+
+const firstOf = ([first]: readonly UnitAddress[]): UnitAddress => {
+  if (first === undefined) throw unreachable('the gateway has no units');
+  return first;
+};
 
 /** Tells each unit, all at once; gives what became of it, by address. */
 export async function withEveryUnit(
@@ -85,8 +104,8 @@ const isWhole = (client: UnitClient, { units }: CommunityState): boolean => {
 };
 
 /** The community as one unit and its peers tell it; peers that do not answer in time are shown as offline. */
-export function readCommunity(values: AttachValues): Promise<CommunityState> {
-  return withUnit(values, true, async (client) => {
+export async function readCommunity(values: AttachValues): Promise<CommunityState> {
+  return withClient(firstOf(await addressesToRead(values)), true, async (client) => {
     await client.when((state) => isWhole(client, state), PEERS_MSEC).catch(() => undefined);
     return client.state();
   });

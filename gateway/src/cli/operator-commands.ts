@@ -71,7 +71,7 @@ export const mode = command({
     if (!isLabel(label))
       throw new UsageError(`expected one of ${labels.join(', ')}, got "${label}".${suggestion(label, labels)}`);
     if (rest[0] !== undefined) throw new UsageError(`unexpected "${rest[0]}"`);
-    await withUnit(values, false, (client) => client.send({ kind: 'mode', value: MODE_LABELS[label] }));
+    await withUnit(values, (client) => client.send({ kind: 'mode', value: MODE_LABELS[label] }));
     return answer(io, values.json, { mode: label, value: MODE_LABELS[label] }, `The mode is ${label}.`);
   },
 });

@@ -61,6 +61,7 @@ export const aUnitConfig = (): Data => ({
   policyFile: './policy.json',
   scenarioFile: './scenario.json',
   connection: { emulator: { host: 'localhost', port: 4390 } },
+  discovery: { mdns: false },
 });
 
 export const aWindow = (): Data => ({

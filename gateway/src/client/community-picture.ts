@@ -1,9 +1,9 @@
+import type { AnyDelivery } from '../adapters/message-schemas.ts';
 import { type Deal, isDeactivated, isNewerCopy } from '../domain/deal.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { Birth, Channel, GridState, ModeState } from '../domain/messages.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
 import type { UnitData } from '../domain/unit-data.ts';
-import type { AnyDelivery } from './message-schemas.ts';
 
 export interface UnitState {
   /** Connection up, and heard within the last 5 s. */

@@ -1,9 +1,9 @@
 /** How programs outside the daemon talk to it. */
-export type { ConnectionState, UnitAddress } from './broker-connection.ts';
+export type { ConnectionState, UnitAddress } from '../adapters/broker-connection.ts';
+export type { AnyDelivery } from '../adapters/message-schemas.ts';
 export type { CommunityState, KnownFault, UnitState } from './community-picture.ts';
 export { type DaemonFile, readDaemonFile } from './daemon-file.ts';
 export { type FindUnitsOptions, type FoundUnit, findUnits } from './find-units.ts';
-export type { AnyDelivery } from './message-schemas.ts';
 export {
   type AddressSource,
   type HeardMessage,

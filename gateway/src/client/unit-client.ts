@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { BrokerConnection, type ConnectionState, type UnitAddress } from '../adapters/broker-connection.ts';
+import { type AnyDelivery, type Heard, hear } from '../adapters/message-schemas.ts';
 import { parseTopic, TOPIC_PREFIX, topicOf, type UnitPlace } from '../adapters/mqtt-topics.ts';
 import { parseOperatorAnswer, problemOfOperatorBody } from '../adapters/operator-message.ts';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
@@ -7,10 +9,8 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import type { WiredCommand } from '../domain/wired-device.ts';
 import type { Unsubscribe } from '../ports/bus.ts';
 import { type Log, silentLog } from '../ports/log.ts';
-import { BrokerConnection, type ConnectionState, type UnitAddress } from './broker-connection.ts';
 import { CommunityPicture, type CommunityState } from './community-picture.ts';
 import { EventHub } from './event-hub.ts';
-import { type AnyDelivery, type Heard, hear } from './message-schemas.ts';
 import { PendingAnswers } from './pending-answers.ts';
 import { parseWiredCommand } from './wired-commands.ts';
 

@@ -1,9 +1,9 @@
 import * as v from 'valibot';
-import { MAX_MESSAGE_BYTES, parseTopic } from '../adapters/mqtt-topics.ts';
 import { FAULT_CATEGORIES, FAULT_EXTENTS, FAULT_LEVELS } from '../domain/fault.ts';
 import type { Bodies, Channel } from '../domain/messages.ts';
 import { LOCAL_MODES, OPERATION_MODES } from '../domain/operation-mode.ts';
 import type { Delivery } from '../ports/bus.ts';
+import { MAX_MESSAGE_BYTES, parseTopic } from './mqtt-topics.ts';
 
 /** A delivery of any channel, as one type. */
 export type AnyDelivery = { [C in Channel]: Delivery<C> }[Channel];

@@ -1082,8 +1082,32 @@ t.test('the voltage follows the deals when policy wants that (§4.14)', async (t
     const deal = aDeal('E001', 'E002', wish);
     await started(t, grid, deal);
     await grid.run(10_000);
-    t.same(grid.commands.slice(-2), ['E002 DISCHARGE 1', 'E001 voltage']);
-    t.equal(grid.unit('E001').dvg, 338);
+    t.same(grid.commands.slice(-3), ['E002 DISCHARGE 1', 'E001 voltage', 'E001 voltage']);
+    t.equal(grid.unit('E001').dvg, 338, 'in two steps, none larger than the separation (S25)');
+  });
+
+  t.test('and again when the batteries have changed, no faster than a step in a period (S25)', async (t) => {
+    const grid = await aGrid(enabled);
+    const voltages: [number, number][] = [];
+    grid.fate = (_unitId, body) => {
+      if (body.kind === 'control' && body.device.command === 'voltage') {
+        voltages.push([grid.clock.monotonic(), body.device.gridVoltageV]);
+      }
+      return 'obey';
+    };
+    const deal = aDeal('E001', 'E002', wish);
+    for (const unitId of ['E001', 'E002']) grid.unit(unitId).efficientV = 352;
+    await started(t, grid, deal);
+    await grid.run(20_000);
+    t.same(voltages, [], 'what the batteries want now counts, and 2 V cannot be told apart');
+    for (const unitId of ['E001', 'E002']) grid.unit(unitId).efficientV = 331;
+    await grid.run(30_000);
+    t.same(
+      voltages.map(([, gridVoltageV]) => Math.round(gridVoltageV)),
+      [341, 331],
+    );
+    const [first, second] = voltages.map(([at]) => at);
+    t.ok(Number(second) - Number(first) >= enabled.gridMaster.mainLoopPeriodMsec);
   });
 
   t.test('and goes on when the reference does not follow', async (t) => {
@@ -1180,6 +1204,64 @@ t.test('compensation (§4.7)', async (t) => {
     t.match(grid.deal(deal.dealId).abortReason, /deal.compensation-failed/);
     safe(t, grid);
   });
+});
+
+t.test('a reference that drifts is brought back while the deals run (S15)', async (t) => {
+  t.test('by the constant-current side, within its bounds, and the shares follow', async (t) => {
+    const grid = await aGrid();
+    const deal = aDeal('E001', 'E002');
+    await started(t, grid, deal);
+    const before = grid.commands.length;
+    grid.unit('E002').gain = 0.9;
+    await grid.run(3_000);
+    t.same(grid.commands.slice(before), [], 'what the allowance covers is left alone');
+    grid.unit('E002').gain = 0.85;
+    t.ok(await grid.runUntil(() => grid.commands.length > before, 30_000));
+    t.same(grid.commands.slice(before), ['E002 current 1.1'], 'ten percent and no more');
+    await grid.run(100);
+    t.ok(Math.abs(Number(grid.deal(deal.dealId).chargeUnitCompensatedGridCurrentA) - 0.935) < 1e-6);
+    await grid.run(30_000);
+    t.equal(grid.commands.length, before + 1, 'balanced anew');
+    t.ok(await grid.runUntil(() => grid.isGone(deal.dealId)));
+    t.equal(grid.deal(deal.dealId).abortReason, undefined);
+    safe(t, grid);
+  });
+
+  t.test('once in a period, and not at all where nothing can be adjusted or nobody obeys', async (t) => {
+    for (const [referenceSide, fate] of [
+      ['dischargeUnit', 'obey'],
+      ['chargeUnit', 'refuse'],
+    ] as const) {
+      const grid = await aGrid(
+        gridPolicy({ gridMaster: { deal: { ...gridPolicy().gridMaster.deal, referenceSide } } }),
+      );
+      const deal = aDeal('E001', 'E002');
+      await started(t, grid, deal);
+      if (fate === 'refuse') failing(grid, 'E002', 'current', 'refuse');
+      const before = grid.commands.length;
+      grid.unit('E002').gain = 0.8;
+      await grid.run(11_000);
+      t.ok(
+        grid.commands.length - before <= (fate === 'refuse' ? 3 : 0),
+        `${referenceSide}: ${grid.commands.length - before}`,
+      );
+      t.notOk(grid.isGone(deal.dealId) || grid.deal(deal.dealId).abortReason, 'the deal runs on');
+    }
+  });
+});
+
+t.test('a pass that hangs: nothing is granted any more and the office is given up (Q9, Q10)', async (t) => {
+  const grid = await aGrid(gridPolicy({ gridMaster: { gridVoltageOptimization: { enabled: true } } }));
+  grid.hang = (_unitId, body) => isControl(body, 'voltage');
+  await started(t, grid, aDeal('E001', 'E002', { chargeUnitEfficientGridVoltageV: 340 }));
+  await grid.run(119_000);
+  t.same(grid.faults, []);
+  t.equal(grid.grid?.permits.length, 2);
+  await grid.run(2_000);
+  t.match(grid.faults, [{ category: 'LOGIC', extent: 'GLOBAL', level: 'ERROR', reason: 'grid-master.pass-hung' }]);
+  t.match(grid.grid, { granting: false, permits: [] });
+  await grid.run(60_000);
+  t.equal(grid.faults.length, 1, 'told once');
 });
 
 t.test('the discharging side as the reference for energy', async (t) => {

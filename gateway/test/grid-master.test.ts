@@ -6,7 +6,7 @@ import { CONVERTER_MODES, type ConverterMode } from '../src/domain/converter-mod
 import type { Deal } from '../src/domain/deal.ts';
 import { DeviceError } from '../src/domain/errors.ts';
 import type { Dcdc, UnitData } from '../src/domain/unit-data.ts';
-import { currentStep, peakCurrentA, planFirst, planHandOver, planJoin } from '../src/grid-master/activation-plan.ts';
+import { peakCurrentA, planFirst, planHandOver, planJoin } from '../src/grid-master/activation-plan.ts';
 import { admissionObstacle } from '../src/grid-master/admission.ts';
 import { branchCurrentA, branchOverload } from '../src/grid-master/branch-capacity.ts';
 import { commandDeadlineMsec } from '../src/grid-master/command-deadline.ts';
@@ -443,7 +443,7 @@ t.test('activation-plan (§4.6)', async (t) => {
     const policy = gridPolicy({ gridMaster: { voltageReferenceSide: 'dischargeUnit' } });
     const plan = planFirst(view([deal], undefined, wait, policy), deal);
     t.equal(plan.targetA, -1);
-    t.same(plan.masterSteps, [{ unitId: 'E002', command: { command: 'VOLTAGE_REFERENCE' } }]);
+    t.same(plan.steps, [{ unitId: 'E002', command: { command: 'VOLTAGE_REFERENCE' } }]);
   });
 
   t.test('second deal: targets (§13.1)', async (t) => {
@@ -454,7 +454,10 @@ t.test('activation-plan (§4.6)', async (t) => {
     const apart = aDeal('E003', 'E004');
     const plan = planJoin(view([first, apart], 'E001', { ...units, E001: { ...VR, ig: -0.97 } }), apart, 'E001');
     t.equal(plan.targetA, -0.97, 'the reference comes back to where it was');
-    t.same(plan.masterSteps, [{ unitId: 'E003', command: { command: 'CHARGE', gridCurrentA: 1 } }]);
+    t.same(plan.steps, [
+      { unitId: 'E003', command: { command: 'CHARGE', gridCurrentA: 1 } },
+      { unitId: 'E004', command: { command: 'DISCHARGE', gridCurrentA: 1 } },
+    ]);
     t.notOk(plan.becomesMaster);
   });
 
@@ -464,10 +467,10 @@ t.test('activation-plan (§4.6)', async (t) => {
     const third = aDeal('E003', 'E002');
     const units = { ...wait, E001: VR, E003: { mode: 'CHARGE', dig: 1 } } as const;
     const given = view([first, second, third], 'E001', units);
-    t.same(planJoin(given, third, 'E001').masterSteps, [
+    t.same(planJoin(given, third, 'E001').steps, [
       { unitId: 'E003', command: { command: 'current', gridCurrentA: 1.98 } },
+      { unitId: 'E002', command: { command: 'DISCHARGE', gridCurrentA: 1 } },
     ]);
-    t.same(currentStep(given, third, 'E002').command, { command: 'DISCHARGE', gridCurrentA: 1 });
   });
 
   t.test('without a current reading there is no plan', async (t) => {
@@ -499,7 +502,7 @@ t.test('activation-plan (§4.6)', async (t) => {
     const units = { ...wait, E001: { ...VR, ig: 1 }, E003: { mode: 'CHARGE', ig: 1.01, dig: 1 } } as const;
     const plan = planJoin(view([first, second, third], 'E001', units, policy), third, 'E001');
     t.equal(plan.targetA, 2.01);
-    t.same(plan.masterSteps, []);
+    t.same(plan.steps, []);
   });
 
   t.test('the old reference goes on in the mode of its other deals', async (t) => {
@@ -517,10 +520,35 @@ t.test('activation-plan (§4.6)', async (t) => {
   t.test('the greatest current of the reference on the way (S16)', async (t) => {
     const first = running('E001', 'E002', { isMaster: true });
     const units = { ...wait, E001: { ...VR, ig: -0.5 } };
-    const apart = aDeal('E003', 'E004');
-    t.equal(peakCurrentA(apart, planJoin(view([first, apart], 'E001', units), apart, 'E001')), 1.5);
-    const shared = aDeal('E001', 'E004');
-    t.equal(peakCurrentA(shared, planJoin(view([first, shared], 'E001', units), shared, 'E001')), 0.5);
+    const peakOf = (deal: Deal): number => {
+      const given = view([first, deal], 'E001', units);
+      return peakCurrentA(given, deal, planJoin(given, deal, 'E001'));
+    };
+    t.equal(peakOf(aDeal('E003', 'E004')), 1.5);
+    t.equal(peakOf(aDeal('E001', 'E004')), 0.5);
+    t.equal(
+      peakOf(aDeal('E003', 'E004', { dealGridCurrentA: 3 })),
+      1.5,
+      'the sides come in by turns, a step at a time',
+    );
+  });
+
+  t.test('two constant-current sides come in by turns, none ahead by more than the policy’s step (S16)', async (t) => {
+    const first = running('E001', 'E002', { isMaster: true });
+    const large = aDeal('E003', 'E002', { dealGridCurrentA: 2.5 });
+    const given = view([first, large], 'E001', { ...wait, E001: VR, E002: { mode: 'DISCHARGE', dig: 1 } });
+    const commands = planJoin(given, large, 'E001').steps.map(
+      ({ unitId, command }) =>
+        `${unitId} ${command.command} ${('gridCurrentA' in command ? (command.gridCurrentA ?? 0) : 0).toFixed(2)}`,
+    );
+    t.same(commands, [
+      'E003 CHARGE 0.83',
+      'E002 current 1.83',
+      'E003 current 1.67',
+      'E002 current 2.67',
+      'E003 current 2.50',
+      'E002 current 3.50',
+    ]);
   });
 });
 

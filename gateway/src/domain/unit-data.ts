@@ -73,6 +73,8 @@ export interface ApisBlock {
    * integrated by the unit itself over its own monotonic clock (RULE-13, control.md S23).
    */
   readonly energy_wh: WattHours;
+  /** Ours: the bus voltage that suits the battery as it is now, V; absent when the hardware does not say (control.md S25). */
+  readonly efficient_grid_voltage_v?: Volts;
   readonly is_grid_master?: true;
   /** Ours: the devices stand behind a flow; the unit must never hold the bus voltage (RULE-18). */
   readonly wired_device?: true;

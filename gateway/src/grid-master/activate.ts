@@ -1,12 +1,13 @@
 import type { Deal } from '../domain/deal.ts';
 import { DeviceError, PeerError } from '../domain/errors.ts';
 import { accrue } from './accrue.ts';
-import { type ActivationPlan, currentStep, peakCurrentA, planFirst, planJoin } from './activation-plan.ts';
+import { type ActivationPlan, currentSteps, peakCurrentA, planFirst, planJoin } from './activation-plan.ts';
 import type { BusWatch } from './bus-watch.ts';
 import type { DealChange } from './deal-marks.ts';
 import { firstDealGate } from './first-deal-gate.ts';
 import type { Grid } from './grid.ts';
 import { masterDealOf, modeOf } from './grid-view.ts';
+import type { PlanStep } from './hand-over.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import { performHandOver } from './perform-hand-over.ts';
 import { retryIn, type StepResult } from './step-result.ts';
@@ -24,6 +25,10 @@ const activation = (grid: Grid, deal: Deal, plan: ActivationPlan): DealChange =>
   ...(plan.becomesMaster ? { isMaster: true } : {}),
 });
 
+async function raiseAll(grid: Grid, steps: readonly PlanStep[]): Promise<void> {
+  for (const { unitId, command } of steps) await grid.raise(unitId, command);
+}
+
 /**
  * The first deal: its master-side unit energises the bus (control.md §4.6). Waits while the bus is not idle, or a
  * converter on it is active without an owner (INV-2).
@@ -35,14 +40,14 @@ export async function energise(grid: Grid, deal: Deal, watch: BusWatch): Promise
   if (!watch.mayEnergise(grid, firstDealGate(grid.policy, vg), vg)) return retryIn(OBSTACLE_RETRY_MSEC);
   await grid.intend(deal.dealId, activation(grid, deal, plan));
   grid.voltageReferenceUnitId = plan.voltageReferenceUnitId;
-  for (const step of plan.masterSteps) await grid.raise(step.unitId, step.command);
+  await raiseAll(grid, plan.steps);
   return 'advanced';
 }
 
 /** Is the reference able to bear the deal while its sides come in one after the other (INV-4)? */
 function hasHeadRoom(grid: Grid, deal: Deal, plan: ActivationPlan, vr: string): boolean {
   const limitA = grid.units.demandDcdc(vr).param.dig;
-  return peakCurrentA(deal, plan) <= limitA + 1e-9;
+  return peakCurrentA(grid.view(), deal, plan) <= limitA + 1e-9;
 }
 
 async function moveReference(grid: Grid, deal: Deal, plan: ActivationPlan): Promise<void> {
@@ -57,18 +62,21 @@ async function moveReference(grid: Grid, deal: Deal, plan: ActivationPlan): Prom
   grid.needs.log.info({ dealId: deal.dealId, ...plan.handOver }, 'grid.voltage-reference-moved');
 }
 
-/** A deal that joins a live bus: master side, then slave side. */
+/** A deal that joins a live bus: both sides by turns, or the slave side where the reference is the master side. */
 export async function join(grid: Grid, deal: Deal, vr: string): Promise<StepResult> {
   await Promise.all([readParties(grid, deal), grid.read(vr, 'status')]);
   accrue(grid);
   const plan = planJoin(grid.view(), deal, vr);
   if (!hasHeadRoom(grid, deal, plan, vr)) return retryIn(OBSTACLE_RETRY_MSEC);
   const former = masterDealOf(grid.view());
-  await grid.intend(deal.dealId, activation(grid, deal, plan));
+  const bothSides = plan.steps.length > 0;
+  const warmUpDateTime = grid.timeOf(deal);
+  await grid.intend(deal.dealId, { ...activation(grid, deal, plan), ...(bothSides ? { warmUpDateTime } : {}) });
   await moveReference(grid, deal, plan);
   if (plan.becomesMaster && former !== undefined) grid.note(former.dealId, { isMaster: undefined });
-  for (const step of plan.masterSteps) await grid.raise(step.unitId, step.command);
-  return warmUp(grid, deal);
+  if (!bothSides) return warmUp(grid, deal);
+  await raiseAll(grid, plan.steps);
+  return 'advanced';
 }
 
 /** The slave side comes in: the first current flows (control.md §4.7 step 1). */
@@ -77,8 +85,8 @@ export async function warmUp(grid: Grid, deal: Deal): Promise<StepResult> {
   if (modeOf(grid.view(), masterUnitId) === 'WAIT') {
     throw new DeviceError('device.wrong-mode', `${masterUnitId} is in WAIT, it should hold the master side`);
   }
-  const step = currentStep(grid.view(), deal, slaveUnitId);
+  const steps = currentSteps(grid.view(), deal, slaveUnitId);
   await grid.intend(deal.dealId, { warmUpDateTime: grid.timeOf(deal) });
-  await grid.raise(step.unitId, step.command);
+  await raiseAll(grid, steps);
   return 'advanced';
 }

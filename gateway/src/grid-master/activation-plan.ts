@@ -15,8 +15,8 @@ export interface ActivationPlan extends Sides {
   readonly handOver?: HandOverPlan;
   /** Current that the reference shall carry once the deal is balanced. */
   readonly targetA: Amperes;
-  /** Master side; empty when the hand-over does it all or the reference is there already. */
-  readonly masterSteps: readonly PlanStep[];
+  /** The voltage of a first deal, or both constant-current sides by turns; empty when only the slave side has to come in. */
+  readonly steps: readonly PlanStep[];
 }
 
 function measuredA(view: GridView, unitId: string): Amperes {
@@ -59,14 +59,31 @@ export function planHandOver(view: GridView, deal: Deal, from: string, to: strin
   return { ...plan, gridVoltageV };
 }
 
-/** Brings a constant-current unit to its share: from WAIT by its role, otherwise on top of its other deals. */
-export function currentStep(view: GridView, deal: Deal, unitId: string): PlanStep {
-  const agreedA = deal.dealGridCurrentA;
-  if (modeOf(view, unitId) === 'WAIT') {
-    return { unitId, command: { command: currentModeOf(deal, unitId), gridCurrentA: agreedA } };
-  }
-  const gridCurrentA = Math.abs(otherCurrentA(view.deals, deal, unitId)) + agreedA;
-  return { unitId, command: { command: 'current', gridCurrentA } };
+/** Brings a constant-current unit to its share in equal parts: from WAIT by its role, otherwise on top of its other deals. */
+export function currentSteps(view: GridView, deal: Deal, unitId: string, parts = 1): readonly PlanStep[] {
+  const isIdle = modeOf(view, unitId) === 'WAIT';
+  const otherA = isIdle ? 0 : Math.abs(otherCurrentA(view.deals, deal, unitId));
+  return Array.from({ length: parts }, (_, index) => ({
+    unitId,
+    command: {
+      command: isIdle && index === 0 ? currentModeOf(deal, unitId) : 'current',
+      gridCurrentA: otherA + (deal.dealGridCurrentA * (index + 1)) / parts,
+    },
+  }));
+}
+
+/** Parts in which a deal's current comes in, none larger than `gridCurrentStepA`. */
+const partsOf = ({ policy }: GridView, { dealGridCurrentA }: Deal): number =>
+  Math.ceil(dealGridCurrentA / policy.gridCurrentStepA - 1e-9);
+
+/** Both sides by turns: between them the reference bears one part, not the whole deal (control.md S16). */
+function byTurns(view: GridView, deal: Deal, { masterUnitId, slaveUnitId }: Sides): readonly PlanStep[] {
+  const parts = partsOf(view, deal);
+  const slaveSteps = currentSteps(view, deal, slaveUnitId, parts);
+  return currentSteps(view, deal, masterUnitId, parts).flatMap((step, index) => [
+    step,
+    ...slaveSteps.slice(index, index + 1),
+  ]);
 }
 
 /** The first deal: its master-side unit becomes the voltage reference of an idle bus. */
@@ -78,7 +95,7 @@ export function planFirst(view: GridView, deal: Deal): ActivationPlan {
     becomesMaster: true,
     voltageReferenceUnitId: sides.masterUnitId,
     targetA: agreedCurrentA(deal, sides.masterUnitId),
-    masterSteps: [{ unitId: sides.masterUnitId, command: { command: 'VOLTAGE_REFERENCE' } }],
+    steps: [{ unitId: sides.masterUnitId, command: { command: 'VOLTAGE_REFERENCE' } }],
   };
 }
 
@@ -91,7 +108,7 @@ function planMove(view: GridView, deal: Deal, sides: Sides, from: string): Activ
     voltageReferenceUnitId: to,
     handOver: planHandOver(view, deal, from, to),
     targetA: presentA + agreedCurrentA(deal, to),
-    masterSteps: [],
+    steps: [],
   };
 }
 
@@ -113,13 +130,14 @@ export function planJoin(view: GridView, deal: Deal, vr: string): ActivationPlan
     becomesMaster: isAlone,
     voltageReferenceUnitId: vr,
     targetA: measuredA(view, vr) + (isReference ? agreedCurrentA(deal, vr) : 0),
-    masterSteps: isReference ? [] : [currentStep(view, deal, sides.masterUnitId)],
+    steps: isReference ? [] : byTurns(view, deal, sides),
   };
 }
 
-/** Largest current that the reference has to bear while the two sides of a deal come in, master side first (control.md S16). */
-export function peakCurrentA(deal: Deal, plan: ActivationPlan): Amperes {
+/** Largest current that the reference has to bear while the two sides of a deal come in by turns, master side first (control.md S16). */
+export function peakCurrentA(view: GridView, deal: Deal, plan: ActivationPlan): Amperes {
   const isReference = plan.masterUnitId === plan.voltageReferenceUnitId;
-  const betweenA = isReference ? plan.targetA : plan.targetA - agreedCurrentA(deal, plan.masterUnitId);
+  const partA = agreedCurrentA(deal, plan.masterUnitId) / partsOf(view, deal);
+  const betweenA = isReference ? plan.targetA : plan.targetA - partA;
   return Math.max(Math.abs(plan.targetA), Math.abs(betweenA));
 }

@@ -15,7 +15,8 @@ import type { Grid } from './grid.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import type { StepResult } from './step-result.ts';
 
-async function measure(grid: Grid, deal: Deal, roles: CompensationRoles, targetA: Amperes): Promise<Correction> {
+/** What the watched unit shows now, and what follows from it for the adjusted one. */
+export async function measure(grid: Grid, deal: Deal, roles: CompensationRoles, targetA: Amperes): Promise<Correction> {
   await grid.read(roles.watchedUnitId, 'status');
   return correct({
     targetA,
@@ -55,7 +56,7 @@ async function adjust(grid: Grid, deal: Deal, roles: CompensationRoles, targetA:
 }
 
 /** What each side carries for this deal, now that it is balanced. */
-function compensatedCurrents(grid: Grid, deal: Deal): DealChange {
+export function compensatedCurrents(grid: Grid, deal: Deal): DealChange {
   const ownA = (unitId: string): Amperes =>
     grid.units.demandDcdc(unitId).meter.ig - otherCurrentA(grid.deals.all(), deal, unitId);
   return {

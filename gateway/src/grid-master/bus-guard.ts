@@ -1,10 +1,12 @@
 import { slaveSideMustBeActive } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { Milliseconds, Volts } from '../domain/quantities.ts';
 import { StrikeCounter, violationsOf } from './global-safety.ts';
 import type { Grid } from './grid.ts';
 import { isCarrying, modeOf } from './grid-view.ts';
 import type { Halting } from './halting.ts';
-import { optimalGridVoltageV } from './voltage-optimisation.ts';
+import { rebalance, referenceDriftA } from './rebalance.ts';
+import { nextGridVoltageV, optimalGridVoltageV } from './voltage-optimisation.ts';
 
 /** What is watched over on the bus as a whole, once in a pass. */
 export class BusGuard {
@@ -12,6 +14,8 @@ export class BusGuard {
   readonly #halting: Halting;
   readonly #strikes = new StrikeCounter();
   #running = '';
+  #voltageMovedAt: Milliseconds = Number.NEGATIVE_INFINITY;
+  #rebalancedAt: Milliseconds = Number.NEGATIVE_INFINITY;
 
   constructor(grid: Grid, halting: Halting) {
     this.#grid = grid;
@@ -26,15 +30,14 @@ export class BusGuard {
     if (!isHeld && view.deals.some(isCarrying)) void this.#halting.stopAll('grid.reference-lost');
   }
 
-  /** After the deals: the voltage that suits them when they have changed, and the global checks. */
+  /** After the deals: the voltage that suits them, and the global checks. */
   async look(): Promise<void> {
     const running = this.#runningIds();
     const hasChanged = running !== this.#running;
     this.#running = running;
-    if (hasChanged) {
-      this.#strikes.clear(); // currents have been moved on purpose
-      await this.#optimiseVoltage();
-    }
+    if (hasChanged) this.#strikes.clear(); // currents have been moved on purpose
+    await this.#optimiseVoltage();
+    await this.#rebalance();
     this.#checkSafety();
   }
 
@@ -46,19 +49,47 @@ export class BusGuard {
       .join();
   }
 
+  /** Where the bus should go next, once in a period of the main loop; only while deals run, and never in a stop. */
+  #nextVoltage(): { readonly vr: string; readonly gridVoltageV: Volts } | undefined {
+    const grid = this.#grid;
+    const { policy, voltageReferenceUnitId: vr } = grid;
+    const { gridVoltageOptimization, mainLoopPeriodMsec } = policy.gridMaster;
+    if (!gridVoltageOptimization.enabled || this.#halting.isActive || !grid.mayRaise || vr === undefined)
+      return undefined;
+    if (this.#running === '' || grid.now - this.#voltageMovedAt < mainLoopPeriodMsec) return undefined;
+    const wish = (unitId: string): Volts | undefined => grid.units.unit(unitId)?.apis.efficient_grid_voltage_v;
+    const wishedV = optimalGridVoltageV(policy, grid.deals.all(), wish);
+    const presentV = grid.units.dcdc(vr)?.vdis.dvg;
+    if (wishedV === undefined || presentV === undefined) return undefined;
+    const gridVoltageV = nextGridVoltageV(policy, presentV, wishedV);
+    return gridVoltageV === undefined ? undefined : { vr, gridVoltageV };
+  }
+
   /** Only a wish (control.md §4.14): the deals run as well at another voltage. */
   async #optimiseVoltage(): Promise<void> {
+    const next = this.#nextVoltage();
+    if (next === undefined) return;
     const grid = this.#grid;
-    const vr = grid.voltageReferenceUnitId;
-    const gridVoltageV = optimalGridVoltageV(grid.policy, grid.deals.all());
-    if (!grid.policy.gridMaster.gridVoltageOptimization.enabled || this.#halting.isActive) return;
-    if (vr === undefined || gridVoltageV === undefined || !grid.mayRaise) return;
+    const { vr, gridVoltageV } = next;
+    this.#voltageMovedAt = grid.now;
     grid.beginStep();
     try {
       await grid.raise(vr, { command: 'voltage', gridVoltageV });
     } catch (error) {
       grid.needs.log.warn({ vr, gridVoltageV, message: messageOf(error) }, 'grid.voltage-not-moved');
     }
+  }
+
+  /** Brings a reference that has drifted back to what its deals were balanced to, once in a period (control.md S15). */
+  async #rebalance(): Promise<void> {
+    const grid = this.#grid;
+    const { voltageReferenceUnitId: vr, policy, now } = grid;
+    const driftA = referenceDriftA(grid.alignedView());
+    if (vr === undefined || driftA === undefined || this.#halting.isActive || !grid.mayRaise) return;
+    if (Math.abs(driftA) <= policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA) return;
+    if (now - this.#rebalancedAt < policy.gridMaster.mainLoopPeriodMsec) return;
+    this.#rebalancedAt = now;
+    await rebalance(grid, vr);
   }
 
   /** A violation that lasts stops everything in order (control.md §5.4). */

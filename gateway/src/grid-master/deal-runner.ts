@@ -16,7 +16,7 @@ import { GUARDS, type Situation } from './situation.ts';
 import { retryIn, type StepResult } from './step-result.ts';
 
 /** A step that takes longer than this has lost its way; every command has a shorter deadline of its own. */
-const STEP_LIMIT_MSEC = 60_000;
+export const STEP_LIMIT_MSEC = 60_000;
 
 /** How soon a step that failed before anything was touched is tried again. */
 const FAILED_RETRY_MSEC = 1_000;

@@ -4,13 +4,19 @@ import type { Unsubscribe } from '../ports/bus.ts';
 import type { Cancel } from '../ports/clock.ts';
 import { accrue } from './accrue.ts';
 import { BusGuard } from './bus-guard.ts';
-import { DealRunner } from './deal-runner.ts';
+import { DealRunner, STEP_LIMIT_MSEC } from './deal-runner.ts';
 import { Grid } from './grid.ts';
 import { modeOf } from './grid-view.ts';
 import { Halting } from './halting.ts';
 import type { CommunityChange, GridMasterNeeds } from './needs.ts';
 import { hearMembers, settleReference, unheardMembers } from './take-over.ts';
 import { Wake } from './wake.ts';
+
+/**
+ * A pass in which nothing came to an end for so long hangs: every command and every step has a shorter deadline
+ * (control.md Q9, Q10).
+ */
+const PASS_LIMIT_MSEC = 2 * STEP_LIMIT_MSEC;
 
 /**
  * Carries out the deals of the cluster (control.md §3.10, §4), on the elected unit only. It is driven by events:
@@ -32,6 +38,9 @@ export class GridMaster {
   #pass = 0;
   #passMsec: Milliseconds = 0;
   #passBegan: Milliseconds | undefined;
+  /** When the present pass began, or a step of it ended. */
+  #progressAt: Milliseconds = 0;
+  #hangs = false;
 
   constructor(needs: GridMasterNeeds) {
     this.#needs = needs;
@@ -86,17 +95,34 @@ export class GridMaster {
     this.#wake.within(0);
   }
 
-  /** The `grid` message goes out whatever the pass does; a pass that hangs shows in its age (control.md Q10). */
+  /** The `grid` message goes out whatever the pass does, and nothing is granted with it any more when that hangs. */
   #beat(): void {
+    if (this.#passBegan !== undefined && this.#grid.now - this.#progressAt > PASS_LIMIT_MSEC) this.#noteHang();
     const passMsec = this.#passBegan === undefined ? this.#passMsec : this.#grid.now - this.#passBegan;
     this.#grid.pass = { pass: this.#pass, passMsec };
     this.#grid.publish();
     this.#cancelHeartbeat = this.#needs.clock.after(this.#grid.policy.gridMaster.heartbeatMsec, () => this.#beat());
   }
 
+  /** Converters are let go by their permits, or by the next grid master: this one has lost its hold on the bus. */
+  #noteHang(): void {
+    if (this.#hangs) return;
+    this.#hangs = true;
+    this.#grid.grantNothing();
+    const message = `nothing came to an end for ${this.#grid.now - this.#progressAt} ms`;
+    this.#grid.raiseFault({
+      category: 'LOGIC',
+      extent: 'GLOBAL',
+      level: 'ERROR',
+      reason: 'grid-master.pass-hung',
+      message,
+    });
+  }
+
   async #runPass(): Promise<void> {
     const began = this.#grid.now;
     this.#passBegan = began;
+    this.#progressAt = began;
     this.#pass += 1;
     try {
       await this.#carryOn();
@@ -120,9 +146,15 @@ export class GridMaster {
     accrue(this.#grid);
     this.#halting.obeyMode();
     this.#guard.demandReference();
-    this.#wake.within(await this.#runner.advance(() => !this.#isStopped && !this.#halting.isActive));
+    this.#wake.within(await this.#runner.advance(() => this.#goesOn()));
     await this.#guard.look();
     this.#grid.publish();
+  }
+
+  /** Asked between two steps of the runner: the pass makes progress. */
+  #goesOn(): boolean {
+    this.#progressAt = this.#grid.now;
+    return !this.#isStopped && !this.#halting.isActive;
   }
 
   /** Once everybody who is there has answered, or has had the time of a lease to do so. */

@@ -42,6 +42,7 @@ export class Grid {
   #globalErrorAt: Milliseconds | undefined;
   readonly #startedAt: Milliseconds;
   #hasFence = false;
+  #grantsNothing = false;
   #pass: Pick<GridDraft, 'pass' | 'passMsec'> = { pass: 0, passMsec: 0 };
 
   constructor(needs: GridMasterNeeds) {
@@ -89,7 +90,13 @@ export class Grid {
 
   /** May a converter be put out of WAIT, or a current be increased? */
   get mayRaise(): boolean {
-    return this.isFenced && this.hasQuorum;
+    return this.isFenced && this.hasQuorum && !this.#grantsNothing;
+  }
+
+  /** From here on no permit is renewed and nothing is raised. */
+  grantNothing(): void {
+    this.#grantsNothing = true;
+    this.raiseEpoch();
   }
 
   /** Time text for the marks of a deal: that of its reference side (control.md §4.1), else of this unit's clock. */
@@ -174,7 +181,7 @@ export class Grid {
   /** Who is out of WAIT already may hand the voltage on or take it; nothing more before the fence stands (RULE-4, RULE-8). */
   #demandFence(unitId: string, { command }: DeviceCommand): void {
     const movesReference = HAND_OVER_COMMANDS.has(command) && modeOf(this.view(), unitId) !== 'WAIT';
-    if (this.hasQuorum && (this.isFenced || movesReference)) return;
+    if (this.hasQuorum && !this.#grantsNothing && (this.isFenced || movesReference)) return;
     throw new InternalError(`${unitId} is not raised: permits of older terms may be alive, or no majority hears`);
   }
 
@@ -301,7 +308,7 @@ export class Grid {
       ...(master === undefined ? {} : { masterDealId: master.dealId }),
       ...(handOver === undefined ? {} : { handOver }),
       hasGlobalErrors: this.hasGlobalErrors,
-      permits: this.hasQuorum ? this.#permits(view) : [],
+      permits: this.hasQuorum && !this.#grantsNothing ? this.#permits(view) : [],
     });
   }
 

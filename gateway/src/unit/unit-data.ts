@@ -4,7 +4,7 @@ import type { Acquired } from '../controller/index.ts';
 import type { ModeState } from '../domain/messages.ts';
 import { formatTimestamp } from '../domain/timestamp.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
-import { remainingCapacityWh, slots } from '../market/index.ts';
+import { efficientGridVoltageV, remainingCapacityWh, slots } from '../market/index.ts';
 import type { Clock } from '../ports/clock.ts';
 
 /** Version text that clients of the original expect (control.md §1.2). */
@@ -30,6 +30,7 @@ export interface UnitDataSources {
 export function composeUnitData(sources: UnitDataSources): UnitData {
   const { acquired, mode, clock, hwConfig, policy } = sources;
   const { dcdc, battery, emu, time } = acquired.reading;
+  const efficientV = efficientGridVoltageV(hwConfig, dcdc.meter.vb);
   return {
     time: time ?? formatTimestamp(clock.now(), clock.zoneOffsetMinutes()),
     oesunit: { ...sources.identity, budo: mode.effective === 'autonomous' ? '1' : '0' },
@@ -41,6 +42,7 @@ export function composeUnitData(sources: UnitDataSources): UnitData {
       remaining_capacity_wh: remainingCapacityWh(hwConfig.batteryNominalCapacityWh, battery.rsoc),
       deal_interlock_capacity: slots(hwConfig.gridCurrentCapacityA, policy.mediator.deal.gridCurrentA),
       energy_wh: acquired.energyWh,
+      ...(efficientV === undefined ? {} : { efficient_grid_voltage_v: efficientV }),
       ...(sources.isGridMaster ? { is_grid_master: true as const } : {}),
       ...(sources.isWired ? { wired_device: true as const } : {}),
       ...(sources.dealIds.length > 0 ? { deal_id_list: sources.dealIds } : {}),

@@ -81,6 +81,8 @@ export class ScriptedUnit {
   /** What the converter really moves, over what it was told. */
   gain = 1;
   energyWh = 0;
+  /** Bus voltage that its battery wants, when it says. */
+  efficientV: number | undefined;
   /** What its meter shows in WAIT. */
   waitCurrentA = 0;
   /** What of the grid power arrives in the battery. */
@@ -302,6 +304,7 @@ export class ScriptedGrid {
         remaining_capacity_wh: 48 * unit.rsoc,
         deal_interlock_capacity: 2,
         energy_wh: unit.energyWh,
+        ...(unit.efficientV === undefined ? {} : { efficient_grid_voltage_v: unit.efficientV }),
         ...(dealIds.length === 0 ? {} : { deal_id_list: dealIds }),
         operation_mode: { global: this.mode, local: null, effective: this.mode },
       },

@@ -5,7 +5,11 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { type EmulatorApi, startEmulatorApi } from '../src/api/emulator-api.ts';
 import type { Pacer } from '../src/api/emulator-routes.ts';
+import { hostFakeGrid } from '../src/api/fake-grid.ts';
+import { EmulatorClient } from '../src/client/index.ts';
+import { HOUSE_FAULT_KINDS } from '../src/emulation/read-fault.ts';
 import { World } from '../src/emulation/world.ts';
+import type { HouseFaultKind } from '../src/emulation/world-fault.ts';
 import { COMPAT_WORLD, type WorldOptions } from '../src/emulation/world-options.ts';
 import { SeededEntropy } from '../src/ports/entropy.ts';
 import { collectingLog } from '../src/ports/log.ts';
@@ -389,5 +393,120 @@ t.test('serving', async (t) => {
     t.equal(body.time, '2020/01/01-01:00:00');
     const drawn = 240 * 1.14 + 17.5 + 129 + 4.5;
     t.equal(body.emu.rsoc, Math.round((50 - (100 * drawn) / 4800) * 100) / 100);
+  });
+});
+
+t.test('what drivers, flows and testers need beside the original (emulator.md §6.4)', async (t) => {
+  const { clock, world, api, see } = await anEmulator(t);
+  const client = new EmulatorClient(() => api);
+
+  /** Lets virtual time go on until the real request is answered. */
+  const served = async <T>(work: Promise<T>): Promise<T> => {
+    let isOver = false;
+    const over = (): void => {
+      isOver = true;
+    };
+    work.then(over, over);
+    while (!isOver) {
+      await clock.advance(1);
+      await new Promise(setImmediate);
+    }
+    return work;
+  };
+
+  t.test('devices are reached as drivers reach them, with their latency and their faults', async (t) => {
+    t.match(await served(client.read('E001')), {
+      dcdc: { status: { status: '0x0000' } },
+      battery: { rsoc: Number },
+      emu: {},
+    });
+    const charge = { command: 'set', mode: 'CHARGE', dvg: 350, dig: 1.5, drg: 0 } as const;
+    t.match(await served(client.order('E001', charge)), { status: { status: '0x0041' }, param: { dig: 1.5 } });
+    t.match(await served(client.order('E001', { command: 'set', dig: 1 })), { param: { dig: 1 } });
+    t.match(await served(client.order('E001', { command: 'set', dvg: 340, drg: 0 })), { vdis: { dvg: 340 } });
+    t.match(await served(client.order('E001', { command: 'status' })), { status: { status: '0x0041' } });
+    t.match(await served(client.order('E001', { command: 'get' })), { battery: { rsoc: Number } });
+    await t.rejects(served(client.order('E001', { command: 'set' })), {
+      message: /mode, dig, or dvg and drg: expected a number/,
+    });
+    await t.rejects(served(client.read('E009')), { message: /expected one of E001.*, got E009/ });
+    await client.inject('E001', { kind: 'lateReply', delayMsec: 500 });
+    const before = clock.monotonic();
+    await served(client.read('E001'));
+    t.ok(clock.monotonic() - before >= 500, 'late');
+    await client.heal('E001');
+  });
+
+  t.test('a house can be set by hand, and given back', async (t) => {
+    t.match(await client.override('E002', { rsoc: 12, pvW: 700, loadW: 100 }), { rsoc: 12, pvW: 700, loadW: 100 });
+    t.match(await client.override('E002', { pvW: null }), { pvW: 0, loadW: 100 });
+    t.match(await client.state('E002'), { houseId: 'E002', capacityWh: 4800 });
+    await t.rejects(client.override('E002', { rsoc: 120 }), { message: /rsoc/ });
+  });
+
+  t.test('everything that can break can be broken and mended', async (t) => {
+    const faults: Readonly<Record<HouseFaultKind, object>> = {
+      noReply: { probability: 0.5, commandsAct: true },
+      lateReply: { delayMsec: 10 },
+      duplicate: {},
+      stuckMeter: {},
+      offsetCurrent: { amperes: 0.3 },
+      meterOffset: { volts: 3 },
+      wrongMode: { mode: 'CHARGE' },
+      trip: { trip: 'over-voltage' },
+      lightAlarm: {},
+      heavyAlarm: {},
+      refuseVoltageReference: {},
+      secondVoltageSource: { volts: 300 },
+      leak: { siemens: 0.001 },
+      batteryLocked: {},
+      pvDead: {},
+      houseOffline: {},
+      overheat: { ambientC: 60 },
+      clockSkew: { offsetMsec: 90_000 },
+      reboot: {},
+    };
+    t.same(Object.keys(faults), HOUSE_FAULT_KINDS);
+    for (const [kind, values] of Object.entries(faults)) {
+      t.match(await client.inject('E003', { kind, ...values }), { houses: { E003: [kind], E001: [] } }, kind);
+      t.match(await client.heal('E003', kind), { houses: { E003: [] } });
+    }
+    t.same((await client.houses()).lines, ['E001-E002', 'E002-E003', 'E003-E004']);
+    t.match(await client.breakLine('E002-E003'), { lines: ['E002-E003'] });
+    t.match(await client.mendLine('E002-E003'), { lines: [] });
+    await client.breakLine('E001-E002');
+    await client.inject('E001', { kind: 'pvDead' });
+    t.match(await client.healAll(), { houses: { E001: [] }, lines: [] });
+    t.same(world.house('E001').faults, []);
+  });
+
+  t.test('a fault that is none is refused by name, and nothing breaks (INV-11)', async (t) => {
+    const refused: readonly [path: string, says: RegExp][] = [
+      ['/set/fault/E001?kind=boredom', /kind: expected one of noReply, .*got "boredom"/],
+      ['/set/fault/E001', /kind: expected one of/],
+      ['/set/fault/E001?kind=leak', /siemens: leak: expected .*siemens/],
+      ['/set/fault/E001?kind=leak&siemens=much', /expected number, got "much"/],
+      ['/set/fault/E001?kind=leak&siemens=7', /expected <=1, got 7/],
+      ['/set/fault/E001?kind=pvDead&more=1', /pvDead: expected never/],
+      ['/set/fault/E009?kind=pvDead', /got E009/],
+      ['/heal/fault/E001?kind=boredom', /kind: expected one of/],
+      ['/set/line-break/E001-E009', /E001-E009/],
+    ];
+    for (const [path, says] of refused) {
+      const { status, body } = await see(path);
+      t.equal(status, 400, path);
+      t.match(body.err, says);
+    }
+    t.same((await see('/get/faults')).body, { houses: { E001: [], E002: [], E003: [], E004: [] }, lines: [] });
+  });
+
+  t.test('a flow can host a network of its own, at the speed of life', async (t) => {
+    const grid = await hostFakeGrid({ houses: [{ id: 'E001', rsoc: 70 }, { id: 'E002' }] });
+    t.teardown(() => grid.close());
+    const hosted = new EmulatorClient(async () => grid);
+    t.same(await hosted.houses(), { houses: ['E001', 'E002'], lines: ['E001-E002'] });
+    t.match(await hosted.state('E001'), { capacityWh: 4800 });
+    await t.rejects(hostFakeGrid({ houses: [] }), { message: /expected at least one house/ });
+    await t.rejects(hostFakeGrid({ houses: [{ id: 'E001' }], port: grid.port }), { message: /expected a free port/ });
   });
 });

@@ -1,13 +1,24 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
 import { FlowDevice } from '../src/adapters/drivers/flow-device.ts';
+import { startDaemon } from '../src/cli/daemon.ts';
+import { demoSettings } from '../src/cli/demo-set-up.ts';
+import { EmulatorClient, type UnitAddress, UnitClient } from '../src/client/index.ts';
 import { demoHwConfig, demoPolicy } from '../src/config/defaults.ts';
 import { Controller } from '../src/controller/index.ts';
 import { CONVERTER_MODES, type ConverterMode } from '../src/domain/converter-mode.ts';
+import type { Deal } from '../src/domain/deal.ts';
 import type { FaultInput } from '../src/domain/fault.ts';
-import type { WiredCommand } from '../src/domain/wired-device.ts';
+import { WIRED_HEARTBEAT_MSEC, type WiredCommand } from '../src/domain/wired-device.ts';
 import { SeededEntropy } from '../src/ports/entropy.ts';
 import { silentLog } from '../src/ports/log.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
+import { eventually } from './support/process.ts';
+
+// Units that trade at the speed of life need their time.
+t.setTimeout(110_000);
 
 const LIMIT_MSEC = 500;
 const withReason = (reason: string): Error => ({ reason }) as unknown as Error; // tap matches the fields that are there
@@ -134,6 +145,12 @@ t.test('flow-device (RULE-18)', async (t) => {
       wire.hear(`battery/${id}`, { rsoc: 50 });
     };
     await t.rejects(wire.settled(wire.device.read()), { message: /dcdc.meter.vg: expected number/ });
+  });
+
+  t.test('a reply to a command that tells nothing is none', async (t) => {
+    const wire = new Wire();
+    wire.flow = ({ id }) => wire.hear(`dcdc/${id}`, {});
+    await t.rejects(wire.settled(wire.device.setCurrent({ dig: 1 })), { message: /at least one of status/ });
   });
 
   t.test('a refusal of the flow is told as one', async (t) => {
@@ -268,4 +285,106 @@ t.test('a controller with a wired device (RULE-18, INV-3)', async (t) => {
     t.ok(faults.some(({ reason }) => reason === 'device.stale'));
     t.ok(faults.some(({ reason }) => reason === 'device.stop-failed'));
   });
+});
+
+/** What a flow does, without Node-RED: each command goes to the emulated house, each reply back to the unit. */
+class TestFlow {
+  readonly client: UnitClient;
+  readonly commands: WiredCommand[] = [];
+  readonly errors: string[] = [];
+  /** Called before a command is carried out; false drops it. */
+  mayPass: (command: WiredCommand) => boolean = () => true;
+  readonly #emulator: EmulatorClient;
+  readonly #house: string;
+  readonly #beat: NodeJS.Timeout;
+
+  constructor({ host, port }: UnitAddress, emulator: EmulatorClient, house: string) {
+    this.#emulator = emulator;
+    this.#house = house;
+    this.client = UnitClient.attach({ host, port }, { follow: false });
+    this.client.on('wired', (command) => {
+      this.commands.push(command);
+      if (this.mayPass(command)) this.#carryOut(command).catch((error: unknown) => this.errors.push(String(error)));
+    });
+    this.#beat = setInterval(() => {
+      this.client.sayAsDevice('heartbeat', {}).catch(() => {}); // said again soon
+    }, WIRED_HEARTBEAT_MSEC);
+  }
+
+  async #carryOut(command: WiredCommand): Promise<void> {
+    const { dcdc, battery, emu, ...reply } = await this.#emulator.order(this.#house, command);
+    await this.client.sayAsDevice(`dcdc/${command.id}`, dcdc ?? reply);
+    if (command.command === 'get') await this.client.sayAsDevice(`battery/${command.id}`, { ...Object(battery), emu });
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#beat);
+    await this.client.close();
+  }
+}
+
+/** An aborted deal says "--" for what never was. */
+const hasBegun = ({ startDateTime }: Deal): boolean => startDateTime?.startsWith('2') === true;
+
+t.test('a unit whose devices a flow drives, over MQTT (RULE-18)', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'apis-wired-'));
+  t.teardown(() => rm(dataDir, { recursive: true, force: true }));
+  const wired = 'E004';
+  const settings = demoSettings().map((one) =>
+    one.unitConfig.unitId === wired
+      ? { ...one, unitConfig: { ...one.unitConfig, device: { type: 'flow', safeStop: 'watchdog', house: wired } } }
+      : one,
+  );
+  const daemon = await startDaemon({ settings, dataDir, log: silentLog, firstBrokerPort: 0 });
+  const address = daemon.units.find(({ unitId }) => unitId === wired) as UnitAddress; // it is among the settings
+  const emulator = new EmulatorClient(async () => daemon.emulator as UnitAddress); // it has emulated houses
+  const flow = new TestFlow(address, emulator, wired);
+  // The flow outlives the daemon, so that its converter is in WAIT at the end.
+  t.teardown(async () => {
+    await daemon.stop();
+    await flow.stop();
+  });
+  await daemon.ready;
+  const watch = UnitClient.attach(address);
+  t.teardown(() => watch.close());
+  await watch.ready(10_000);
+
+  t.test('trades like any other, and never holds the voltage', async (t) => {
+    const isOurs = (deal: Deal): boolean => deal.chargeUnitId === wired && hasBegun(deal);
+    await watch.when((state) => state.deals.some(isOurs), 60_000);
+    t.equal(watch.state().units[wired]?.unit?.apis.wired_device, true);
+    t.match(await emulator.state(wired), { mode: 'CHARGE' });
+    t.not(watch.state().grid?.voltageReferenceUnitId, wired);
+    t.same(flow.errors, []);
+  });
+
+  t.test('goes to WAIT when its flow falls silent, and takes part again when it is back', async (t) => {
+    flow.mayPass = ({ command }) => command === 'set';
+    await watch.when(({ units }) => units[wired]?.unit?.stale === true, 20_000);
+    t.ok(await eventually(async () => (await emulator.state(wired)).mode === 'WAIT', 10_000));
+    t.ok(watch.state().faults.some(({ unitId, reason }) => unitId === wired && reason.startsWith('device.')));
+    flow.mayPass = () => true;
+    await watch.when(({ units }) => units[wired]?.unit?.stale !== true, 20_000);
+  });
+});
+
+t.test('devices may not speak where no flow drives them', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'apis-wired-'));
+  const [first] = demoSettings();
+  const policy = demoPolicy(['E001']);
+  const settings = first === undefined ? [] : [{ ...first, policy }];
+  const daemon = await startDaemon({ settings, dataDir, log: silentLog, firstBrokerPort: 0 });
+  t.teardown(async () => {
+    await daemon.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+  const client = UnitClient.attach(daemon.units[0] as UnitAddress); // one was started
+  t.teardown(() => client.close());
+  await client.ready(10_000);
+  const lost = new Promise<void>((resolve) => {
+    client.on('connection', (state) => state === 'disconnected' && resolve());
+  });
+  await client.sayAsDevice('dcdc/1', {});
+  await lost;
+  t.pass('the broker ends the connection');
 });

@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { ConfigError, DeviceError, messageOf } from '../domain/errors.ts';
 import type { World } from '../emulation/world.ts';
 import { type Log, silentLog } from '../ports/log.ts';
+import { EXTENSION, reasonIn } from './emulator-extension.ts';
 import { EMULATOR_PAGE } from './emulator-page.ts';
-import { BadRequest, EmulatorSession, type Pacer, ROUTES } from './emulator-routes.ts';
+import { BadRequest, EmulatorSession, type Pacer, ROUTES, type Route } from './emulator-routes.ts';
 import { crossSiteRequest, foreignRequest, isLoopbackAddress } from './loopback-request.ts';
 
 export interface EmulatorApiOptions {
@@ -39,11 +40,13 @@ const json = (status: number, body: unknown): Answer => ({
   text: JSON.stringify(body),
 });
 
+const ALL_ROUTES: Readonly<Record<string, Route>> = { ...ROUTES, ...EXTENSION };
+
 /** A route, and the name that follows it in the path. Longer routes are listed first. */
-function routeOf(path: string): [keyof typeof ROUTES, string] | undefined {
-  if (Object.hasOwn(ROUTES, path) && !path.endsWith('/')) return [path, ''];
-  const route = Object.keys(ROUTES).find((one) => one.endsWith('/') && path.startsWith(one));
-  return route === undefined ? undefined : [route, path.slice(route.length)];
+function routeOf(path: string): [route: Route | undefined, name: string] | undefined {
+  if (Object.hasOwn(ALL_ROUTES, path) && !path.endsWith('/')) return [ALL_ROUTES[path], ''];
+  const route = Object.keys(ALL_ROUTES).find((one) => one.endsWith('/') && path.startsWith(one));
+  return route === undefined ? undefined : [ALL_ROUTES[route], path.slice(route.length)];
 }
 
 function decoded(name: string): string {
@@ -54,7 +57,7 @@ function decoded(name: string): string {
   }
 }
 
-function answer(session: EmulatorSession, method: string, target: string): Answer {
+async function answer(session: EmulatorSession, method: string, target: string): Promise<Answer> {
   if (method !== 'GET') return json(405, { err: `expected GET, got ${method}` });
   if (target.length > MAX_URL_LENGTH) return json(414, { err: `expected at most ${MAX_URL_LENGTH} characters` });
   const [path = '/', search = ''] = target.split(/\?(.*)/s);
@@ -62,13 +65,13 @@ function answer(session: EmulatorSession, method: string, target: string): Answe
   const found = routeOf(path);
   if (found === undefined) return json(404, { err: `no such path: ${path.slice(0, 80)}` });
   const [route, name] = found;
-  return json(200, ROUTES[route]?.({ session, name: decoded(name), query: new URLSearchParams(search) }));
+  return json(200, await route?.({ session, name: decoded(name), query: new URLSearchParams(search) }));
 }
 
 /** The client's mistakes are told to it; ours are logged, and the next request is served as ever. */
 function refused(error: unknown, log: Log): Answer {
   if (error instanceof BadRequest || error instanceof DeviceError || error instanceof ConfigError) {
-    return json(400, { err: error.message });
+    return json(400, { err: error.message, ...reasonIn(error) });
   }
   log.error({ error: messageOf(error) }, 'emulator-api.failed');
   return json(500, { err: 'internal error' });
@@ -84,13 +87,17 @@ interface Service {
   readonly isLoopback: boolean;
 }
 
-function serve({ session, log, isLoopback }: Service, request: IncomingMessage, response: ServerResponse): void {
+async function serve(
+  { session, log, isLoopback }: Service,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   let reply: Answer;
   try {
     const problem = intrusion(request, isLoopback);
     reply =
       problem === undefined
-        ? answer(session, request.method ?? 'GET', request.url ?? '/')
+        ? await answer(session, request.method ?? 'GET', request.url ?? '/')
         : json(403, { err: `refused: ${problem}` });
   } catch (error) {
     reply = refused(error, log);
@@ -126,7 +133,12 @@ export async function startEmulatorApi(options: EmulatorApiOptions): Promise<Emu
   const { world, port = DEFAULT_PORT, host = '127.0.0.1', pacer, log = silentLog } = options;
   const session = new EmulatorSession(world, pacer);
   const service = { session, log, isLoopback: isLoopbackAddress(host) };
-  const server = createServer((request, response) => serve(service, request, response));
+  const server = createServer((request, response) => {
+    // Whatever goes wrong is an answer; what can fail after that is a socket which its client has left.
+    serve(service, request, response).catch((error: unknown) =>
+      log.warn({ error: messageOf(error) }, 'emulator-api.unanswered'),
+    );
+  });
   await listening(server, port, host);
   session.port = (server.address() as AddressInfo).port; // a listening TCP server has such an address
   return {

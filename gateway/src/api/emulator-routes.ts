@@ -88,12 +88,12 @@ export interface RouteInput {
   readonly query: URLSearchParams;
 }
 
-/** Returns what is sent as JSON. Throws `BadRequest`, and what the world throws. */
-type Route = (input: RouteInput) => unknown;
+/** Returns, or resolves with, what is sent as JSON. Throws `BadRequest`, and what the world throws. */
+export type Route = (input: RouteInput) => unknown;
 
 const HIGHEST_SPEED = 100_000;
 
-function numberOf(query: URLSearchParams, key: string): number | undefined {
+export function numberOf(query: URLSearchParams, key: string): number | undefined {
   const text = query.get(key);
   if (text === null) return undefined;
   const value = text.trim() === '' ? Number.NaN : Number(text);
@@ -108,7 +108,7 @@ function needed(query: URLSearchParams, key: string): number {
   return value;
 }
 
-function modeFrom(query: URLSearchParams): ConverterMode {
+export function modeFrom(query: URLSearchParams): ConverterMode {
   const text = query.get('mode') ?? '';
   const mode = modeOfCode(text);
   if (mode === undefined)
@@ -117,7 +117,7 @@ function modeFrom(query: URLSearchParams): ConverterMode {
 }
 
 /** The id of a house that is there. */
-function houseOf({ session, name }: RouteInput): string {
+export function houseOf({ session, name }: RouteInput): string {
   const ids = session.world.houseIds();
   if (!ids.includes(name))
     throw new BadRequest(`unit: expected one of ${ids.join(', ')}, got ${name.slice(0, 40) || 'nothing'}`);

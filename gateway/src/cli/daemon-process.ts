@@ -97,9 +97,9 @@ async function announce(
   { dataDir, io, waitNotes = WAIT_NOTES }: DaemonProcessOptions,
   over: AbortSignal,
 ): Promise<void> {
-  const { units, speed, ready } = daemon;
+  const { units, speed, emulator, ready } = daemon;
   ready.catch(() => undefined); // heard below, once the record is written
-  const content: DaemonFile = { pid: process.pid, units, speed };
+  const content: DaemonFile = { pid: process.pid, units, speed, ...(emulator === undefined ? {} : { emulator }) };
   const tell = (kind: DaemonMessage['kind']): boolean | undefined => process.send?.({ kind, ...content });
   if (!(await record.write(content))) return;
   tell('listening');

@@ -9,6 +9,8 @@ import { PacedClock } from '../adapters/paced-clock.ts';
 import { SystemClock } from '../adapters/system-clock.ts';
 import { SystemEntropy } from '../adapters/system-entropy.ts';
 import { timeHoldingStore } from '../adapters/time-holding-store.ts';
+import { type EmulatorApi, startEmulatorApi } from '../api/emulator-api.ts';
+import type { Pacer } from '../api/emulator-routes.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import { ConfigError, InternalError } from '../domain/errors.ts';
 import type { OperatorBody } from '../domain/messages.ts';
@@ -56,6 +58,8 @@ export interface DaemonUnit {
 export interface Daemon {
   readonly units: readonly DaemonUnit[];
   readonly speed: number;
+  /** Where its emulated houses can be reached over HTTP, when it has some. */
+  readonly emulator?: { readonly host: string; readonly port: number };
   /** Resolves when every unit has measured and knows its grid master. */
   readonly ready: Promise<void>;
   /** What `ready` waits for, in words; empty when it is there. */
@@ -78,7 +82,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ? new PacedClock({ speed, start, zoneOffsetMinutes: zoneOffsetMinutes ?? 0 })
       : undefined;
   const clock: Clock = paced ?? new SystemClock(zoneOffsetMinutes);
-  const world = emulated.length === 0 ? undefined : worldOf(emulated, clock, options.dataset);
+  const housed = settings.filter(hasHouse);
+  const world = housed.length === 0 ? undefined : worldOf(housed, clock, options.dataset);
   const mirrors: MqttMirror[] = [];
   const flowDevices = settings.map((one, index) =>
     isWired(one) ? flowDeviceOf(one, clock, (command) => mirrors[index]?.tellDevice(command.id, command)) : undefined,
@@ -94,6 +99,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     if (unit === undefined) throw new InternalError(`${unitId} is still starting`);
     return unit.operate(body);
   };
+  let emulator: EmulatorApi | undefined;
   try {
     for (const [index, { unitConfig }] of settings.entries()) {
       const flowDevice = flowDevices[index];
@@ -111,7 +117,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         }),
       );
     }
+    emulator = world && (await startEmulatorApi({ world, port: 0, log, ...(paced && { pacer: pacerOf(paced) }) }));
   } catch (error) {
+    world?.close();
     await Promise.all(mirrors.map((mirror) => mirror.stop()));
     throw error;
   }
@@ -164,18 +172,35 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     for (const end of unfollow) end();
     await started.catch(() => undefined); // a failed start is the business of whoever awaits `ready`
     await community.stop();
+    await emulator?.close();
     world?.close();
     await paced?.stop();
     await Promise.all(mirrors.map((mirror) => mirror.stop()));
   };
   const { units: running } = community;
   const members = settings[0]?.policy.memberUnitIds ?? [];
-  return { units, speed, ready, waitingFor: () => waitingFor(running, members), stop };
+  return {
+    units,
+    speed,
+    ...(emulator === undefined ? {} : { emulator: { host: emulator.host, port: emulator.port } }),
+    ready,
+    waitingFor: () => waitingFor(running, members),
+    stop,
+  };
 }
 
 const isEmulated = ({ unitConfig }: UnitSettings): boolean => unitConfig.device?.type === 'emulated';
 
 const isWired = ({ unitConfig }: UnitSettings): boolean => unitConfig.device?.type === 'flow';
+
+/** A house of the emulated place; that of a wired unit is driven by a flow over HTTP. */
+const hasHouse = (one: UnitSettings): boolean =>
+  isEmulated(one) || (isWired(one) && one.unitConfig.device?.house !== undefined);
+
+const pacerOf = (clock: PacedClock): Pacer => ({
+  speed: () => clock.speed,
+  setSpeed: (speed) => clock.setSpeed(speed),
+});
 
 /** The driver of a device behind a flow; its deadline is that of every driver call. */
 const flowDeviceOf = ({ policy }: UnitSettings, clock: Clock, say: (command: WiredCommand) => void): FlowDevice =>

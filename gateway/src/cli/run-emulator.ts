@@ -1,12 +1,12 @@
 import { PacedClock } from '../adapters/paced-clock.ts';
 import { startEmulatorApi } from '../api/emulator-api.ts';
+import { readDataset } from '../api/read-dataset.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
 import { World } from '../emulation/world.ts';
 import { houseIds } from '../emulation/world-options.ts';
 import { SeededEntropy } from '../ports/entropy.ts';
 import type { Io } from './command.ts';
 import { checkPortIsFree } from './port-owner.ts';
-import { readDataset } from './read-dataset.ts';
 import { listenForStop } from './stop-request.ts';
 
 export interface EmulatorValues {

@@ -1,9 +1,9 @@
 import { createPinoLog } from '../adapters/pino-log.ts';
+import { readDataset } from '../api/read-dataset.ts';
 import type { Io } from './command.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { runDaemonProcess } from './daemon-process.ts';
 import { onFreePorts } from './free-broker-ports.ts';
-import { readDataset } from './read-dataset.ts';
 import { readSetUp, type SetUpValues } from './set-up.ts';
 
 /** `apis gateway`: one or more units in this process, until it is told to stop. */

@@ -1,12 +1,12 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { readDataset } from '../api/read-dataset.ts';
 import { houseIds } from '../emulation/world-options.ts';
 import { LOSS_PROFILES } from '../emulation/year/loss-profile.ts';
 import { PV_CASES } from '../emulation/year/pv-case.ts';
 import { DEAL_CURRENTS } from '../emulation/year/trade-set-up.ts';
 import { command } from './command.ts';
 import { flag, one, UsageError, type ValueKind } from './option.ts';
-import { readDataset } from './read-dataset.ts';
 import { type SimulateWorld, simulate } from './simulate.ts';
 import { text, wholeNumber } from './value-kinds.ts';
 

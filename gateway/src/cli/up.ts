@@ -69,7 +69,7 @@ export const up = command({
 /** The gateway reads it again: here only what is wrong with it is of interest, before anything is made. */
 async function checkDataset(setUp: SetUp): Promise<void> {
   if (setUp.dataset === undefined) return;
-  const { readDataset } = await import('./read-dataset.ts'); // the supervisor stays small without it
+  const { readDataset } = await import('../api/read-dataset.ts'); // the supervisor stays small without it
   await readDataset(setUp.dataset, idsOf(setUp));
 }
 

@@ -8,13 +8,18 @@ export interface DaemonFile {
   readonly units: readonly { readonly unitId: string; readonly host: string; readonly port: number }[];
   /** How many times faster than life its clock runs. */
   readonly speed: number;
+  /** Where its emulated houses can be reached, when it has some. */
+  readonly emulator?: { readonly host: string; readonly port: number };
 }
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
+const port = v.pipe(positive, v.maxValue(65_535));
+const address = v.object({ host: v.string(), port });
 const daemonFile = v.object({
   pid: positive,
-  units: v.array(v.object({ unitId: v.string(), host: v.string(), port: v.pipe(positive, v.maxValue(65_535)) })),
+  units: v.array(v.object({ unitId: v.string(), host: v.string(), port })),
   speed: v.pipe(v.number(), v.finite(), v.gtValue(0)),
+  emulator: v.exactOptional(address),
 });
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';

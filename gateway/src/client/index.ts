@@ -3,6 +3,7 @@ export type { ConnectionState, UnitAddress } from '../adapters/broker-connection
 export type { AnyDelivery } from '../adapters/message-schemas.ts';
 export type { CommunityState, KnownFault, UnitState } from './community-picture.ts';
 export { type DaemonFile, readDaemonFile } from './daemon-file.ts';
+export { EmulatorClient, type HouseOverrides } from './emulator-client.ts';
 export { type FindUnitsOptions, type FoundUnit, findUnits } from './find-units.ts';
 export {
   type AddressSource,

@@ -176,7 +176,7 @@ export class UnitClient {
     const place = parseTopic(topic);
     if (place === undefined) return;
     if (place.channel === 'answer') this.#onAnswer(place.key, payload);
-    else if (place.channel === 'device-command') this.#onWired(expectedUnitId, topic, payload);
+    else if (place.channel === 'device-command') this.#onWired(expectedUnitId, place, topic, payload);
     else this.#onHeard(expectedUnitId, place, topic, hear(topic, payload));
   }
 
@@ -205,8 +205,9 @@ export class UnitClient {
   }
 
   /** Devices are driven at home only. */
-  #onWired(expectedUnitId: string | undefined, topic: string, payload: Uint8Array): void {
+  #onWired(expectedUnitId: string | undefined, place: UnitPlace, topic: string, payload: Uint8Array): void {
     if (expectedUnitId !== undefined) return;
+    this.#learnHome(place);
     const command = parseWiredCommand(payload);
     if (command === undefined) this.#ignore(topic, 'no command for a device');
     else this.#emit('wired', command);

@@ -102,6 +102,11 @@ export class World {
     return this.#topology.branchNames();
   }
 
+  /** Names of the lines that are broken now. */
+  brokenBranches(): readonly string[] {
+    return [...this.#broken];
+  }
+
   /** Wall time of the world, UTC. */
   now(): EpochMsec {
     return this.#epoch + this.clock.monotonic();

@@ -23,7 +23,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   emulation: { rooms: ['domain', 'config', 'ports', 'market', 'unit'], packages: 'any' },
   adapters: { rooms: ['domain', 'config', 'ports'], packages: 'any' },
   client: { rooms: ['domain', 'config', 'ports', 'adapters'], packages: 'any' },
-  api: { rooms: ['domain', 'ports', 'unit', 'emulation'], packages: 'any' },
+  // An emulated network is served by whoever hosts it, on the clock and from the files of its machine.
+  api: { rooms: ['domain', 'ports', 'unit', 'emulation', 'adapters'], packages: 'any' },
   cli: {
     rooms: [
       'domain',
@@ -57,8 +58,14 @@ export const IMPURE: Readonly<Record<string, RegExp>> = {
   'the global object': /(?<![.\w$])globalThis\b/,
 };
 
-/** Node-RED nodes talk to the daemon as any client does, and know its vocabulary; nothing more. */
-export const NODE_RED_PACKAGES = ['@apis-edge/gateway/client', '@apis-edge/gateway/domain', 'node-red', 'vue'];
+/** Node-RED nodes talk to the daemon as any client does, know its vocabulary, and may host emulated houses; nothing more. */
+export const NODE_RED_PACKAGES = [
+  '@apis-edge/gateway/client',
+  '@apis-edge/gateway/domain',
+  '@apis-edge/gateway/emulation',
+  'node-red',
+  'vue',
+];
 
 /** The past that pages show is kept in files; what runs in the browser has none. */
 export const NODE_RED_FILES = ['node:fs/promises', 'node:path'];

@@ -29,9 +29,8 @@ type Replies = Readonly<Partial<Record<WiredPart, JsonObject>>>;
 
 const CONVERTER_ONLY: readonly WiredPart[] = ['dcdc'];
 
-/** What a reply of the converter must tell, and what is taken from it when it is there, by the order. */
-const MUST_TELL: readonly PartName[] = ['status'];
-const MAY_TELL: readonly PartName[] = ['meter', 'vdis', 'param'];
+/** What the reply to a `set` may tell; the controller asks for the status where it needs it and it is not among them. */
+const TOLD: readonly PartName[] = ['status', 'meter', 'vdis', 'param'];
 
 const isPart = (text: string): text is WiredPart => WIRED_PARTS.some((part) => part === text);
 
@@ -112,8 +111,11 @@ export class FlowDevice implements Device {
 
   async #set(order: WiredOrder): Promise<DcdcReply> {
     const reply = converterOf(await this.#order(order, CONVERTER_ONLY));
-    const told = MAY_TELL.filter((name) => reply[name] !== undefined);
-    return partsOf(reply, [...MUST_TELL, ...told]);
+    const told = TOLD.filter((name) => reply[name] !== undefined);
+    if (told.length === 0) {
+      throw new DeviceError('device.malformed', `dcdc: expected at least one of ${TOLD.join(', ')}, got none`);
+    }
+    return partsOf(reply, told);
   }
 
   /**

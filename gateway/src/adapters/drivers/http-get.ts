@@ -44,7 +44,10 @@ export async function getJson(endpoint: HttpEndpoint, path: string, signal: Abor
   } catch (error) {
     throw new DeviceError('device.no-reply', `${where}: ${messageOf(signal.aborted ? signal.reason : error)}`);
   }
-  if (status !== 200) throw new DeviceError('device.refused', `${where}: HTTP status ${status}, expected 200`);
+  if (status !== 200) {
+    const said = text.trim() === '' ? '' : `: ${text.trim().slice(0, 300)}`;
+    throw new DeviceError('device.refused', `${where}: HTTP status ${status}, expected 200${said}`);
+  }
   return parseObject(text, where);
 }
 

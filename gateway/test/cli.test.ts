@@ -88,13 +88,6 @@ t.test('run-cli: what is unknown is refused with the nearest valid word, exit 2'
   }
 });
 
-t.test('run-cli: commands that this version lacks say so and fail (exit 2)', async (t) => {
-  const { code, out, err } = await cli(['safe-stop', '--config', 'x.json']);
-  t.equal(code, 2);
-  t.match(err, /not available in this version/);
-  t.equal(out, '');
-});
-
 t.test('run-cli: the exit code tells who was wrong', async (t) => {
   const failing = (error: unknown) => ({
     go: command({

@@ -4,9 +4,9 @@ import { chaosCommand } from './chaos-command.ts';
 import { check as checkFiles } from './check.ts';
 import { type Command, command } from './command.ts';
 import { fileReader } from './file-reader.ts';
-import { notAvailable } from './not-available.ts';
 import { deals, emergencyStop, faults, mode, status } from './operator-commands.ts';
 import { one } from './option.ts';
+import { safeStopCommand } from './safe-stop-command.ts';
 import { SET_UP_OPTIONS } from './set-up.ts';
 import { simulateCommand } from './simulate-command.ts';
 import { up } from './up.ts';
@@ -54,5 +54,5 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'emergency-stop': emergencyStop,
   check,
   ca: caCommand,
-  'safe-stop': notAvailable("put a unit's converter to WAIT without the core", ['config'], '[CONFIG…]'),
+  'safe-stop': safeStopCommand,
 };

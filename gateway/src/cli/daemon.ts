@@ -25,6 +25,7 @@ import { SeededEntropy } from '../ports/entropy.ts';
 import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
 import { MemoryBusHub } from '../ports/memory-bus.ts';
+import { lockConverters } from './converter-lock.ts';
 import { startRsoc } from './demo-set-up.ts';
 import { httpDeviceOf } from './http-device-of.ts';
 import { LiveSettings } from './live-settings.ts';
@@ -33,6 +34,8 @@ import { waitingFor } from './waiting-for.ts';
 /** First port of the units' brokers; each further unit takes the next one. */
 export const FIRST_BROKER_PORT = 18_830;
 const EMULATION_SEED = 1;
+/** A safe-stop that is still at work has the converter first (RULE-11). */
+const SAFE_STOP_MSEC = 15_000;
 
 export interface DaemonOptions {
   readonly settings: readonly UnitSettings[];
@@ -70,10 +73,23 @@ export interface Daemon {
 
 /** Starts a daemon; rejects with `ConfigError` before anything runs, or with the error of a port that is taken. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const { settings, log, dataDir } = options;
+  const { settings } = options;
   const emulated = settings.filter(isEmulated);
   const speed = options.speed ?? 1;
   checkSettings(settings, emulated.length, speed);
+  const driven = settings.filter((one) => !isEmulated(one) && !isWired(one)).map(({ unitConfig }) => unitConfig);
+  const lock = await lockConverters(driven, SAFE_STOP_MSEC);
+  try {
+    const daemon = await startLocked(options, emulated, speed);
+    return { ...daemon, stop: () => daemon.stop().finally(() => lock.release()) };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function startLocked(options: DaemonOptions, emulated: readonly UnitSettings[], speed: number): Promise<Daemon> {
+  const { settings, log, dataDir } = options;
 
   const zoneOffsetMinutes = settings[0]?.unitConfig.timeZoneOffsetMinutes;
   const start = options.startAt ?? Date.now();

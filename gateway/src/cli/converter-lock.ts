@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { UnitConfig } from '../config/unit-config.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { lockData } from './data-lock.ts';
+import { UsageError } from './option.ts';
+import { takenPort } from './port-owner.ts';
+
+/** Held by whoever drives a converter, one process at a time (RULE-11). */
+export interface ConverterLock {
+  release(): Promise<void>;
+}
+
+const POLL_MSEC: Milliseconds = 50;
+const ANSWER_MSEC: Milliseconds = 500;
+
+/**
+ * Takes the lock of a unit's converter, or waits for its owner to be gone. It ends with its process, however that ends,
+ * kill -9 included. Rejects UsageError that names the owner when `waitMsec` has passed.
+ */
+export async function lockConverter(config: UnitConfig, waitMsec: Milliseconds): Promise<ConverterLock> {
+  const end = performance.now() + waitMsec;
+  for (;;) {
+    const taken = await tryLock(lockName(config));
+    if ('release' in taken) return taken;
+    if (performance.now() >= end) {
+      throw new UsageError(`the converter of ${config.unitId} is in use by ${taken.owner ?? 'another process'}`);
+    }
+    await pause(POLL_MSEC);
+  }
+}
+
+/** Takes the locks of several converters, all or none. */
+export async function lockConverters(configs: readonly UnitConfig[], waitMsec: Milliseconds): Promise<ConverterLock> {
+  const locks: ConverterLock[] = [];
+  const release = async (): Promise<void> => {
+    for (const lock of locks) await lock.release();
+  };
+  try {
+    for (const config of configs) locks.push(await lockConverter(config, waitMsec));
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { release };
+}
+
+interface Taken {
+  readonly owner: string | undefined;
+}
+
+/** Two configs that lead to one converter have one name, whatever else stands in them. */
+function lockName({ systemType, connection, device, unitId }: UnitConfig): string {
+  const way =
+    systemType === 'dcdc_emulator'
+      ? { emulator: connection.emulator, unitId }
+      : { controller: connection.dcdc_controller };
+  const identity = device === undefined ? way : { device, ...way };
+  return `apis-converter-${createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 24)}`;
+}
+
+const tryLock = (name: string): Promise<ConverterLock | Taken> =>
+  process.platform === 'linux' ? bindName(name) : lockFile(name);
+
+/**
+ * A socket name without a file: the system gives it to one process and takes it back with that process. No cleaner of
+ * temporary files removes it under its holder, and it means the same in every private view of the file system.
+ */
+async function bindName(name: string): Promise<ConverterLock | Taken> {
+  const path = `\0${name}`;
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined); // who asked has gone
+    socket.end(String(process.pid));
+  });
+  try {
+    await listen(server, path);
+  } catch (error) {
+    if (takenPort(error) === undefined) throw error;
+    return { owner: await ownerOf(path) };
+  }
+  server.unref();
+  return { release: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+const listen = (server: Server, path: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+
+/** The owner tells its id itself; one that hangs does not. */
+function ownerOf(path: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let said = '';
+    const socket = connect(path);
+    socket.setTimeout(ANSWER_MSEC, () => socket.destroy());
+    socket.on('data', (chunk) => {
+      said += chunk.toString();
+    });
+    socket.on('error', () => undefined); // told by `close`
+    socket.on('close', () => resolve(/^\d+$/.test(said) ? `process ${said}` : undefined));
+  });
+}
+
+/** Elsewhere than on Linux a lock file with the owner's identity has to do. */
+async function lockFile(name: string): Promise<ConverterLock | Taken> {
+  try {
+    return await lockData(tmpdir(), `.${name}.lock`);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return { owner: /process \d+/.exec(error.message)?.[0] };
+  }
+}

@@ -1,7 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
+import { lockConverters } from '../src/cli/converter-lock.ts';
+import type { UnitConfig } from '../src/config/unit-config.ts';
 import { type SafeStopResult, safeStop } from '../src/controller/index.ts';
 import { ConfigError, DeviceError } from '../src/domain/errors.ts';
 import { sleep } from '../src/ports/clock.ts';
@@ -201,6 +203,18 @@ t.test('apis safe-stop on real processes', async (t) => {
     t.match(await cli(['safe-stop', ...(await put({ type: 'flow', safeStop: 'independent' }))]), {
       code: 0,
       out: /independent safe-stop/,
+    });
+  });
+
+  t.test('two units on one converter are refused', async (t) => {
+    const twice = [three, ...(await unitFiles(join(directory, 'twice'), ['E003'], emulator.port))].map(
+      async (path, index) => ({ ...JSON.parse(await readFile(path, 'utf8')), unitName: `house ${index}` }),
+    );
+    const configs = (await Promise.all(twice)).map(
+      (config) => ({ ...config, systemType: 'dcdc_emulator' }) as UnitConfig,
+    );
+    await t.rejects(lockConverters(configs, 0), {
+      message: /a converter of its own, got that of another unit for E003/,
     });
   });
 

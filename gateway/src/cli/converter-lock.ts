@@ -3,8 +3,10 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { UnitConfig } from '../config/unit-config.ts';
+import { ConfigError } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { lockData } from './data-lock.ts';
+import { httpOptionsOf } from './http-device-of.ts';
 import { UsageError } from './option.ts';
 import { takenPort } from './port-owner.ts';
 
@@ -32,8 +34,14 @@ export async function lockConverter(config: UnitConfig, waitMsec: Milliseconds):
   }
 }
 
-/** Takes the locks of several converters, all or none. */
+/** Takes the locks of several converters, all or none. Rejects ConfigError for two units on one, before that. */
 export async function lockConverters(configs: readonly UnitConfig[], waitMsec: Milliseconds): Promise<ConverterLock> {
+  const names = configs.map(lockName);
+  const twice = configs.find((_config, index) => names.indexOf(names[index] ?? '') !== index);
+  if (twice !== undefined) {
+    const message = `expected every unit to have a converter of its own, got that of another unit for ${twice.unitId}`;
+    throw new ConfigError([{ file: `config of ${twice.unitId}`, path: 'connection', message }]);
+  }
   const locks: ConverterLock[] = [];
   const release = async (): Promise<void> => {
     for (const lock of locks) await lock.release();
@@ -51,14 +59,13 @@ interface Taken {
   readonly owner: string | undefined;
 }
 
-/** Two configs that lead to one converter have one name, whatever else stands in them. */
-function lockName({ systemType, connection, device, unitId }: UnitConfig): string {
-  const way =
-    systemType === 'dcdc_emulator'
-      ? { emulator: connection.emulator, unitId }
-      : { controller: connection.dcdc_controller };
-  const identity = device === undefined ? way : { device, ...way };
-  return `apis-converter-${createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 24)}`;
+/** Two configs that lead to one converter have one name, whatever else stands in them. @throws ConfigError */
+function lockName(config: UnitConfig): string {
+  const { systemType, controller, unitId } = httpOptionsOf(config);
+  const { host, port } = controller;
+  const house = systemType === 'dcdc_emulator' ? [unitId] : []; // one port serves many houses
+  const identity = JSON.stringify([host, port, ...house]);
+  return `apis-converter-${createHash('sha256').update(identity).digest('hex').slice(0, 24)}`;
 }
 
 const tryLock = (name: string): Promise<ConverterLock | Taken> =>

@@ -1,4 +1,4 @@
-import { openHttpDevice } from '../adapters/drivers/http-device.ts';
+import { type HttpDeviceOptions, openHttpDevice } from '../adapters/drivers/http-device.ts';
 import type { UnitConfig } from '../config/unit-config.ts';
 import { ConfigError } from '../domain/errors.ts';
 import type { Device } from '../ports/device.ts';
@@ -6,8 +6,13 @@ import type { Device } from '../ports/device.ts';
 /** A driver that says its version does so within this time, or the daemon does not start. */
 const HAND_SHAKE_MSEC = 5_000;
 
-/** The driver over HTTP that a unit config asks for (`systemType` and `connection`, control.md §1.6). */
-export function httpDeviceOf(config: UnitConfig): Promise<Device> {
+/** The driver over HTTP that a unit config asks for. Rejects `ConfigError` for a config that names none. */
+export async function httpDeviceOf(config: UnitConfig): Promise<Device> {
+  return openHttpDevice(httpOptionsOf(config), AbortSignal.timeout(HAND_SHAKE_MSEC));
+}
+
+/** Where the driver is (`systemType` and `connection`, control.md §1.6). @throws ConfigError when a key is missing */
+export function httpOptionsOf(config: UnitConfig): HttpDeviceOptions {
   const { systemType, connection, unitId } = config;
   const need = (key: 'emulator' | 'dcdc_controller' | 'emu_driver') => {
     const endpoint = connection[key];
@@ -29,11 +34,10 @@ export function httpDeviceOf(config: UnitConfig): Promise<Device> {
       },
     ]);
   }
-  const options = {
+  return {
     systemType,
     unitId,
     controller: need(systemType === 'dcdc_emulator' ? 'emulator' : 'dcdc_controller'),
     ...(systemType === 'dcdc_v1' ? { emuDriver: need('emu_driver') } : {}),
   };
-  return openHttpDevice(options, AbortSignal.timeout(HAND_SHAKE_MSEC));
 }

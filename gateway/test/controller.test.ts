@@ -1395,6 +1395,26 @@ t.test('local-safety: L1–L10 of control.md §5.2, 5.3, as pure checks', async 
     );
   });
 
+  t.test(
+    'RULE-9: a reference at its current limit that has lost its voltage stops at the first sight of it',
+    async (t) => {
+      const rows: readonly (readonly [SafetyInput['band'], Partial<DcdcMeter>, string])[] = [
+        ['steady', { ig: 2.3, vg: 379 }, 'L10.overload safety.reference-overloaded'],
+        ['current', { ig: -2.3, vg: 340 }, 'L10.overload safety.reference-overloaded'],
+        ['steady', { ig: 2.1, vg: 379 }, 'L10.VOLTAGE_REFERENCE.vg safety.voltage-off-command'],
+        ['steady', { ig: 2.3, vg: 340 }, 'L10.VOLTAGE_REFERENCE.vg safety.voltage-off-command'],
+        ['steady', { ig: -2.3, vg: 379 }, 'L10.VOLTAGE_REFERENCE.vg safety.voltage-off-command'],
+        ['ramp-up', { ig: 2.3, vg: 379 }, 'L10.VOLTAGE_REFERENCE.vg safety.voltage-off-command'],
+      ];
+      for (const [band, meter, expected] of rows) {
+        t.same(found(aSample('VOLTAGE_REFERENCE', { band }, meter)), [expected], `${band} ${JSON.stringify(meter)}`);
+      }
+      t.same(found(aSample('VOLTAGE_REFERENCE', {}, { ig: 2.3, vg: 353 })), [], 'it still holds the voltage');
+      const [violation] = violationsOf(aSample('VOLTAGE_REFERENCE', {}, { ig: 2.3, vg: 379 }), 'unit');
+      t.match(violation, { stops: true, holdMsec: undefined });
+    },
+  );
+
   t.test('each wider band ends with its command or its deadline', async (t) => {
     const clock = new VirtualClock();
     const transition = new Transition(clock);

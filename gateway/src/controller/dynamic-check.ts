@@ -25,6 +25,9 @@ const REFERENCE_BOUNDS: Readonly<Record<Band, (input: SafetyInput) => Bounds>> =
     around('vg', input.dcdc.vdis.dvg, allowanceV(input) + droopV(input, input.hwConfig.droopRatio)),
 };
 
+/** Nothing moves the voltage or the currents on purpose. */
+const isSteady = ({ band }: SafetyInput): boolean => band === 'steady' || band === 'current';
+
 const allowanceV = ({ policy }: SafetyInput): number => policy.gridVoltageAllowanceV;
 const droopV = ({ dcdc }: SafetyInput, ratio: number): number => dcdc.vdis.dvg * ratio;
 const rangeV = ({ policy: { operationGridVoltageVRange: range } }: SafetyInput, allowance: number): Bounds => ({
@@ -55,6 +58,16 @@ function boundsOf(input: SafetyInput): readonly Bounds[] {
 const isWithin = ({ dcdc }: SafetyInput, { what, min, max }: Bounds): boolean =>
   dcdc.meter[what] >= min && dcdc.meter[what] <= max;
 
+/**
+ * A reference at its current limit whose voltage is off on that side holds the bus no longer (RULE-9). Two meters
+ * agree on it, so the first look counts, as that on a current beyond its range does (INV-3).
+ */
+const isOverloaded = ({ mode, dcdc, hwConfig }: SafetyInput, { what, min, max }: Bounds): boolean => {
+  const limitA = hwConfig.gridCurrentCapacityA - hwConfig.gridCurrentAllowanceA;
+  const { vg, ig } = dcdc.meter;
+  return mode === 'VOLTAGE_REFERENCE' && what === 'vg' && ((ig >= limitA && vg > max) || (ig <= -limitA && vg < min));
+};
+
 /** L10: the meter follows the command (control.md §5.3). The first bound that does not hold counts. */
 export const checkDynamics: SafetyCheck = (input) => {
   if (input.effectiveMode === 'manual') return [];
@@ -62,12 +75,24 @@ export const checkDynamics: SafetyCheck = (input) => {
   const broken = boundsOf(input).find((bounds) => !isWithin(input, bounds));
   if (broken === undefined) return [];
   const { what, min, max } = broken;
+  const message = `in ${input.mode} (${input.band}) ${what} is ${input.dcdc.meter[what]}, expected ${min} to ${max}`;
+  if (isSteady(input) && isOverloaded(input, broken)) {
+    return [
+      {
+        check: 'L10.overload',
+        reason: 'safety.reference-overloaded',
+        category: 'HARDWARE',
+        message: `${message}, at ${input.dcdc.meter.ig} A`,
+        stops: true,
+      },
+    ];
+  }
   return [
     {
       check: `L10.${input.mode}.${what}`,
       reason: what === 'ig' ? 'safety.current-off-command' : 'safety.voltage-off-command',
       category: 'HARDWARE',
-      message: `in ${input.mode} (${input.band}) ${what} is ${input.dcdc.meter[what]}, expected ${min} to ${max}`,
+      message,
       stops: false,
       holdMsec: usualHoldMsec(input.policy),
     },

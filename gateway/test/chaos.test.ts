@@ -599,6 +599,24 @@ t.test(
       },
     );
 
+    t.test(
+      'an operator who lowered the mode in a part of the community says run until all of it has heard (RULE-12)',
+      { timeout: 120_000 },
+      async (t) => {
+        const faults: readonly PlannedFault[] = [
+          {
+            atMsec: 60_000,
+            forMsec: 60_000,
+            mishap: { kind: 'network', trouble: { kind: 'partition', units: ['E002', 'E003'] } },
+          },
+          // Said and taken back while the others cannot hear of it, and there is nobody to stamp it.
+          { atMsec: 70_000, forMsec: 20_000, mishap: { kind: 'mode', victim: 'E002', value: 'heteronomous' } },
+        ];
+        const told = await new ChaosRun({ seed: 1, units: 4, faults, faultsUntilMsec: 3 * MINUTE }).run();
+        t.same(told.violations, []);
+      },
+    );
+
     t.test('the same seed tells the same, byte for byte', { timeout: 120_000 }, async (t) => {
       const report = (seed: number): Promise<SeedReport> => chaosSeed(seed, { units: 3, hours: 0.2 });
       const first = await report(5);

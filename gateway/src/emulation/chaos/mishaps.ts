@@ -25,6 +25,12 @@ const SAY_AGAIN_MSEC = 5_000;
 
 type Undo = () => void;
 
+/** It runs, and no lowering that a part of the community has not heard of yet waits there for its stamp (RULE-12). */
+const isTold = ({ unit }: ChaosHouse): boolean => {
+  const mode = unit?.mode();
+  return mode?.global.value === 'autonomous' && mode.lowerings === undefined;
+};
+
 /** Makes mishaps happen, and undoes them. */
 export class Mishaps {
   readonly troubles = new Troubles();
@@ -230,15 +236,13 @@ export class Mishaps {
     if (this.#wantsRun) return;
     this.#wantsRun = true;
     const again = (): void => {
-      const { houses, clock } = this.#stage;
-      const up = houses.flatMap(({ unit }) => (unit === undefined ? [] : [unit]));
-      const isDone = up.length === houses.length && up.every((unit) => unit.mode().global.value === 'autonomous');
-      if (!this.#wantsRun || isDone) {
-        this.#wantsRun = false;
-        return;
-      }
-      up[0]?.operate({ kind: 'mode', value: 'autonomous' }).catch(() => {});
-      clock.after(SAY_AGAIN_MSEC, again);
+      if (this.#stage.houses.every(isTold)) this.#wantsRun = false;
+      if (!this.#wantsRun) return;
+      this.#stage.houses
+        .find(({ unit }) => unit !== undefined)
+        ?.unit?.operate({ kind: 'mode', value: 'autonomous' })
+        .catch(() => {}); // said again below
+      this.#stage.clock.after(SAY_AGAIN_MSEC, again);
     };
     again();
   }

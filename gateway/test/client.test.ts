@@ -9,6 +9,7 @@ import { hear } from '../src/adapters/message-schemas.ts';
 import { MqttMirror } from '../src/adapters/mqtt-mirror.ts';
 import { CommunityPicture } from '../src/client/community-picture.ts';
 import { readDaemonFile, UnitClient } from '../src/client/index.ts';
+import type { EmulationBody } from '../src/domain/emulation.ts';
 import type { OperatorBody } from '../src/domain/messages.ts';
 import type { Bus } from '../src/ports/bus.ts';
 import { collectingLog, type LogLine, silentLog } from '../src/ports/log.ts';
@@ -22,7 +23,7 @@ const ROOT = 'apis/v1/test/one';
 interface House {
   readonly bus: Bus;
   readonly mirror: MqttMirror;
-  readonly heard: OperatorBody[];
+  readonly heard: (OperatorBody | EmulationBody)[];
   readonly lines: LogLine[];
 }
 
@@ -32,7 +33,7 @@ async function aHouse(
   unitId: string,
   more: { port?: number; refuse?: string } = {},
 ): Promise<House> {
-  const heard: OperatorBody[] = [];
+  const heard: (OperatorBody | EmulationBody)[] = [];
   const lines: LogLine[] = [];
   const mirror = await MqttMirror.start({
     ...PLACE,
@@ -525,7 +526,7 @@ t.test('a mirror says that its port is taken', async (t) => {
   const house = await aHouse(hub, 'E001');
   t.teardown(() => house.mirror.stop());
   const port = house.mirror.address.port;
-  const again = { ...PLACE, unitId: 'E001', hub, port, log: silentLog, onOperator: () => {} };
+  const again = { ...PLACE, unitId: 'E001', hub, port, log: silentLog, onOperator: () => undefined };
   await t.rejects(MqttMirror.start(again), { code: 'EADDRINUSE' });
 });
 

@@ -6,13 +6,16 @@ import { FileLocks } from '../src/adapters/file-locks.ts';
 import { PacedClock } from '../src/adapters/paced-clock.ts';
 import { startDaemon } from '../src/cli/daemon.ts';
 import { demoSettings } from '../src/cli/demo-set-up.ts';
+import { emulationDesk } from '../src/cli/emulation-desk.ts';
 import { fileReader } from '../src/cli/file-reader.ts';
 import { LiveSettings } from '../src/cli/live-settings.ts';
 import { UnitClient } from '../src/client/index.ts';
 import { demoHwConfig, demoPolicy, demoUnitConfig } from '../src/config/defaults.ts';
 import { loadUnit, type UnitSettings } from '../src/config/load-unit.ts';
+import type { EmulatedFault, EmulationBody } from '../src/domain/emulation.ts';
 import { type Fault, formatTimestamp } from '../src/domain/index.ts';
-import { silentLog } from '../src/ports/index.ts';
+import { World } from '../src/emulation/world.ts';
+import { SeededEntropy, silentLog, VirtualClock } from '../src/ports/index.ts';
 
 const aDirectory = async (test: { teardown(handler: () => Promise<void>): void }): Promise<string> => {
   const directory = await mkdtemp(join(tmpdir(), 'apis-daemon-'));
@@ -209,6 +212,24 @@ t.test('a daemon trades on the disk, obeys an operator over MQTT, and ends in or
   const client = UnitClient.attach(first ?? { host: '', port: 0 });
   await client.ready(10_000);
   await client.when((state) => state.deals.some((deal) => deal.startDateTime !== undefined), 20_000);
+
+  const before = await client.emulation();
+  t.match(before, { speed: 60, houses: [{ houseId: 'E001', unitId: 'E001', faults: [] }, {}, {}, {}] });
+  t.ok((before.houses[0]?.rsoc ?? 0) > 80, 'the truth about the first house');
+  const speeds: number[] = [];
+  daemon.watchSpeed((value) => speeds.push(value));
+  await client.send({ kind: 'emulation.speed', value: 120 });
+  await client.send({ kind: 'emulation.set', houseId: 'E003', rsoc: 12, pvW: 0 });
+  await client.send({ kind: 'emulation.inject', fault: { kind: 'noReply', houseId: 'E002' } });
+  const after = await client.emulation();
+  t.match(after, { speed: 120, houses: [{}, { faults: ['noReply'] }, { pvW: 0 }, {}] });
+  t.ok((after.houses[2]?.rsoc ?? 100) < 15, 'the charge is as it was set');
+  t.same(speeds, [120]);
+  await t.rejects(client.send({ kind: 'emulation.set', houseId: 'E009', rsoc: 1 }), /E009/);
+  await t.rejects(client.send({ kind: 'emulation.set', houseId: 'E001', rsoc: 101 }), /expected 0 … 100 %, got 101/);
+  await client.send({ kind: 'emulation.heal', target: { kind: 'noReply', houseId: 'E002' } });
+  t.same((await client.emulation()).houses[1]?.faults, [], 'mended');
+
   await client.send({ kind: 'mode', value: 'stop' });
   await client.when(
     (state) => Object.values(state.units).every(({ unit }) => unit?.dcdc.status.status === '0x0000'),
@@ -226,4 +247,85 @@ t.test('a daemon trades on the disk, obeys an operator over MQTT, and ends in or
   t.pass('RULE-12: the mode outlives the process');
   await other.close();
   await again.stop();
+});
+
+t.test('emulation-desk', async (t) => {
+  const world = new World({ clock: new VirtualClock(0), entropy: new SeededEntropy(1), houses: 3 });
+  const unitIds = new Map([['E001', 'house-one']]);
+  const look = { kind: 'emulation.look' } as const;
+
+  t.test('every kind of fault is taken with its numbers, shown while it lasts, and mended', async (t) => {
+    const faults: readonly EmulatedFault[] = [
+      { kind: 'noReply', houseId: 'E001', probability: 0.5, commandsAct: true },
+      { kind: 'lateReply', houseId: 'E001', delayMsec: 900 },
+      { kind: 'duplicate', houseId: 'E001' },
+      { kind: 'stuckMeter', houseId: 'E001' },
+      { kind: 'offsetCurrent', houseId: 'E001', amperes: 0.5 },
+      { kind: 'meterOffset', houseId: 'E001', volts: 5 },
+      { kind: 'wrongMode', houseId: 'E001', mode: 'WAIT' },
+      { kind: 'trip', houseId: 'E001', trip: 'over-current' },
+      { kind: 'lightAlarm', houseId: 'E001' },
+      { kind: 'heavyAlarm', houseId: 'E001' },
+      { kind: 'refuseVoltageReference', houseId: 'E001' },
+      { kind: 'secondVoltageSource', houseId: 'E001', volts: 360 },
+      { kind: 'leak', houseId: 'E001', siemens: 0.001 },
+      { kind: 'batteryLocked', houseId: 'E001' },
+      { kind: 'pvDead', houseId: 'E001' },
+      { kind: 'houseOffline', houseId: 'E001' },
+      { kind: 'overheat', houseId: 'E001', ambientC: 70 },
+      { kind: 'clockSkew', houseId: 'E001', offsetMsec: 60_000 },
+      { kind: 'reboot', houseId: 'E001' },
+    ];
+    const emulate = emulationDesk(world, unitIds, undefined);
+    for (const fault of faults) emulate({ kind: 'emulation.inject', fault });
+    const [first] = emulate(look).houses;
+    t.equal(first?.unitId, 'house-one');
+    t.same(
+      first?.faults,
+      faults.map(({ kind }) => kind),
+    );
+    const broken = emulate({ kind: 'emulation.inject', fault: { kind: 'lineBreak', branch: 'E001-E002' } }).branches;
+    t.same(broken, [
+      { branch: 'E001-E002', isBroken: true },
+      { branch: 'E002-E003', isBroken: false },
+    ]);
+    const mended = emulate({ kind: 'emulation.heal' });
+    t.same([mended.houses[0]?.faults, mended.branches.some(({ isBroken }) => isBroken)], [[], false]);
+  });
+
+  t.test('what cannot be is refused with what was expected, and changes nothing (INV-11)', async (t) => {
+    const emulate = emulationDesk(world, unitIds, { speed: () => 60, setSpeed: () => t.fail('not set') });
+    const before = emulate(look);
+    const refused: readonly [body: EmulationBody, why: RegExp][] = [
+      [
+        { kind: 'emulation.inject', fault: { kind: 'fire', houseId: 'E001' } },
+        /kind.*expected one of noReply, .*got fire/,
+      ],
+      [
+        { kind: 'emulation.inject', fault: { kind: 'leak', houseId: 'E009' } },
+        /houseId.*expected one of E001.*got E009/,
+      ],
+      [
+        { kind: 'emulation.inject', fault: { kind: 'lineBreak', houseId: 'E001' } },
+        /branch.*expected one of E001-E002/,
+      ],
+      [{ kind: 'emulation.inject', fault: { kind: 'leak', houseId: 'E001' } }, /siemens/],
+      [{ kind: 'emulation.inject', fault: { kind: 'leak', houseId: 'E001', siemens: -1 } }, /siemens/],
+      [{ kind: 'emulation.inject', fault: { kind: 'pvDead', houseId: 'E001', why: 'night' } }, /why/],
+      [{ kind: 'emulation.heal', target: { kind: 'fire', houseId: 'E001' } }, /kind.*got fire/],
+      [{ kind: 'emulation.speed', value: 0 }, /speed.*expected 0.1 to 3600 times life, got 0/],
+      [{ kind: 'emulation.speed', value: 9999 }, /got 9999/],
+    ];
+    for (const [body, why] of refused) t.throws(() => emulate(body), why, JSON.stringify(body));
+    t.same(emulate(look), before);
+  });
+
+  t.test('real devices are out of its reach', async (t) => {
+    const nowhere = emulationDesk(undefined, new Map(), undefined);
+    t.throws(() => nowhere({ kind: 'emulation.set', houseId: 'E001', rsoc: 1 }), /expected an emulated house/);
+    const mixed = emulationDesk(world, unitIds, undefined);
+    t.throws(() => mixed({ kind: 'emulation.speed', value: 2 }), /real device/);
+    t.equal(mixed(look).speed, 1);
+  });
+  world.close();
 });

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes';
+import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type Bodies, type Channel, type OperatorBody, RETAINED } from '../domain/messages.ts';
 import type { Delivery, Unsubscribe } from '../ports/bus.ts';
@@ -20,7 +21,9 @@ export interface MqttMirrorOptions extends UnitPlace {
   readonly port?: number;
   readonly log: Log;
   /** Hears the operator's valid messages; when it throws or rejects, the sender is told why. */
-  readonly onOperator: (body: OperatorBody) => void | Promise<void>;
+  readonly onOperator: (
+    body: OperatorBody | EmulationBody,
+  ) => EmulationState | undefined | Promise<EmulationState | undefined>;
   /** Hears what a device behind a flow publishes on `device/<key>`; without it such messages are refused. */
   readonly onDevice?: (key: string, payload: Uint8Array) => void;
 }
@@ -196,8 +199,8 @@ export class MqttMirror {
     if (typeof message === 'string') return this.#no('operator.malformed', message);
     if (isExpired(message, Date.now())) return this.#no('operator.expired', 'the message came too late');
     try {
-      await this.#options.onOperator(message.body);
-      return { ok: true };
+      const emulation = await this.#options.onOperator(message.body);
+      return emulation ? { ok: true, emulation } : { ok: true };
     } catch (error) {
       return this.#no('operator.refused', messageOf(error));
     }

@@ -1,10 +1,18 @@
 import * as v from 'valibot';
+import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import type { OperatorBody } from '../domain/messages.ts';
 import { LOCAL_MODES, OPERATION_MODES } from '../domain/operation-mode.ts';
 import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
 
 const word = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
 const reason = v.pipe(v.string(), v.maxLength(1000));
+
+const number = v.pipe(v.number(), v.finite());
+/** What it means is known where the houses are emulated. */
+const fault = v.objectWithRest(
+  { kind: word, houseId: v.exactOptional(word), branch: v.exactOptional(word) },
+  v.union([v.string(), number, v.boolean()]),
+);
 
 const operatorBody = v.variant('kind', [
   v.strictObject({ kind: v.literal('mode'), value: v.picklist(OPERATION_MODES), unitId: v.exactOptional(word) }),
@@ -15,29 +23,58 @@ const operatorBody = v.variant('kind', [
   v.strictObject({
     kind: v.literal('schedule'),
     scope: v.picklist(['cluster', 'unit']),
-    at: v.nullable(v.pipe(v.number(), v.finite())),
+    at: v.nullable(number),
   }),
+  v.strictObject({ kind: v.literal('emulation.look') }),
+  v.strictObject({
+    kind: v.literal('emulation.set'),
+    houseId: word,
+    rsoc: v.exactOptional(number),
+    pvW: v.exactOptional(v.nullable(number)),
+    loadW: v.exactOptional(v.nullable(number)),
+  }),
+  v.strictObject({ kind: v.literal('emulation.inject'), fault }),
+  v.strictObject({ kind: v.literal('emulation.heal'), target: v.exactOptional(fault) }),
+  v.strictObject({ kind: v.literal('emulation.speed'), value: number }),
 ]);
 
 /** Only what an operator's message needs of the envelope; further fields of it are let through unread. */
 const operatorEnvelope = v.object({
-  time: v.exactOptional(v.pipe(v.number(), v.finite())),
+  time: v.exactOptional(number),
   expiryMsec: v.exactOptional(v.pipe(v.number(), v.finite(), v.minValue(0))),
   body: operatorBody,
 });
 
 export interface OperatorMessage {
-  readonly body: OperatorBody;
+  readonly body: OperatorBody | EmulationBody;
   /** By the sender's wall clock. */
   readonly time?: EpochMsec;
   readonly expiryMsec?: Milliseconds;
 }
 
 /** Answer to one operator's message, on `answer/<id>` of the unit that heard it. */
-export type OperatorAnswer = { readonly ok: true } | { readonly ok: false; readonly message: string };
+export type OperatorAnswer =
+  | { readonly ok: true; readonly emulation?: EmulationState }
+  | { readonly ok: false; readonly message: string };
+
+const houseState = v.object({
+  houseId: word,
+  unitId: word,
+  rsoc: number,
+  capacityWh: number,
+  pvW: number,
+  loadW: number,
+  faults: v.array(word),
+});
+const emulation = v.object({
+  time: number,
+  speed: number,
+  houses: v.array(houseState),
+  branches: v.array(v.object({ branch: word, isBroken: v.boolean() })),
+});
 
 const operatorAnswer = v.union([
-  v.object({ ok: v.literal(true) }),
+  v.object({ ok: v.literal(true), emulation: v.exactOptional(emulation) }),
   v.object({ ok: v.literal(false), message: v.string() }),
 ]);
 
@@ -78,7 +115,7 @@ export function parseOperatorAnswer(payload: Uint8Array): OperatorAnswer | undef
 }
 
 /** What stops or lowers is obeyed however late it comes; the rest is dropped once it has expired. */
-const isStop = (body: OperatorBody): boolean =>
+const isStop = (body: OperatorBody | EmulationBody): boolean =>
   body.kind === 'emergency-stop' ||
   body.kind === 'deal.stop' ||
   (body.kind === 'mode' && body.value === 'stop') ||

@@ -94,7 +94,7 @@ async function live(
 async function announce(
   daemon: Daemon,
   record: DaemonRecord,
-  { dataDir, io, waitNotes = WAIT_NOTES }: DaemonProcessOptions,
+  { dataDir, io, log, waitNotes = WAIT_NOTES }: DaemonProcessOptions,
   over: AbortSignal,
 ): Promise<void> {
   const { units, speed, emulator, ready } = daemon;
@@ -102,6 +102,11 @@ async function announce(
   const content: DaemonFile = { pid: process.pid, units, speed, ...(emulator === undefined ? {} : { emulator }) };
   const tell = (kind: DaemonMessage['kind']): boolean | undefined => process.send?.({ kind, ...content });
   if (!(await record.write(content))) return;
+  daemon.watchSpeed((value) => {
+    record
+      .write({ ...content, speed: value })
+      .catch((error: unknown) => log.warn({ message: messageOf(error) }, 'daemon.record-failed'));
+  });
   tell('listening');
   const isThere = new AbortController();
   await Promise.all([

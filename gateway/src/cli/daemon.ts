@@ -12,6 +12,7 @@ import { timeHoldingStore } from '../adapters/time-holding-store.ts';
 import { type EmulatorApi, startEmulatorApi } from '../api/emulator-api.ts';
 import type { Pacer } from '../api/emulator-routes.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
+import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import { ConfigError, InternalError } from '../domain/errors.ts';
 import type { OperatorBody } from '../domain/messages.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
@@ -27,6 +28,7 @@ import type { Log } from '../ports/log.ts';
 import { MemoryBusHub } from '../ports/memory-bus.ts';
 import { lockConverters } from './converter-lock.ts';
 import { startRsoc } from './demo-set-up.ts';
+import { emulationDesk, isEmulationBody } from './emulation-desk.ts';
 import { httpDeviceOf } from './http-device-of.ts';
 import { LiveSettings } from './live-settings.ts';
 import { waitingFor } from './waiting-for.ts';
@@ -63,6 +65,8 @@ export interface Daemon {
   readonly speed: number;
   /** Where its emulated houses can be reached over HTTP, when it has some. */
   readonly emulator?: { readonly host: string; readonly port: number };
+  /** Tells every speed that an operator sets later. */
+  watchSpeed(tell: (speed: number) => void): void;
   /** Resolves when every unit has measured and knows its grid master. */
   readonly ready: Promise<void>;
   /** What `ready` waits for, in words; empty when it is there. */
@@ -106,14 +110,20 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
   );
   const devices = await Promise.all(settings.map((one, index) => flowDevices[index] ?? deviceOf(one, world)));
   const locks = await Promise.all(settings.map(batteryLocksOf));
+  const houses = new Map(housed.map((one) => [houseOf(one), one.unitConfig.unitId]));
   const hub = new MemoryBusHub(clock);
 
   // The brokers stand before the units speak; their operators' words reach units that exist by then.
   let community: LocalCommunity | undefined;
-  const operate = (unitId: string, body: OperatorBody): Promise<void> => {
+  const onSpeed = new Set<(speed: number) => void>();
+  const pacer = paced && pacerOf(paced, onSpeed);
+  const emulate = emulationDesk(world, houses, pacer);
+  const operate = async (unitId: string, body: OperatorBody | EmulationBody): Promise<EmulationState | undefined> => {
+    if (isEmulationBody(body)) return emulate(body);
     const unit = community?.unit(unitId);
     if (unit === undefined) throw new InternalError(`${unitId} is still starting`);
-    return unit.operate(body);
+    await unit.operate(body);
+    return undefined;
   };
   let emulator: EmulatorApi | undefined;
   try {
@@ -133,7 +143,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
         }),
       );
     }
-    emulator = world && (await startEmulatorApi({ world, port: 0, log, ...(paced && { pacer: pacerOf(paced) }) }));
+    emulator = world && (await startEmulatorApi({ world, port: 0, log, ...(pacer && { pacer }) }));
   } catch (error) {
     world?.close();
     await Promise.all(mirrors.map((mirror) => mirror.stop()));
@@ -199,6 +209,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     units,
     speed,
     ...(emulator === undefined ? {} : { emulator: { host: emulator.host, port: emulator.port } }),
+    watchSpeed: (tell) => onSpeed.add(tell),
     ready,
     waitingFor: () => waitingFor(running, members),
     stop,
@@ -213,9 +224,12 @@ const isWired = ({ unitConfig }: UnitSettings): boolean => unitConfig.device?.ty
 const hasHouse = (one: UnitSettings): boolean =>
   isEmulated(one) || (isWired(one) && one.unitConfig.device?.house !== undefined);
 
-const pacerOf = (clock: PacedClock): Pacer => ({
+const pacerOf = (clock: PacedClock, onSpeed: ReadonlySet<(speed: number) => void>): Pacer => ({
   speed: () => clock.speed,
-  setSpeed: (speed) => clock.setSpeed(speed),
+  setSpeed: (speed) => {
+    clock.setSpeed(speed);
+    for (const tell of onSpeed) tell(speed);
+  },
 });
 
 /** The driver of a device behind a flow; its deadline is that of every driver call. */

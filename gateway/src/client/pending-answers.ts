@@ -1,11 +1,12 @@
 import type { OperatorAnswer } from '../adapters/operator-message.ts';
+import type { EmulationState } from '../domain/emulation.ts';
 import { PeerError } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 
 interface Pending {
   readonly unitId: string;
   readonly timer: NodeJS.Timeout;
-  readonly resolve: () => void;
+  readonly resolve: (emulation: EmulationState | undefined) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -13,8 +14,8 @@ interface Pending {
 export class PendingAnswers {
   readonly #pending = new Map<string, Pending>();
 
-  /** Resolves with the answer `ok`; rejects PeerError `peer.refused` or, after `deadline`, `peer.timeout`. */
-  expect(id: string, unitId: string, deadline: Milliseconds): Promise<void> {
+  /** Resolves with the answer `ok`, and what it tells of the emulation; rejects PeerError `peer.refused` or, after `deadline`, `peer.timeout`. */
+  expect(id: string, unitId: string, deadline: Milliseconds): Promise<EmulationState | undefined> {
     return new Promise((resolve, reject) => {
       const late = new PeerError('peer.timeout', unitId, `${unitId} did not answer within ${deadline} ms`);
       const timer = setTimeout(() => this.fail(id, late), deadline);
@@ -25,7 +26,7 @@ export class PendingAnswers {
   /** An answer nobody waits for (another client's, a late one) is none of ours. */
   answer(id: string, answer: OperatorAnswer): void {
     const pending = this.#take(id);
-    if (answer.ok) pending?.resolve();
+    if (answer.ok) pending?.resolve(answer.emulation);
     else pending?.reject(new PeerError('peer.refused', pending.unitId, answer.message));
   }
 

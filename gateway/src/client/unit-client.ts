@@ -3,6 +3,7 @@ import { BrokerConnection, type ConnectionState, type UnitAddress } from '../ada
 import { type AnyDelivery, type Heard, hear } from '../adapters/message-schemas.ts';
 import { parseTopic, TOPIC_PREFIX, topicOf, type UnitPlace } from '../adapters/mqtt-topics.ts';
 import { parseOperatorAnswer, problemOfOperatorBody } from '../adapters/operator-message.ts';
+import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
 import type { Birth, Envelope, OperatorBody } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
@@ -114,18 +115,15 @@ export class UnitClient {
    * operator may say, PeerError `peer.unreachable`, `peer.timeout` or `peer.refused` (with the unit's reason).
    * Never queued: what could not be said now is not said later.
    */
-  async send(body: OperatorBody): Promise<void> {
-    const problem = problemOfOperatorBody(body);
-    if (problem !== undefined) throw new ConfigError([{ file: 'operator message', path: '', message: problem }]);
-    const place = this.#place;
-    if (place === undefined || this.connection !== 'connected') {
-      throw new PeerError('peer.unreachable', this.unitId() ?? '?', 'not connected to the unit');
-    }
-    const id = randomUUID();
-    const answer = this.#answers.expect(id, place.unitId, SEND_DEADLINE_MSEC);
-    const publish = this.#home.publish(topicOf(place, 'operator', id), JSON.stringify(this.#envelope(id, body)));
-    publish.catch((error) => this.#answers.fail(id, new PeerError('peer.unreachable', place.unitId, messageOf(error))));
-    await answer;
+  async send(body: OperatorBody | EmulationBody): Promise<void> {
+    await this.#ask(body);
+  }
+
+  /** How the unit's emulated world stands; rejects as `send` does, for a unit with a real device `peer.refused`. */
+  async emulation(): Promise<EmulationState> {
+    const emulation = await this.#ask({ kind: 'emulation.look' });
+    if (emulation === undefined) throw new PeerError('peer.refused', this.unitId() ?? '?', 'it tells of no emulation');
+    return emulation;
   }
 
   /**
@@ -151,7 +149,21 @@ export class UnitClient {
     await Promise.all([this.#home.close(), ...peers]);
   }
 
-  #envelope(id: string, body: OperatorBody): Envelope<OperatorBody> {
+  async #ask(body: OperatorBody | EmulationBody): Promise<EmulationState | undefined> {
+    const problem = problemOfOperatorBody(body);
+    if (problem !== undefined) throw new ConfigError([{ file: 'operator message', path: '', message: problem }]);
+    const place = this.#place;
+    if (place === undefined || this.connection !== 'connected') {
+      throw new PeerError('peer.unreachable', this.unitId() ?? '?', 'not connected to the unit');
+    }
+    const id = randomUUID();
+    const answer = this.#answers.expect(id, place.unitId, SEND_DEADLINE_MSEC);
+    const publish = this.#home.publish(topicOf(place, 'operator', id), JSON.stringify(this.#envelope(id, body)));
+    publish.catch((error) => this.#answers.fail(id, new PeerError('peer.unreachable', place.unitId, messageOf(error))));
+    return answer;
+  }
+
+  #envelope<B>(id: string, body: B): Envelope<B> {
     return { id, sender: 'client', session: id, term: 0, time: Date.now(), expiryMsec: SEND_EXPIRY_MSEC, body };
   }
 

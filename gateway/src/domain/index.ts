@@ -2,6 +2,7 @@
 export * from './converter-mode.ts';
 export * from './deal.ts';
 export * from './device-command.ts';
+export * from './emulation.ts';
 export * from './errors.ts';
 export * from './fault.ts';
 export * from './fault-actions.ts';

@@ -11,7 +11,14 @@ import { collectingLog } from '../../src/ports/log.ts';
 
 const never = new Promise<never>(() => {});
 const units = [{ unitId: 'E001', host: '127.0.0.1', port: 18830 }];
-const plain: Daemon = { units, speed: 1, ready: Promise.resolve(), waitingFor: () => [], stop: async () => {} };
+const plain: Daemon = {
+  units,
+  speed: 1,
+  watchSpeed: () => {},
+  ready: Promise.resolve(),
+  waitingFor: () => [],
+  stop: async () => {},
+};
 const later = (action: () => void): Daemon => {
   setTimeout(action, 50);
   return plain;

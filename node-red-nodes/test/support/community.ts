@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MqttMirror } from '../../../gateway/src/adapters/mqtt-mirror.ts';
+import type { EmulationBody, EmulationState } from '../../../gateway/src/domain/emulation.ts';
 import type { OperatorBody } from '../../../gateway/src/domain/messages.ts';
 import type { Bus } from '../../../gateway/src/ports/bus.ts';
 import { silentLog } from '../../../gateway/src/ports/log.ts';
@@ -12,7 +13,7 @@ import { aBirth, aMode, aUnit } from '../../../gateway/test/support/messages.ts'
 export interface FakeUnit {
   readonly bus: Bus;
   readonly port: number;
-  readonly heard: OperatorBody[];
+  readonly heard: (OperatorBody | EmulationBody)[];
   stop(): Promise<void>;
 }
 
@@ -30,12 +31,14 @@ export interface FakeCommunityOptions {
   readonly ports?: Readonly<Record<string, number>>;
   /** Reason with which every operator's message is refused. */
   readonly refuse?: string;
+  /** How the emulation stands that units tell of; without it they tell of none. */
+  readonly emulation?: () => EmulationState;
 }
 
 const PLACE = { communityId: 'test', clusterId: 'one' };
 
 async function aFakeUnit(hub: MemoryBusHub, unitId: string, options: FakeCommunityOptions): Promise<FakeUnit> {
-  const heard: OperatorBody[] = [];
+  const heard: (OperatorBody | EmulationBody)[] = [];
   const mirror = await MqttMirror.start({
     ...PLACE,
     unitId,
@@ -44,7 +47,8 @@ async function aFakeUnit(hub: MemoryBusHub, unitId: string, options: FakeCommuni
     log: silentLog,
     onOperator: (body) => {
       if (options.refuse !== undefined) throw new Error(options.refuse);
-      heard.push(body);
+      if (body.kind !== 'emulation.look') heard.push(body);
+      return body.kind.startsWith('emulation.') ? options.emulation?.() : undefined;
     },
   });
   return { bus: hub.join(unitId, `${unitId}-session`), port: mirror.address.port, heard, stop: () => mirror.stop() };

@@ -421,12 +421,16 @@ t.test('data-lock: one process per data directory', async (t) => {
 
 t.test('fresh-data: forgets the named units and nothing else', async (t) => {
   const directory = await aDirectory();
-  for (const name of ['E001', 'E002', 'photos']) {
-    await mkdir(join(directory, name));
+  for (const name of ['E001', 'E002', 'photos', 'history/E001', 'history/E009']) {
+    await mkdir(join(directory, name), { recursive: true });
     await writeFile(join(directory, name, 'state.json'), '{}');
   }
   await forgetUnits(directory, ['E001', 'E002', 'E003']);
   t.same([existsSync(join(directory, 'E001')), existsSync(join(directory, 'photos', 'state.json'))], [false, true]);
+  t.same(
+    [existsSync(join(directory, 'history', 'E001')), existsSync(join(directory, 'history', 'E009'))],
+    [false, true],
+  );
 });
 
 t.test('ports: a taken one is named with its taker; brokers move on from 18830', async (t) => {

@@ -299,10 +299,10 @@ t.test('emulation-desk', async (t) => {
     const refused: readonly [body: EmulationBody, why: RegExp][] = [
       [
         { kind: 'emulation.inject', fault: { kind: 'fire', houseId: 'E001' } },
-        /kind.*expected one of noReply, .*got fire/,
+        /kind.*expected one of noReply, .*got "fire"/,
       ],
       [
-        { kind: 'emulation.inject', fault: { kind: 'leak', houseId: 'E009' } },
+        { kind: 'emulation.inject', fault: { kind: 'pvDead', houseId: 'E009' } },
         /houseId.*expected one of E001.*got E009/,
       ],
       [
@@ -312,7 +312,7 @@ t.test('emulation-desk', async (t) => {
       [{ kind: 'emulation.inject', fault: { kind: 'leak', houseId: 'E001' } }, /siemens/],
       [{ kind: 'emulation.inject', fault: { kind: 'leak', houseId: 'E001', siemens: -1 } }, /siemens/],
       [{ kind: 'emulation.inject', fault: { kind: 'pvDead', houseId: 'E001', why: 'night' } }, /why/],
-      [{ kind: 'emulation.heal', target: { kind: 'fire', houseId: 'E001' } }, /kind.*got fire/],
+      [{ kind: 'emulation.heal', target: { kind: 'fire', houseId: 'E001' } }, /kind.*got "fire"/],
       [{ kind: 'emulation.speed', value: 0 }, /speed.*expected 0.1 to 3600 times life, got 0/],
       [{ kind: 'emulation.speed', value: 9999 }, /got 9999/],
     ];

@@ -11,7 +11,7 @@ import { chromium } from 'playwright-core';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
-const PAGES = ['community', 'deals', 'house', 'grid', 'faults'];
+const PAGES = ['community', 'deals', 'house', 'grid', 'faults', 'emulator'];
 const VIEWPORTS = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 /** So long the community runs before pictures are taken: plots and tables need a past. */
 const RUN_MSEC = Number(process.env.RUN_SECONDS ?? 90) * 1000;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import t from 'tap';
+import type { EmulationState } from '../../gateway/src/domain/emulation.ts';
 import { aDeal, aGrid, aUnit } from '../../gateway/test/support/messages.ts';
 import { chromiumSkip, launchChromium, VIEWPORTS } from './support/chromium.ts';
 import { aFakeCommunity } from './support/community.ts';
@@ -15,10 +16,24 @@ const HOUSES = ['E001', 'E002', 'E003', 'E004'];
 const STARTED = { activateDateTime: '2026/01/02-03:00:05', startDateTime: '2026/01/02-03:00:20' };
 
 // Two browsers and a Node-RED: more than the usual half minute on a busy machine.
-t.setTimeout(110_000);
+t.setTimeout(180_000);
 
 // One runtime for the whole file: Node-RED lives once per process.
-const community = await aFakeCommunity(HOUSES, { speed: 60 });
+const emulated: EmulationState = {
+  time: 0,
+  speed: 60,
+  houses: HOUSES.map((id) => ({
+    houseId: id,
+    unitId: id,
+    rsoc: 50,
+    capacityWh: 4800,
+    pvW: 800,
+    loadW: 300,
+    faults: id === 'E003' ? ['pvDead'] : [],
+  })),
+  branches: [{ branch: 'E001-E002', isBroken: false }],
+};
+const community = await aFakeCommunity(HOUSES, { speed: 60, emulation: () => emulated });
 process.env.APIS_DATA = community.dataDir;
 const runtime = await startRuntime(FLOW);
 t.teardown(async () => {
@@ -118,6 +133,17 @@ t.test('what browsers ask of Node-RED', async (t) => {
   for (const type of nodeTypes) t.ok(loaded.includes(type), `${type} is in the palette`);
 });
 
+/** Whether a page must be scrolled sideways, once it has come to rest after its size was changed. */
+const isWide = (page: Page): Promise<boolean> =>
+  page
+    .waitForFunction(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth, undefined, {
+      timeout: 3000,
+    })
+    .then(
+      () => false,
+      () => true,
+    );
+
 t.test('the community page', chromiumSkip, async (t) => {
   const browser: Browser = await launchChromium();
   t.teardown(() => browser.close());
@@ -132,8 +158,6 @@ t.test('the community page', chromiumSkip, async (t) => {
   await page.waitForSelector('[data-testid=house-E004]');
   const textOf = async (page: Page, testId: string): Promise<string> =>
     (await page.getByTestId(testId).allInnerTexts()).join(' ').replace(/\s+/g, ' ').trim();
-  const isWide = (page: Page): Promise<boolean> =>
-    page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
   const { heard } = community.unit('E001');
 
   t.test('shows every house, the bus and the deals, with units', async (t) => {
@@ -238,6 +262,169 @@ t.test('the community page', chromiumSkip, async (t) => {
 
   t.test('no error, and no request to anybody else', async (t) => t.same(problems, []));
 });
+
+const PAGES = ['community', 'deals', 'house', 'grid', 'faults', 'emulator'];
+const THEMES = { light: 'cfg.theme.light', dark: 'cfg.theme.dark' };
+const inTheme = (theme: string): Flow => FLOW.map((node) => (node.type === 'ui-page' ? { ...node, theme } : node));
+
+t.test('all six pages', chromiumSkip, async (t) => {
+  const browser = await launchChromium();
+  t.teardown(() => browser.close());
+  const problems: string[] = [];
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('request', (request) => {
+    if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(runtime.url)) problems.push(request.url());
+  });
+  community.unit('E001').bus.publish('fault', 'f1', {
+    unitId: 'E001',
+    category: 'HARDWARE',
+    extent: 'LOCAL',
+    level: 'FATAL',
+    reason: 'safety.over-voltage',
+    message: 'vg 412 V > 410 V',
+    at: '2026/01/02-03:00:00',
+  });
+  for (const [name, theme] of Object.entries(THEMES)) {
+    await runtime.deploy(inTheme(theme));
+    for (const path of PAGES) {
+      await t.test(`${path}, ${name}: readable (AA), fits laptop and phone, and is reached by the menu`, async (t) => {
+        await page.setViewportSize(VIEWPORTS.desktop);
+        await page.goto(`${runtime.url}/dashboard/${path}`);
+        await page.locator(`.apis-view${name === 'dark' ? '.is-dark' : ':not(.is-dark)'}`).waitFor();
+        await page.getByText('E001').first().waitFor();
+        t.same(await faintTexts(page, '.apis-view'), []);
+        const menu = page.getByRole('link', { name: new RegExp(path, 'i') });
+        t.equal(await menu.count(), 1);
+        for (const size of Object.values(VIEWPORTS)) {
+          await page.setViewportSize(size);
+          t.equal(await isWide(page), false, `nothing to scroll sideways at ${size.width} pixels`);
+          const cut = await page.evaluate(() =>
+            [...document.querySelectorAll<HTMLElement>('.apis-view :is(button, dd, h2, h3, strong, select)')]
+              .filter((one) => one.getClientRects().length > 0 && one.getBoundingClientRect().right > innerWidth)
+              .map((one) => one.textContent),
+          );
+          t.same(cut, [], 'nothing stands beyond the edge');
+        }
+      });
+    }
+  }
+
+  t.test('every button, choice and slider is reached by the Tab key alone, and shows that it is', async (t) => {
+    await page.setViewportSize(VIEWPORTS.desktop);
+    for (const path of PAGES) {
+      await page.goto(`${runtime.url}/dashboard/${path}`);
+      await page.locator('.apis-view').waitFor();
+      await page.getByText('E001').first().waitFor();
+      const selector = '.apis-view :is(button, select, input, summary):not(:disabled)';
+      const wanted = await page.locator(`${selector}:visible`).count();
+      const reached = new Set<string>();
+      for (let step = 0; step < wanted + 40 && reached.size < wanted; step += 1) {
+        await page.keyboard.press('Tab');
+        const at = await page.evaluate((all) => {
+          const index = [...document.querySelectorAll(all)].indexOf(document.activeElement ?? document.body);
+          const style = index < 0 ? undefined : getComputedStyle(document.activeElement ?? document.body);
+          return style === undefined ? undefined : { key: String(index), outline: style.outlineStyle };
+        }, selector);
+        if (at === undefined) continue;
+        reached.add(at.key);
+        t.not(at.outline, 'none', `${path}: the focus can be seen`);
+      }
+      t.equal(reached.size, wanted, path);
+    }
+  });
+
+  t.test('the Emulator page says what is set, broken and mended', async (t) => {
+    const { heard } = community.unit('E001');
+    const before = heard.length;
+    await page.goto(`${runtime.url}/dashboard/emulator`);
+    await page.getByTestId('charge-E002').focus();
+    await page.keyboard.press('ArrowRight');
+    await until(() => heard.length === before + 1, 'the charge');
+    await page.getByTestId('speed-300').click();
+    await page.getByTestId('mend-E003-pvDead').click();
+    await page.getByTestId('fault-kind').selectOption('heavyAlarm');
+    await page.getByTestId('fault-place').selectOption('E004');
+    await page.getByTestId('break').click();
+    await page.getByTestId('fault-kind').selectOption('lineBreak');
+    await page.getByTestId('break').click();
+    await until(() => heard.length === before + 5, 'everything said');
+    t.same(heard.slice(before), [
+      { kind: 'emulation.set', houseId: 'E002', rsoc: 51 },
+      { kind: 'emulation.speed', value: 300 },
+      { kind: 'emulation.heal', target: { kind: 'pvDead', houseId: 'E003' } },
+      { kind: 'emulation.inject', fault: { kind: 'heavyAlarm', houseId: 'E004' } },
+      { kind: 'emulation.inject', fault: { kind: 'lineBreak', branch: 'E001-E002' } },
+    ]);
+  });
+
+  t.test('an observer sees no button that would be refused', async (t) => {
+    await runtime.deploy(FLOW.map((node) => (node.type === 'apis-unit' ? { ...node, role: 'observer' } : node)));
+    const offered: Readonly<Record<string, number>> = { community: 0, deals: 0, grid: 0, faults: 3, emulator: 0 };
+    for (const [path, choices] of Object.entries(offered)) {
+      await page.goto(`${runtime.url}/dashboard/${path}`);
+      await page.locator('.apis-view').waitFor();
+      await page
+        .getByText(/E001|operator/)
+        .first()
+        .waitFor();
+      t.equal(await page.locator('.apis-view button:visible').count(), choices, `${path}: what only chooses the view`);
+    }
+    await runtime.deploy(FLOW);
+  });
+
+  t.test('reload keeps plots', async (t) => {
+    await page.goto(`${runtime.url}/dashboard/house`);
+    const line = page.locator('[data-testid=plot-rsoc] .apis-line').first();
+    await line.waitFor({ state: 'attached' });
+    const drawn = await line.getAttribute('d');
+    await page.reload();
+    await line.waitFor({ state: 'attached' });
+    t.ok((drawn?.length ?? 0) > 0);
+    t.ok(((await line.getAttribute('d'))?.length ?? 0) > 0, 'the past is drawn at once');
+  });
+
+  t.test('no error, and no request to anybody else', async (t) => t.same(problems, []));
+});
+
+t.test(
+  'a battery is dragged from the palette, its unit chosen, deployed, and its status turns green',
+  chromiumSkip,
+  async (t) => {
+    const browser = await launchChromium();
+    t.teardown(() => browser.close());
+    const page = await browser.newPage({ viewport: VIEWPORTS.desktop });
+    await page.goto(runtime.url);
+    const palette = page.locator('.red-ui-palette-node[data-palette-type="apis-battery"]');
+    await page.locator('#red-ui-palette-search input').fill('battery');
+    await palette.waitFor();
+    const before = await page.evaluate('RED.nodes.filterNodes({type: "apis-battery"}).length');
+    await palette.hover(); // waits until the palette has come to rest
+    await page.mouse.down();
+    await page.mouse.move(500, 300, { steps: 12 });
+    await page.mouse.move(520, 420, { steps: 4 });
+    await page.mouse.up();
+    t.equal(await page.evaluate('RED.nodes.filterNodes({type: "apis-battery"}).length'), Number(before) + 1);
+
+    await page.evaluate('RED.editor.edit(RED.nodes.filterNodes({type: "apis-battery"}).at(-1))');
+    await page.locator('#node-input-btn-unit-add').click();
+    await page.locator('#node-config-input-unitId').waitFor();
+    await page.locator('#apis-unit-known option').first().waitFor({ state: 'attached' });
+    const known = await page
+      .locator('#apis-unit-known option')
+      .evaluateAll((all) => all.map((one) => one.getAttribute('value')));
+    t.same(known, HOUSES, 'the units that are there are offered');
+    await page.locator('#node-config-input-unitId').fill('E003');
+    await page.locator('#node-config-dialog-ok').click();
+    await page.locator('#node-dialog-ok').click();
+    await page.locator('#red-ui-header-button-deploy').click();
+    const id = String(await page.evaluate('RED.nodes.filterNodes({type: "apis-battery"}).at(-1).id'));
+    await until(() => runtime.statuses.get(id)?.fill === 'green', 'its status is green');
+    t.match(runtime.statuses.get(id)?.text, /^E003 54 %$/);
+    await page.locator(`#red-ui-workspace-chart`).getByText('E003 54 %').first().waitFor();
+    await runtime.deploy(FLOW);
+  },
+);
 
 t.test('the editor knows the nodes and opens their dialogs', chromiumSkip, async (t) => {
   const browser = await launchChromium();

@@ -1,4 +1,5 @@
 import type { KnownFault } from '@apis-edge/gateway/client';
+import type { ScenarioNow } from '@apis-edge/gateway/domain';
 import fc from 'fast-check';
 import t from 'tap';
 import { aDeal, aGrid, aUnit } from '../../gateway/test/support/messages.ts';
@@ -6,8 +7,10 @@ import type { UnitEntry } from '../src/lib/community.ts';
 import type { PageParts } from '../src/lib/page-message.ts';
 import { barOf, currentScale } from '../src/widgets/pages/bars.ts';
 import { dealsView, SHOWN_DEALS } from '../src/widgets/pages/deals-view.ts';
+import { emulatorView, faultAt, isEmulation } from '../src/widgets/pages/emulator-view.ts';
 import { endOfDeal, reasonText } from '../src/widgets/pages/end-of-deal.ts';
 import { faultAdvice } from '../src/widgets/pages/fault-advice.ts';
+import { HOUSE_FAULTS } from '../src/widgets/pages/fault-choices.ts';
 import { faultsView } from '../src/widgets/pages/faults-view.ts';
 import { gridPageView } from '../src/widgets/pages/grid-page-view.ts';
 import { chosenHouse, housePageView } from '../src/widgets/pages/house-page-view.ts';
@@ -24,6 +27,7 @@ import {
   timeTicks,
 } from '../src/widgets/pages/plot.ts';
 import { refusalText } from '../src/widgets/pages/refusal-texts.ts';
+import { scenarioText } from '../src/widgets/pages/scenario-text.ts';
 import { milliseconds, points, price, seconds, shortTime } from '../src/widgets/shared/format.ts';
 
 const anEntry = (unitId: string, ig = 2, vg = 350, more: Partial<UnitEntry> = {}): UnitEntry => {
@@ -85,7 +89,7 @@ t.test('refusal-texts', async (t) => {
   t.test('every reason that a unit answers with is a sentence with its numbers (market.md §2.5, §2.7)', async (t) => {
     t.equal(
       text('slots.busy', { taken: 2, slots: 2 }),
-      'It is in 2 of the 2 deals that its converter can carry at once.',
+      'Its converter is busy: it carries 2 of at most 2 deals at once.',
     );
     t.match(text('mode.not-autonomous', { mode: 'heteronomous' }), /“Soft stop”/);
     t.match(text('mode.not-autonomous', {}), /not known/);
@@ -145,7 +149,7 @@ t.test('deals-view', async (t) => {
       progress: 0.3,
       points: 300,
       pointPerWh: 10,
-      requester: 'E001',
+      made: /^E001 asked to .* up to \d+ Wh, 10 points\/Wh; E002 could .* up to \d+ Wh, 10 points\/Wh\.$/,
       phase: 'Exchanging',
     });
     t.ok((running[0]?.remainingSeconds ?? 0) > 0);
@@ -347,6 +351,7 @@ t.test('bars', async (t) => {
   );
   t.same(barOf(2, 4), { left: '50.00%', width: '25.00%' });
   t.same(barOf(-4, 4), { left: '0.00%', width: '50.00%' });
+  t.same(barOf(0.04, 4).width, '0.00%', 'what a meter says of nothing is no bar');
   t.same(barOf(99, 4), { left: '50.00%', width: '50.00%' }, 'never beyond the end');
 });
 
@@ -369,8 +374,66 @@ t.test('house-page-view', async (t) => {
       ['50 %', '800 W', '300 W', '– W', '704 W', '349.0 V', '-1.5 A'],
     );
     t.same(housePageView({ units }, 'E009').tiles, []);
+    t.match(view.will, { mode: 'Run', modeWhy: /follows the community/, scenario: { title: 'Nothing now' } });
+
     t.same(housePageView({}, undefined), { choices: [], tiles: [] });
     t.equal(housePageView({ units: { E001: { online: true, seenAt: 0 } } }, 'E001').tiles[0]?.value, '– %');
+  });
+});
+
+t.test('scenario-text: what a house asks for and agrees to, with numbers', async (t) => {
+  const rule = { limitWh: 3600, pointPerWh: 10 };
+  const now = { from: '06:00', to: '22:00', status: 'excess' };
+  const table: readonly [scenario: ScenarioNow | undefined, title: string, text: string][] = [
+    [undefined, 'Nothing now', 'Its scenario says nothing about this time.'],
+    [{ from: '06:00', to: '22:00' }, 'No level', 'Neither asks for energy nor gives any. Holds from 06:00 to 22:00.'],
+    [
+      { ...now, request: { discharge: rule } },
+      'excess',
+      'Asks to give down to 3600 Wh stored, 10 points/Wh. Holds from 06:00 to 22:00.',
+    ],
+    [
+      { ...now, accept: { charge: { limitWh: 4320, pairUnitId: 'E002' }, discharge: rule } },
+      'excess',
+      'Agrees to take up to 4320 Wh stored, no price, with E002 only; or to give down to 3600 Wh stored, 10 points/Wh. Holds from 06:00 to 22:00.',
+    ],
+  ];
+  for (const [scenario, title, text] of table) {
+    const shown = scenarioText(scenario);
+    t.equal(shown.title, title);
+    t.equal(shown.sentences.join(' '), text);
+  }
+});
+
+t.test('emulator-view', async (t) => {
+  const house = { houseId: 'E001', unitId: 'E001', rsoc: 50, capacityWh: 4800, pvW: 900, loadW: 300, faults: ['leak'] };
+  const branches = [
+    { branch: 'E001-E002', isBroken: true },
+    { branch: 'E002-E003', isBroken: false },
+  ];
+  const state = { time: 0, speed: 60, houses: [house, { ...house, houseId: 'H2', faults: ['meteorite'] }], branches };
+
+  t.test('tells what is broken in words, and how it is mended', async (t) => {
+    const view = emulatorView(state, { E001: anEntry('E001') });
+    t.match(view.houses[0], { rsocPercent: 50, storedWh: 2400, broken: [{ title: 'Leak of 0.7 A' }] });
+    t.same(view.houses[0]?.broken[0]?.target, { kind: 'leak', houseId: 'E001' });
+    t.equal(view.houses[1]?.broken[0]?.title, 'meteorite', 'what is not known is shown as it came');
+    t.match(view.brokenLines, [{ title: 'Line cut between E001 and E002', target: { branch: 'E001-E002' } }]);
+    t.same(view.wholeLines, ['E002-E003']);
+  });
+  t.test('the present speed is among those to choose from', async (t) => {
+    t.same(emulatorView(state).speeds, [1, 10, 60, 300]);
+    t.same(emulatorView({ ...state, speed: 42 }).speeds, [1, 10, 42, 60, 300]);
+  });
+  t.test('a choice becomes a fault at its place', async (t) => {
+    t.same(faultAt(HOUSE_FAULTS[0], 'E003'), { kind: 'noReply', houseId: 'E003' });
+    t.same(faultAt(undefined, 'E001-E002'), { kind: 'lineBreak', branch: 'E001-E002' });
+    const kinds = HOUSE_FAULTS.map(({ fault }) => fault.kind);
+    t.equal(new Set(kinds).size, kinds.length, 'every kind once: it is how a fault is found again');
+  });
+  t.test('a reason why there is none is no emulation', async (t) => {
+    for (const news of [null, undefined, { problem: 'a real device' }]) t.notOk(isEmulation(news));
+    t.ok(isEmulation(state));
   });
 });
 

@@ -23,6 +23,9 @@ const dcdc = v.looseObject({
   param: v.looseObject({ dig: number }),
 });
 
+const scenarioRule = v.looseObject({ limitWh: number, pointPerWh: optional(number), pairUnitId: optional(id) });
+const scenarioRules = v.looseObject({ charge: optional(scenarioRule), discharge: optional(scenarioRule) });
+
 /**
  * What a message must at least be, by channel: the fields that clients calculate with or show. Further fields pass
  * unread, so that a newer daemon does not go dark for an older client.
@@ -45,6 +48,15 @@ const BODIES = {
     battery: v.looseObject({ rsoc: number }),
     emu: optional(v.looseObject({})),
     apis: v.looseObject({ operation_mode: v.looseObject({ effective: mode }) }),
+    scenario: optional(
+      v.looseObject({
+        from: text,
+        to: text,
+        status: optional(text),
+        request: optional(scenarioRules),
+        accept: optional(scenarioRules),
+      }),
+    ),
   }),
   election: v.looseObject({ session: id, beacon: number, term: number, role: text }),
   grid: v.looseObject({

@@ -86,6 +86,28 @@ export interface ApisBlock {
   };
 }
 
+/** One side of a scenario's rule, by the role of the unit: until how much is stored, at which price, with whom only. */
+export interface ScenarioRule {
+  readonly limitWh: WattHours;
+  readonly pointPerWh?: number;
+  readonly pairUnitId?: string;
+}
+export interface ScenarioRules {
+  readonly charge?: ScenarioRule;
+  readonly discharge?: ScenarioRule;
+}
+
+/** What a unit's scenario says at this time of day and this charge. */
+export interface ScenarioNow {
+  /** `06:00`, of the day. */
+  readonly from: string;
+  readonly to: string;
+  /** Name of the battery's level. */
+  readonly status?: string;
+  readonly request?: ScenarioRules;
+  readonly accept?: ScenarioRules;
+}
+
 /** Everything a unit says about itself; published retained as `unit` (control.md §1.2). */
 export interface UnitData {
   readonly time: string;
@@ -94,6 +116,8 @@ export interface UnitData {
   readonly battery: BatteryState;
   readonly emu?: EmuData;
   readonly apis: ApisBlock;
+  /** Ours: absent where the scenario says nothing. */
+  readonly scenario?: ScenarioNow;
   /** Ours: true when the device did not answer lately and the values are old; never used for a decision then. */
   readonly stale?: true;
   /** Ours: a driver write is under way or got no answer; the converter may be out of WAIT, whatever it shows (RULE-3). */

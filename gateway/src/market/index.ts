@@ -12,6 +12,7 @@ export * from './make-offer.ts';
 export { Market } from './market.ts';
 export type { MarketNeeds } from './needs.ts';
 export * from './outcome.ts';
+export * from './scenario-now.ts';
 export * from './standing.ts';
 export * from './tie-break.ts';
 export * from './unit-figures.ts';

@@ -16,9 +16,8 @@ import { DeviceError, messageOf } from '../domain/errors.ts';
 import type { Birth, ModeState, OperatorBody } from '../domain/messages.ts';
 import { isLowering, type OperationMode } from '../domain/operation-mode.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import { secondsOfDay } from '../domain/timestamp.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
-import { Market, statusOf, windowAt } from '../market/index.ts';
+import { Market, scenarioNow } from '../market/index.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
 import { type Clock, sleep, withDeadline } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
@@ -510,7 +509,7 @@ export class Unit {
 
   #acquired(acquired: Acquired): void {
     const { bus, clock, hwConfig, policy, identity } = this.#options;
-    this.#data = composeUnitData({
+    const data = composeUnitData({
       identity,
       acquired,
       isPossiblyActive: this.#controller.isPossiblyActive,
@@ -522,17 +521,11 @@ export class Unit {
       policy: policy(),
       clock,
     });
+    const scenario = scenarioNow(this.#options.scenario(), data);
+    this.#data = scenario === undefined ? data : { ...data, scenario };
     bus.publish('unit', '', this.#data, { term: this.#election.term });
-    const status = this.#statusNow(this.#data);
-    if (status !== this.#status) this.#market.evaluate('battery.status-changed');
-    this.#status = status;
-  }
-
-  #statusNow(data: UnitData): string | undefined {
-    const scenario = this.#options.scenario();
-    const second = secondsOfDay(data.time);
-    const window = scenario === undefined || second === undefined ? undefined : windowAt(scenario, second);
-    return window === undefined ? undefined : statusOf(window, data.apis.remaining_capacity_wh);
+    if (scenario?.status !== this.#status) this.#market.evaluate('battery.status-changed');
+    this.#status = scenario?.status;
   }
 
   /** Deals that occupy a slot: from registration until their current has stopped. */

@@ -1,10 +1,10 @@
 import type { KnownFault } from '@apis-edge/gateway/client';
-import type { Deal, GridState, Refusal } from '@apis-edge/gateway/domain';
+import type { Deal, EmulationState, GridState, Refusal } from '@apis-edge/gateway/domain';
 import type { CommunityState } from './community.ts';
 import type { HousePoints } from './house-history.ts';
 import type { ActionAnswer, WidgetConnection } from './widget-message.ts';
 
-export const PAGES = ['deals', 'house', 'grid', 'faults'] as const;
+export const PAGES = ['deals', 'house', 'grid', 'faults', 'emulator'] as const;
 export type PageName = (typeof PAGES)[number];
 
 /** One unit's no to another's request, told as one while nothing but its time and numbers change. */
@@ -25,6 +25,9 @@ export interface GridNews {
   readonly heardAgoMsec: number;
 }
 
+/** How the emulation stands, or why nothing is known of one. */
+export type EmulationNews = EmulationState | { readonly problem: string };
+
 /** What pages are made of; each page gets the parts that it shows. */
 export interface PageParts {
   readonly units: CommunityState['units'];
@@ -36,6 +39,8 @@ export interface PageParts {
   readonly grid: GridNews | null;
   readonly faults: readonly KnownFault[];
   readonly hasGlobalErrors: boolean;
+  /** Null until it has been asked for. */
+  readonly emulation: EmulationNews | null;
 }
 
 export const PARTS_OF: Readonly<Record<PageName, readonly (keyof PageParts)[]>> = {
@@ -43,6 +48,7 @@ export const PARTS_OF: Readonly<Record<PageName, readonly (keyof PageParts)[]>> 
   house: ['units'],
   grid: ['units', 'openDeals', 'grid'],
   faults: ['units', 'faults', 'hasGlobalErrors'],
+  emulator: ['units', 'emulation'],
 };
 
 /** Node → page: the parts that have changed since the last one; a page that opens gets all of them. */

@@ -4,10 +4,13 @@ import { Archive } from './archive.ts';
 import type { Role } from './widget-message.ts';
 
 /** What nodes use of a client: no node opens or closes one itself. */
-export type SharedClient = Pick<UnitClient, 'connection' | 'on' | 'send' | 'state' | 'unitId'>;
+export type SharedClient = Pick<UnitClient, 'connection' | 'emulation' | 'on' | 'send' | 'state' | 'unitId'>;
 
 /** State of a link in the words of the status texts (lib/locales). */
 export type LinkState = ConnectionState | AddressProblem | 'wrongUnit';
+
+const refuse = (): Promise<never> =>
+  Promise.reject(new Error('this unit is attached as an observer: it can be looked at, not operated'));
 
 /** A client through which nothing can be said. */
 const onlyLooking = (client: UnitClient): SharedClient => ({
@@ -17,7 +20,8 @@ const onlyLooking = (client: UnitClient): SharedClient => ({
   on: (event, handle) => client.on(event, handle),
   state: () => client.state(),
   unitId: () => client.unitId(),
-  send: () => Promise.reject(new Error('this unit is attached as an observer: it can be looked at, not operated')),
+  send: refuse,
+  emulation: refuse,
 });
 
 /** One unit as all nodes of a flow share it: the first user opens the connection, the last one closes it. */

@@ -1,4 +1,4 @@
-import type { OperationMode } from '@apis-edge/gateway/domain';
+import type { EmulationBody, OperationMode } from '@apis-edge/gateway/domain';
 import type { CommunityState } from './community.ts';
 
 /** What a page may do: an observer only looks. */
@@ -33,7 +33,8 @@ export type ActionRequest =
   | { readonly kind: 'mode'; readonly value: OperationMode }
   | { readonly kind: 'emergency-stop'; readonly reason: string }
   | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reason: string }
-  | { readonly kind: 'fault.acknowledge'; readonly faultId: string };
+  | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
+  | EmulationBody;
 
 /** Page → node: a question about the past, answered to the page that asked. */
 export interface HistoryRequest {

@@ -6,9 +6,11 @@ import { type Attached, attachToUnit } from '../lib/attach.ts';
 import { connectionOf } from '../lib/connection-of.ts';
 import { type DashboardDef, everyTurn, groupOf, type PageSocket } from '../lib/dashboard-node.ts';
 import { openDealsOf } from '../lib/deals.ts';
+import { watchEmulation } from '../lib/emulation-watch.ts';
 import { communitySeconds } from '../lib/house-history.ts';
 import { newsOf } from '../lib/news-of.ts';
 import {
+  type EmulationNews,
   type GridNews,
   type HistoryMessage,
   PAGES,
@@ -60,7 +62,12 @@ function ears({ client }: Attached) {
 }
 
 /** All parts of pages, each made only when it is asked for. */
-function partMakers({ client }: Attached, archive: Archive, { refusals, grid }: ReturnType<typeof ears>) {
+function partMakers(
+  { client }: Attached,
+  archive: Archive,
+  { refusals, grid }: ReturnType<typeof ears>,
+  emulation: () => EmulationNews | null,
+) {
   const makers: { readonly [P in keyof PageParts]: () => PageParts[P] } = {
     units: () => client.state().units,
     openDeals: () => openDealsOf(client.state()),
@@ -69,6 +76,7 @@ function partMakers({ client }: Attached, archive: Archive, { refusals, grid }: 
     grid,
     faults: () => client.state().faults,
     hasGlobalErrors: () => client.state().grid?.hasGlobalErrors === true,
+    emulation,
   };
   return makers;
 }
@@ -91,8 +99,8 @@ async function answerHistory(
 }
 
 /**
- * Dashboard 2 widget: one of the pages about deals, a house, the grid or faults. Output: what was pressed and
- * carried out.
+ * Dashboard 2 widget: one of the pages about deals, a house, the grid, faults or the emulation. Output: what was
+ * pressed and carried out.
  */
 export default function register(RED: NodeAPI): void {
   registerNode<PageDef>(RED, 'ui-apis-page', (node, config) => {
@@ -114,7 +122,8 @@ export default function register(RED: NodeAPI): void {
     const page = pageOf(shows);
     const base = group.getBase();
     const connection = connectionOf(attached.link);
-    const makers = partMakers(attached, archive, hears);
+    const emulation = page === 'emulator' ? watchEmulation(node, attached.client) : () => null;
+    const makers = partMakers(attached, archive, hears, emulation);
     const changed = newsOf(WHOLE_EVERY);
     everyTurn(node, PERIOD_MSEC, () => {
       archive.note(attached.link.unitId, attached.client.state());

@@ -26,8 +26,9 @@ function globalMode(state: CommunityState): StampedMode | undefined {
   return heard.reduce((best, mode) => (mode && (!best || isYounger(mode, best)) ? mode : best), undefined);
 }
 
-const youngestReading = (state: CommunityState): string | undefined =>
-  Object.values(state.units)
+/** Time of the youngest reading, in the community's own zone. */
+export const youngestReading = (units: CommunityState['units']): string | undefined =>
+  Object.values(units)
     .map((entry) => entry.unit?.time)
     .filter((time) => time !== undefined)
     .sort()
@@ -57,7 +58,7 @@ export function communityView(state: CommunityState): CommunityView {
   const volts = busVoltageV(houses);
   const deals = openDeals(state.deals).map((deal) => dealView(deal, volts));
   const mode = globalMode(state);
-  const clock = youngestReading(state);
+  const clock = youngestReading(state.units);
   return {
     houses,
     deals,

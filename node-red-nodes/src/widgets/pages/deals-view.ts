@@ -4,9 +4,11 @@ import { communityView } from '../community/community-view.ts';
 import type { DealView } from '../community/view.ts';
 import { type EndOfDeal, endOfDeal } from './end-of-deal.ts';
 import { refusalText } from './refusal-texts.ts';
+import { madeText } from './texts.ts';
 
 export interface RunningDealView extends DealView {
-  readonly requester: string;
+  /** Why it was made. */
+  readonly made: string;
   readonly pointPerWh?: number;
   /** Moved so far times the price. */
   readonly points?: number;
@@ -16,7 +18,8 @@ export interface FinishedDealView extends EndOfDeal {
   readonly dealId: string;
   readonly from: string;
   readonly to: string;
-  readonly requester: string;
+  /** Why it was made. */
+  readonly made: string;
   readonly createdAt: string;
   readonly seconds?: number;
   readonly amountWh: number;
@@ -70,7 +73,7 @@ const finishedView = (deal: Deal): FinishedDealView => ({
   dealId: deal.dealId,
   from: deal.dischargeUnitId,
   to: deal.chargeUnitId,
-  requester: deal.requestUnitId,
+  made: madeText(deal),
   createdAt: deal.createDateTime,
   amountWh: deal.dealAmountWh,
   movedWh: deal.cumulateAmountWh ?? 0,
@@ -118,7 +121,7 @@ export function dealsView(parts: Partial<PageParts>): DealsView {
   const byId = new Map(openDeals.map((deal) => [deal.dealId, deal]));
   const running = community.deals.flatMap((view): RunningDealView[] => {
     const deal = byId.get(view.dealId);
-    return deal === undefined ? [] : [{ ...view, requester: deal.requestUnitId, ...price(deal) }];
+    return deal === undefined ? [] : [{ ...view, made: madeText(deal), ...price(deal) }];
   });
   const finished = finishedDeals.slice(-SHOWN_DEALS).reverse().map(finishedView);
   return {

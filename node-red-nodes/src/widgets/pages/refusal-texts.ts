@@ -17,7 +17,7 @@ const TEXTS: Readonly<Record<string, (numbers: Numbers) => string>> = {
   'errors.global': () => 'A fault concerns the whole community.',
   'grid-master.unreachable': () => 'It does not hear the grid master.',
   'mode.not-autonomous': (n) => `It does not trade: its mode is “${modeOf(n)}”.`,
-  'slots.busy': (n) => `It is in ${n.taken} of the ${n.slots} deals that its converter can carry at once.`,
+  'slots.busy': (n) => `Its converter is busy: it carries ${n.taken} of at most ${n.slots} deals at once.`,
   'unit-data.missing': () => 'Its device has not answered lately.',
   'scenario.missing': () => 'It has no scenario to trade by.',
   'scenario.no-window': (n) => `Its scenario says nothing about this time of day (${n.time}).`,

@@ -1,3 +1,5 @@
+import type { Deal } from '@apis-edge/gateway/domain';
+import { price, wattHours } from '../shared/format.ts';
 import type { Question } from '../shared/texts.ts';
 
 /** The words of the pages, in one place. */
@@ -16,6 +18,15 @@ export const DEALS_TEXTS = {
   fewer: 'Show fewer',
 } as const;
 
+/** Why a deal was made: what one asked and the other offered, each with its own limit (market.md §3.3). */
+export const madeText = (deal: Deal): string => {
+  const wish = deal.type === 'charge' ? 'take' : 'give';
+  const offer = deal.type === 'charge' ? 'give' : 'take';
+  const asked = `${deal.requestUnitId} asked to ${wish} up to ${wattHours(deal.requestAmountWh)}, ${price(deal.requestPointPerWh ?? undefined)}`;
+  const offered = `${deal.acceptUnitId} could ${offer} up to ${wattHours(deal.acceptAmountWh)}, ${price(deal.acceptPointPerWh ?? undefined)}`;
+  return `${asked}; ${offered}.`;
+};
+
 export const stopQuestion = (from: string, to: string): Question => ({
   title: 'Stop this deal?',
   text: `The current from ${from} to ${to} goes down now. What was moved is paid for.`,
@@ -31,6 +42,8 @@ export const HOUSE_TEXTS = {
   noPast: 'Nothing is known of this time yet. The plot fills while the community runs.',
   stale: 'These are old values: the house’s device does not answer.',
   offline: 'This house is offline: these are its last values.',
+  mode: 'Mode',
+  scenario: 'Scenario now',
   keys: 'Arrow keys move through time.',
 } as const;
 
@@ -68,4 +81,21 @@ export const FAULT_TEXTS = {
   holds: 'Keeps from trading until it is acknowledged',
   alarm: 'A fault concerns the whole community: no new deals begin until it is cleared.',
   todo: 'What to do',
+} as const;
+
+export const EMULATOR_TEXTS = {
+  about: 'These houses, their batteries and their line are emulated: whatever is set or broken here harms nobody.',
+  asking: 'Asking the gateway for its emulated houses …',
+  none: 'No house of this gateway is emulated, so there is nothing to set or to break here.',
+  observer: 'This page sets and breaks things, which needs the role of operator; this dashboard only looks.',
+  speed: 'Speed, times life',
+  houses: 'Houses',
+  healthy: 'Nothing is broken.',
+  mend: 'Mend',
+  mendAll: 'Mend everything',
+  break: 'Break something',
+  what: 'What',
+  where: 'Where',
+  breakIt: 'Break it',
+  follow: 'Watch it on the Faults, Grid and Deals pages.',
 } as const;

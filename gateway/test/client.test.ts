@@ -367,7 +367,7 @@ t.test('transient messages are heard, requests and answers with their negotiatio
   await client.when((state) => state.deals.length === 1, 3000);
   t.same(heard, ['E001 request N1', 'E001 accept N1', 'E001 command E002/C1', 'E001 deal D1']);
   t.ok(
-    house.lines.some((line) => line.event === 'mirror.key-refused'),
+    house.lines.some((line) => line.event === 'broker.key-refused'),
     'a key that MQTT forbids is logged, not sent',
   );
 });

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { connect, type MqttClient } from 'mqtt';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { Log } from '../ports/log.ts';
@@ -12,10 +13,16 @@ export type ConnectionState = 'connecting' | 'connected' | 'disconnected';
 export interface BrokerConnectionOptions {
   /** Asked anew before every attempt, so that a unit that came back elsewhere is found. */
   readonly address: () => UnitAddress | Promise<UnitAddress>;
-  readonly subscribe: string;
+  /** Topic filters. */
+  readonly subscribe: string | readonly string[];
+  /** Begin of the client's id, for those who read the broker's log. */
+  readonly name?: string;
   readonly log: Log;
+  /** The back-off begins anew only when `proven` is called, not with each connection. */
+  readonly mustProve?: boolean;
   readonly onState: (state: ConnectionState) => void;
-  readonly onMessage: (topic: string, payload: Uint8Array) => void;
+  /** `isRetained`: it was kept for us, and may have been said at any time before. */
+  readonly onMessage: (topic: string, payload: Uint8Array, isRetained: boolean) => void;
 }
 
 const KEEPALIVE_SECONDS = 3;
@@ -56,6 +63,16 @@ export class BrokerConnection {
     });
   }
 
+  /** Gives the present connection up, which may be a dead one, and makes another. */
+  renew(): void {
+    if (this.#client !== undefined) this.#lost();
+  }
+
+  /** What is heard proves the other end: the next loss is the first one again. */
+  proven(): void {
+    this.#attempt = 0;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
@@ -94,20 +111,25 @@ export class BrokerConnection {
       reconnectPeriod: 0,
       resubscribe: false,
       queueQoSZero: false,
+      ...(this.#options.name === undefined
+        ? {}
+        : { clientId: `${this.#options.name}-${randomBytes(6).toString('hex')}` }),
     });
     this.#client = client;
     // The handler stays for good: an error of a client already left must not become an uncaught one.
     client.on('error', (error) => this.#options.log.debug({ host, port, message: error.message }, 'client.error'));
     client.on('connect', () => this.#subscribe(client));
     client.on('close', () => this.#client === client && this.#lost());
-    client.on('message', (topic, payload) => this.#client === client && this.#options.onMessage(topic, payload));
+    client.on('message', (topic, payload, { retain }) => {
+      if (this.#client === client) this.#options.onMessage(topic, payload, retain);
+    });
   }
 
   #subscribe(client: MqttClient): void {
-    client.subscribe(this.#options.subscribe, { qos: 0 }, (error) => {
+    client.subscribe([this.#options.subscribe].flat(), { qos: 0 }, (error) => {
       if (this.#client !== client) return;
       if (error) return client.end(true) && undefined;
-      this.#attempt = 0;
+      if (this.#options.mustProve !== true) this.#attempt = 0;
       this.#become('connected');
     });
   }

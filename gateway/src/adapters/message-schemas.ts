@@ -103,7 +103,16 @@ const BODIES = {
   reply: v.looseObject({ ok: v.boolean() }),
 } as const satisfies Record<Channel, v.GenericSchema>;
 
-const envelope = v.looseObject({ id, sender: id, session: id, term: number, time: number, body: v.looseObject({}) });
+const envelope = v.looseObject({
+  id,
+  sender: id,
+  session: id,
+  term: number,
+  time: number,
+  expiryMsec: optional(v.pipe(number, v.minValue(0))),
+  uptimeMsec: optional(number),
+  body: v.looseObject({}),
+});
 
 const isChannel = (channel: string): channel is Channel => Object.hasOwn(BODIES, channel);
 

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { DealLogFiles } from '../adapters/deal-log-files.ts';
 import { FlowDevice } from '../adapters/drivers/flow-device.ts';
 import { DurableStore } from '../adapters/durable-store.ts';
-import { MqttMirror } from '../adapters/mqtt-mirror.ts';
 import { networkIdentity } from '../adapters/network-identity.ts';
 import { PacedClock } from '../adapters/paced-clock.ts';
 import { SystemClock } from '../adapters/system-clock.ts';
@@ -25,8 +24,8 @@ import type { Device } from '../ports/device.ts';
 import { SeededEntropy } from '../ports/entropy.ts';
 import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
-import { MemoryBusHub } from '../ports/memory-bus.ts';
 import { lockConverters } from './converter-lock.ts';
+import { type DaemonNetwork, type DaemonUnit, isMesh, openNetwork } from './daemon-network.ts';
 import { startRsoc } from './demo-set-up.ts';
 import { emulationDesk, isEmulationBody } from './emulation-desk.ts';
 import { httpDeviceOf } from './http-device-of.ts';
@@ -51,12 +50,6 @@ export interface DaemonOptions {
   readonly dataset?: Dataset;
   /** Default `FIRST_BROKER_PORT`; 0 takes free ports. */
   readonly firstBrokerPort?: number;
-}
-
-export interface DaemonUnit {
-  readonly unitId: string;
-  readonly host: string;
-  readonly port: number;
 }
 
 /** Units, their brokers and, where devices are emulated, the physics: everything of one process. */
@@ -98,20 +91,24 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
   const zoneOffsetMinutes = settings[0]?.unitConfig.timeZoneOffsetMinutes;
   const start = options.startAt ?? Date.now();
   const paced =
-    emulated.length === settings.length
+    emulated.length === settings.length && !isMesh(settings)
       ? new PacedClock({ speed, start, zoneOffsetMinutes: zoneOffsetMinutes ?? 0 })
       : undefined;
   const clock: Clock = paced ?? new SystemClock(zoneOffsetMinutes);
   const housed = settings.filter(hasHouse);
   const world = housed.length === 0 ? undefined : worldOf(housed, clock, options.dataset);
-  const mirrors: MqttMirror[] = [];
-  const flowDevices = settings.map((one, index) =>
-    isWired(one) ? flowDeviceOf(one, clock, (command) => mirrors[index]?.tellDevice(command.id, command)) : undefined,
+  let network: DaemonNetwork | undefined;
+  const flowDevices = new Map(
+    settings.filter(isWired).map((one) => {
+      const { unitId } = one.unitConfig;
+      return [unitId, flowDeviceOf(one, clock, (command) => network?.tellDevice(unitId, command.id, command))];
+    }),
   );
-  const devices = await Promise.all(settings.map((one, index) => flowDevices[index] ?? deviceOf(one, world)));
+  const devices = await Promise.all(
+    settings.map((one) => flowDevices.get(one.unitConfig.unitId) ?? deviceOf(one, world)),
+  );
   const locks = await Promise.all(settings.map(batteryLocksOf));
   const houses = new Map(housed.map((one) => [houseOf(one), one.unitConfig.unitId]));
-  const hub = new MemoryBusHub(clock);
 
   // The brokers stand before the units speak; their operators' words reach units that exist by then.
   let community: LocalCommunity | undefined;
@@ -127,44 +124,37 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
   };
   let emulator: EmulatorApi | undefined;
   try {
-    for (const [index, { unitConfig }] of settings.entries()) {
-      const flowDevice = flowDevices[index];
-      mirrors.push(
-        await MqttMirror.start({
-          hub,
-          communityId: unitConfig.communityId,
-          clusterId: unitConfig.clusterId,
-          unitId: unitConfig.unitId,
-          host: unitConfig.mqtt.host,
-          port: brokerPort(unitConfig.mqtt.port, options.firstBrokerPort ?? FIRST_BROKER_PORT, index),
-          log,
-          onOperator: (body) => operate(unitConfig.unitId, body),
-          ...(flowDevice === undefined ? {} : { onDevice: (key, payload) => flowDevice.hear(key, payload) }),
-        }),
-      );
-    }
+    network = await openNetwork({
+      settings,
+      clock,
+      log,
+      firstBrokerPort: options.firstBrokerPort ?? FIRST_BROKER_PORT,
+      operate,
+      hearDevice: (unitId) => {
+        const device = flowDevices.get(unitId);
+        return device && ((key, payload) => device.hear(key, payload));
+      },
+    });
     emulator = world && (await startEmulatorApi({ world, port: 0, log, ...(pacer && { pacer }) }));
   } catch (error) {
     world?.close();
-    await Promise.all(mirrors.map((mirror) => mirror.stop()));
+    await network?.close();
     throw error;
   }
+  const { units } = network;
   const live = settings.map((one) => new LiveSettings(one));
-  const units = settings.map(({ unitConfig }, index) => ({
-    unitId: unitConfig.unitId,
-    ...(mirrors[index] as MqttMirror).address, // one was made for every unit
-  }));
 
   const held = <T>(work: Promise<T>): Promise<T> => paced?.during(work) ?? work;
   community = new LocalCommunity({
     clock,
-    hub,
+    hub: network,
     log,
     policyHash: hashOf(settings[0]?.policy),
     members: live.map((one, index) => {
       const { unitId } = one.unitConfig;
       const directory = one.unitConfig.dataDir ?? join(dataDir, unitId);
       const ledger = ledgerOf(one, directory);
+      const addresses = network?.addresses(unitId);
       const store = new DurableStore(directory, (report) => log.warn({ unitId, ...report }, 'store.recovered'));
       return {
         settings: one,
@@ -176,10 +166,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
         entropy: new SystemEntropy(),
         network: networkIdentity(),
         ...locks[index],
-        addresses: {
-          broker: addressOf(units, unitId),
-          peers: [...units.filter((unit) => unit.unitId !== unitId), ...one.unitConfig.peers],
-        },
+        ...(addresses === undefined ? {} : { addresses }),
       };
     }),
   });
@@ -201,7 +188,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     await emulator?.close();
     world?.close();
     await paced?.stop();
-    await Promise.all(mirrors.map((mirror) => mirror.stop()));
+    await network.close();
   };
   const { units: running } = community;
   const members = settings[0]?.policy.memberUnitIds ?? [];
@@ -265,6 +252,9 @@ function checkSettings(settings: readonly UnitSettings[], emulated: number, spee
   if (speed !== 1 && emulated < ids.length) {
     refuse('speed', `expected 1 because a real device is among the units, got ${speed}`);
   }
+  if (speed !== 1 && isMesh(settings)) {
+    refuse('speed', `expected 1 because members of the cluster run in other processes, got ${speed}`);
+  }
 }
 
 function worldOf(settings: readonly UnitSettings[], clock: Clock, dataset: Dataset | undefined): World {
@@ -299,14 +289,6 @@ function ledgerOf({ unitConfig }: UnitSettings, directory: string): DealLogFiles
   return new DealLogFiles(
     dealLogDirFormat === undefined ? { directory: join(directory, 'deals') } : { dealLogDirFormat },
   );
-}
-
-const brokerPort = (configured: number | undefined, first: number, index: number): number =>
-  configured ?? (first === 0 ? 0 : first + index);
-
-function addressOf(units: readonly DaemonUnit[], unitId: string): { host: string; port: number } {
-  const { host, port } = units.find((unit) => unit.unitId === unitId) as DaemonUnit; // asked for our own units only
-  return { host, port };
 }
 
 /** Equal policies have equal hashes, whatever the order of their keys. */

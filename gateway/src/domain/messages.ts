@@ -164,5 +164,7 @@ export interface Envelope<B> {
   readonly time: EpochMsec;
   /** Not to be acted upon later than this many ms after it was sent; absent for retained state. */
   readonly expiryMsec?: Milliseconds;
+  /** The sender's monotonic clock: between gateways ages are told by it, since wall clocks differ and jump. */
+  readonly uptimeMsec?: Milliseconds;
   readonly body: B;
 }

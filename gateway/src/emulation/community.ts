@@ -2,12 +2,12 @@ import type { UnitSettings } from '../config/load-unit.ts';
 import type { Deal } from '../domain/deal.ts';
 import type { Birth } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { BusHub } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
-import type { MemoryBusHub } from '../ports/memory-bus.ts';
 import type { Store } from '../ports/store.ts';
 import { identityOf, type NetworkIdentity, NO_NETWORK } from '../unit/identity.ts';
 import { Unit } from '../unit/unit.ts';
@@ -26,13 +26,13 @@ export interface CommunityMember {
 
 export interface CommunityOptions {
   readonly clock: Clock;
-  readonly hub: MemoryBusHub;
+  readonly hub: BusHub;
   readonly log: Log;
   readonly policyHash: string;
   readonly members: readonly CommunityMember[];
 }
 
-/** Several whole units in one process on one in-memory bus: daemon, tests, benchmarks, fault runs. */
+/** Several whole units in one process: daemon, tests, benchmarks, fault runs. */
 export class LocalCommunity {
   readonly units: readonly Unit[];
   readonly #clock: Clock;

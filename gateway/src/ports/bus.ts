@@ -29,3 +29,8 @@ export interface Bus {
   /** Calls `handle` for every later message of the channel, after all that is retained already. */
   listen<C extends Channel>(channel: C, handle: (delivery: Delivery<C>) => void): Unsubscribe;
 }
+
+/** Where units get their bus: one hub in memory, or brokers. A session is one process start. */
+export interface BusHub {
+  join(unitId: string, session: string): Bus;
+}

@@ -1,5 +1,5 @@
 import type { Deal } from '../../src/domain/deal.ts';
-import type { Birth, GridState, ModeState } from '../../src/domain/messages.ts';
+import type { Birth, ElectionState, GridState, ModeState } from '../../src/domain/messages.ts';
 import type { UnitData } from '../../src/domain/unit-data.ts';
 
 /** Builders of whole, valid messages; tests name only what they are about. */
@@ -11,6 +11,14 @@ export const aBirth = (unitId: string, more: Partial<Birth> = {}): Birth => ({
   display: `House ${unitId}`,
   policyHash: 'none',
   startedAt: 0,
+  ...more,
+});
+
+export const aBeacon = (more: Partial<ElectionState> = {}): ElectionState => ({
+  session: 'session',
+  beacon: 1,
+  term: 1,
+  role: 'follower',
   ...more,
 });
 

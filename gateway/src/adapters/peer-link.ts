@@ -1,0 +1,134 @@
+import { type Channel, RETAINED } from '../domain/messages.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
+import { BrokerConnection, type UnitAddress } from './broker-connection.ts';
+import type { AnyDelivery } from './message-schemas.ts';
+import { rootOf, type UnitPlace } from './mqtt-topics.ts';
+import { NotedTroubles } from './noted-troubles.ts';
+import { PeerEar } from './peer-ear.ts';
+
+/** A unit that lives says something twice a second; a connection that is silent for so long is a dead one. */
+const SILENCE_MSEC: Milliseconds = 1_500;
+
+/** Channels whose key begins with the unit that is meant. */
+const ADDRESSED: readonly Channel[] = ['command', 'reply'];
+
+/** What of a peer concerns us: all that it says to everybody, and what it says to us. */
+export const filtersOf = (peer: UnitPlace, unitId: string): readonly string[] =>
+  (Object.keys(RETAINED) as Channel[]).map((channel) =>
+    ADDRESSED.includes(channel) ? `${rootOf(peer)}/${channel}/${unitId}/#` : `${rootOf(peer)}/${channel}/#`,
+  );
+
+export interface PeerLinkOptions {
+  /** The unit that listens. */
+  readonly unitId: string;
+  readonly peer: UnitPlace;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly hear: (delivery: AnyDelivery) => void;
+  /** What the peer kept before is void: it is a new process, or is going to say it again. */
+  readonly forget: (peerId: string) => void;
+  readonly gone: (peerId: string, channel: Channel, key: string) => void;
+}
+
+/** The ear at one peer's broker: a connection that is renewed when the peer falls silent, and the judgement of what is heard. */
+export class PeerLink {
+  readonly #options: PeerLinkOptions;
+  readonly #ear: PeerEar;
+  readonly #connection: BrokerConnection;
+  readonly #troubles: NotedTroubles;
+  #addresses: readonly UnitAddress[];
+  #attempts = 0;
+  #address: UnitAddress | undefined;
+  #heardAt: Milliseconds;
+
+  constructor(options: PeerLinkOptions, addresses: readonly UnitAddress[]) {
+    this.#options = options;
+    this.#addresses = addresses;
+    this.#ear = new PeerEar(options.peer);
+    this.#heardAt = options.clock.monotonic();
+    this.#troubles = new NotedTroubles(options.log, () => options.clock.monotonic());
+    this.#connection = new BrokerConnection({
+      address: () => this.#nextAddress(),
+      subscribe: filtersOf(options.peer, options.unitId),
+      name: options.unitId,
+      mustProve: true,
+      log: options.log,
+      onState: (state) => state === 'connected' && this.#connected(),
+      onMessage: (topic, payload, isRetained) => this.#onMessage(topic, payload, isRetained),
+    });
+  }
+
+  /** Where the peer's broker was reached last. */
+  get address(): UnitAddress | undefined {
+    return this.#address;
+  }
+
+  get isConnected(): boolean {
+    return this.#connection.state === 'connected';
+  }
+
+  /** How often the peer said what it must not. */
+  get troubles(): number {
+    return this.#troubles.count;
+  }
+
+  /** Other places to look at when the present connection is lost. */
+  moveTo(addresses: readonly UnitAddress[]): void {
+    this.#addresses = addresses;
+  }
+
+  /** Called again and again: a frozen process keeps its connections, so that silence is the only sign. */
+  check(): void {
+    if (!this.isConnected || this.#options.clock.monotonic() - this.#heardAt < SILENCE_MSEC) return;
+    this.#options.log.debug({ peer: this.#options.peer.unitId }, 'mesh.peer-silent');
+    this.#connection.renew();
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  /** One after the other: a unit may be announced with addresses that cannot be reached from here. */
+  #nextAddress(): UnitAddress {
+    const address = this.#addresses[this.#attempts++ % this.#addresses.length];
+    if (address === undefined) throw new Error('no address is known');
+    this.#address = address;
+    return address;
+  }
+
+  /** All that the peer keeps comes again, without what it took back meanwhile. */
+  #connected(): void {
+    this.#heardAt = this.#options.clock.monotonic();
+    this.#options.forget(this.#options.peer.unitId);
+  }
+
+  #onMessage(topic: string, payload: Uint8Array, isRetained: boolean): void {
+    const { clock, hear, forget, gone, peer } = this.#options;
+    const at = { now: clock.now(), monotonic: clock.monotonic() };
+    const judgement = this.#ear.judge(topic, payload, isRetained, at);
+    if (judgement.kind === 'refused') this.#refuse(judgement.why, topic);
+    if (judgement.kind === 'gone') gone(peer.unitId, judgement.channel, judgement.key);
+    if (judgement.kind === 'born') {
+      forget(peer.unitId);
+      for (const delivery of [judgement.delivery, ...judgement.held]) hear(delivery);
+    }
+    if (judgement.kind !== 'message') return;
+    if (!isRetained) this.#lives(at.monotonic);
+    hear(judgement.delivery);
+  }
+
+  #lives(now: Milliseconds): void {
+    this.#heardAt = now;
+    this.#connection.proven();
+  }
+
+  #refuse(why: string, topic: string): void {
+    this.#troubles.note(
+      why,
+      { peer: this.#options.peer.unitId, why, topic: topic.slice(0, 200) },
+      'mesh.message-refused',
+    );
+  }
+}

@@ -1,0 +1,260 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import t from 'tap';
+import { EmbeddedBroker } from '../src/adapters/embedded-broker.ts';
+import type { Channel } from '../src/domain/messages.ts';
+import { silentLog } from '../src/ports/log.ts';
+import { aMeshEnd, heard, type MeshEnd, type MeshOptions, PLACE, rootOf } from './support/mesh.ts';
+import { aBeacon, aBirth, aDeal, aMode, aUnit } from './support/messages.ts';
+import { eventually, freePorts } from './support/process.ts';
+
+type Test = Pick<typeof t, 'teardown'>;
+
+const HOST = '127.0.0.1';
+const IDS = ['E001', 'E002', 'E003'];
+
+interface Mesh {
+  readonly ends: readonly MeshEnd[];
+  /** Opens the end of a unit (again) at its place, as another session. */
+  open(unitId: string, session?: string, more?: Partial<MeshOptions>): Promise<MeshEnd>;
+}
+
+/** Ends of a mesh, each with a broker of its own, that know each other by static peers. */
+async function aMesh(test: Test, ids: readonly string[] = IDS, more: Partial<MeshOptions> = {}): Promise<Mesh> {
+  const ports = await freePorts(ids.length);
+  const places = ids.map((unitId, index) => ({ unitId, host: HOST, port: ports[index] ?? 0 }));
+  const open: Mesh['open'] = async (unitId, session = `${unitId}-1`, further = {}) => {
+    const port = places.find((place) => place.unitId === unitId)?.port ?? 0;
+    const end = await aMeshEnd(unitId, {
+      members: ids,
+      peers: places.filter((place) => place.unitId !== unitId),
+      session,
+      ...more,
+      ...further,
+      broker: { port, ...more.broker, ...further.broker },
+    });
+    test.teardown(() => end.close());
+    return end;
+  };
+  return { ends: await Promise.all(ids.map((unitId) => open(unitId))), open };
+}
+
+const pair = async (test: Test): Promise<[MeshEnd, MeshEnd, Mesh]> => {
+  const mesh = await aMesh(test, ['E001', 'E002']);
+  const [one, two] = mesh.ends as [MeshEnd, MeshEnd]; // one for each id
+  one.live();
+  two.live();
+  await Promise.all([lives(one, 'E002'), lives(two, 'E001')]);
+  return [one, two, mesh];
+};
+
+/** A beacon of the peer arrives. */
+const lives = (at: MeshEnd, peer: string, session?: string): Promise<unknown> =>
+  heard(
+    at.bus,
+    'election',
+    ({ envelope }) => envelope.sender === peer && (session === undefined || envelope.session === session),
+  );
+
+const events = (end: MeshEnd): string[] => end.lines.map(({ event }) => event);
+
+t.test('everybody hears what is said to all, by whomever, itself included (architecture §3)', async (t) => {
+  const { ends } = await aMesh(t);
+  for (const end of ends) end.live();
+  const everybody = ends.flatMap((listener) =>
+    IDS.map((speaker) => heard(listener.bus, 'request', ({ envelope }) => envelope.sender === speaker)),
+  );
+  await Promise.all(ends.flatMap((end) => IDS.map((id) => lives(end, id))));
+  for (const { bus, unitId } of ends) {
+    bus.publish('request', `${unitId}-n1`, {
+      unitId,
+      negotiationId: `${unitId}-n1`,
+      dateTime: '2026/01/02-03:04:05',
+      type: 'charge',
+      amountWh: 100,
+    } as never);
+  }
+  const deliveries = await Promise.all(everybody);
+  t.equal(deliveries.length, 9);
+  for (const { key, envelope } of deliveries) {
+    t.match(envelope.body, { unitId: envelope.sender, amountWh: 100 });
+    t.equal(key, `${envelope.sender}-n1`);
+  }
+});
+
+t.test('a listener that comes late gets what is kept, and not what was taken back', async (t) => {
+  const [one, two] = await pair(t);
+  two.bus.publish('deal', 'kept', aDeal('kept'));
+  two.bus.publish('deal', 'dropped', aDeal('dropped'));
+  two.bus.publish('mode', '', aMode('stop'));
+  await heard(one.bus, 'mode', ({ envelope }) => envelope.sender === 'E002');
+  two.bus.retract('deal', 'dropped');
+  two.bus.publish('mode', '', aMode('manual'));
+  await heard(one.bus, 'mode', ({ envelope }) => envelope.body.effective === 'manual');
+  const keys: string[] = [];
+  one.bus.listen('deal', ({ key, envelope }) => keys.push(`${envelope.sender} ${key}`));
+  await pause(20);
+  t.same(keys, ['E002 kept']);
+});
+
+t.test('commands and replies reach the unit that is meant and nobody else', async (t) => {
+  const { ends } = await aMesh(t);
+  for (const end of ends) end.live();
+  await Promise.all(ends.flatMap((end) => IDS.map((id) => lives(end, id))));
+  const [one, two, three] = ends as [MeshEnd, MeshEnd, MeshEnd];
+  const elsewhere: string[] = [];
+  three.bus.listen('command', ({ key }) => elsewhere.push(key));
+  const command = heard(two.bus, 'command', () => true);
+  one.bus.publish('command', 'E002/c-1', { kind: 'fault.acknowledge', faultId: 'f' }, { term: 3, expiryMsec: 500 });
+  t.match(await command, { key: 'E002/c-1', envelope: { sender: 'E001', term: 3, body: { faultId: 'f' } } });
+  const reply = heard(one.bus, 'reply', () => true);
+  two.bus.publish('reply', 'E001/c-1', { ok: true });
+  t.match(await reply, { key: 'E001/c-1', envelope: { sender: 'E002' } });
+  t.same(elsewhere, []);
+});
+
+t.test(
+  'a unit that starts again is heard anew, and nothing waits for it or is left of its former session',
+  async (t) => {
+    const [one, two, mesh] = await pair(t);
+    two.bus.publish('deal', 'old', aDeal('old'));
+    await heard(one.bus, 'deal', ({ key }) => key === 'old');
+    await two.close();
+    one.bus.publish('command', 'E002/early', { kind: 'fault.acknowledge', faultId: 'f' }, { expiryMsec: 60_000 });
+    const again = await mesh.open('E002', 'E002-2');
+    const commands: string[] = [];
+    again.bus.listen('command', ({ key }) => commands.push(key));
+    again.live();
+    await Promise.all([lives(one, 'E002', 'E002-2'), lives(again, 'E001')]);
+    const deals: string[] = [];
+    one.bus.listen('deal', ({ key }) => deals.push(key));
+    const later = heard(again.bus, 'command', ({ key }) => key === 'E002/later');
+    one.bus.publish('command', 'E002/later', { kind: 'fault.acknowledge', faultId: 'f' }, { expiryMsec: 60_000 });
+    await later;
+    t.same(commands, ['E002/later'], 'nothing is queued across a reconnect');
+    t.same(deals, [], 'what the former session kept is gone');
+  },
+);
+
+t.test('a silent peer is given up within 2 s, and heard again when it speaks', async (t) => {
+  const [one, two] = await pair(t);
+  two.freeze();
+  const since = performance.now();
+  const debug = (): boolean => events(one).includes('mesh.peer-silent');
+  t.ok(await eventually(debug, 3_000));
+  const took = performance.now() - since;
+  t.ok(took < 2_000, `given up after ${took.toFixed()} ms`);
+  two.live();
+  await lives(one, 'E002');
+});
+
+/** A broker on which somebody says whatever he wants in the name of E002. */
+async function aLiar(test: Test): Promise<{ readonly end: MeshEnd; say: Say; readonly port: number }> {
+  const broker = await EmbeddedBroker.open({
+    place: { ...PLACE, unitId: 'E002' },
+    log: silentLog,
+    open: [],
+    hear: () => {},
+  });
+  test.teardown(() => broker.close());
+  const end = await aMeshEnd('E001', { members: IDS, peers: [{ unitId: 'E002', ...broker.address }] });
+  test.teardown(() => end.close());
+  const say: Say = (channel, body, { topic = `${rootOf('E002')}/${channel}`, raw, retain = false, ...more } = {}) => {
+    const envelope = { id: 'x', sender: 'E002', session: 's1', term: 0, time: 0, uptimeMsec: 1, ...more, body };
+    broker.send(topic, raw ?? JSON.stringify(envelope), retain);
+  };
+  // Ready when the first word arrives: nobody tells when a subscription stands.
+  const born = heard(end.bus, 'birth', () => true);
+  const timer = setInterval(() => say('birth', { ...aBirth('E002'), session: 's1' }), 20);
+  await born.finally(() => clearInterval(timer));
+  return { end, say, port: broker.address.port };
+}
+
+type Say = (
+  channel: Channel,
+  body: unknown,
+  more?: {
+    topic?: string;
+    raw?: string;
+    retain?: boolean;
+    sender?: string;
+    session?: string;
+    uptimeMsec?: number;
+    expiryMsec?: number;
+  },
+) => void;
+
+t.test('what a peer must not say is refused, logged once, and changes nothing (INV-11)', async (t) => {
+  const { end, say } = await aLiar(t);
+  const heardHere: string[] = [];
+  for (const channel of ['birth', 'unit', 'election', 'grid', 'deal', 'mode', 'fault', 'command'] as const)
+    end.bus.listen(channel, ({ envelope }) => heardHere.push(`${channel} ${envelope.sender} ${envelope.session}`));
+  await pause(50);
+  heardHere.length = 0;
+  const lies: Readonly<Record<string, () => void>> = {
+    'in the name of another sender': () => say('unit', aUnit('E003'), { sender: 'E003' }),
+    'no JSON': () => say('unit', undefined, { raw: '{' }),
+    'a body of another channel': () => say('unit', aMode()),
+    'a birth of another unit': () => say('birth', { ...aBirth('E003'), session: 's9' }, { session: 's9' }),
+    'no time of its own': () => say('unit', aUnit('E002'), { uptimeMsec: 'soon' as never }),
+  };
+  for (const lie of Object.values(lies)) for (let count = 0; count < 5; count += 1) lie();
+  const last = heard(end.bus, 'mode', () => true);
+  say('mode', aMode('stop'));
+  await last;
+  t.same(heardHere, ['mode E002 s1'], 'only the truth is heard');
+  const refusals = end.lines.filter(({ event }) => event === 'mesh.message-refused');
+  t.equal(refusals.length, Object.keys(lies).length, 'each kind is logged once');
+});
+
+t.test('words of a former session, signs of life that were kept, and late ones count for nothing', async (t) => {
+  const { end, say } = await aLiar(t);
+  const beacons: number[] = [];
+  const commands: string[] = [];
+  end.bus.listen('election', ({ envelope }) => beacons.push(envelope.body.beacon));
+  end.bus.listen('command', ({ key }) => commands.push(key));
+  const topic = `${rootOf('E002')}/command/E001/`;
+  say('election', aBeacon({ beacon: 1 }), { uptimeMsec: 100_000 });
+  say('election', aBeacon({ beacon: 2 }), { uptimeMsec: 95_000 });
+  say('command', { kind: 'deal.stop' }, { topic: `${topic}fresh`, expiryMsec: 1_000, uptimeMsec: 99_500 });
+  say('command', { kind: 'deal.stop' }, { topic: `${topic}late`, expiryMsec: 1_000, uptimeMsec: 98_000 });
+  say('birth', { ...aBirth('E002'), session: 's2' }, { session: 's2' });
+  say('election', aBeacon({ beacon: 3 }), { uptimeMsec: 101_000 });
+  say('birth', { ...aBirth('E002'), session: 's1' });
+  const last = heard(end.bus, 'election', ({ envelope }) => envelope.body.beacon === 4);
+  say('election', aBeacon({ beacon: 4 }), { session: 's2' });
+  await last;
+  t.same(beacons, [1, 4]);
+  t.same(commands, ['E001/fresh']);
+  t.notOk(events(end).includes('mesh.message-refused'), 'nobody has done anything wrong');
+});
+
+t.test('a flood is cut down to the allowance, logged once, and over when it is over', async (t) => {
+  const { end, say } = await aLiar(t);
+  let count = 0;
+  end.bus.listen('unit', () => {
+    count += 1;
+  });
+  for (let index = 0; index < 3_000; index += 1) say('unit', aUnit('E002'));
+  t.ok(await eventually(() => end.lines.some(({ fields: { why } }) => why === 'too many messages'), 5_000));
+  await pause(500);
+  t.ok(count < 1_000, `${count} of 3000 got through`);
+  t.equal(end.lines.filter(({ fields: { why } }) => why === 'too many messages').length, 1);
+  await pause(1_000);
+  const after = heard(end.bus, 'mode', () => true);
+  say('mode', aMode('stop'));
+  await after;
+});
+
+t.test('strangers are told once and not listened to', async (t) => {
+  const [port = 0] = await freePorts(1);
+  const peers = [
+    { unitId: 'X001', host: HOST, port },
+    { unitId: 'E001', host: HOST, port: 1 },
+  ];
+  const end = await aMeshEnd('E001', { members: IDS, peers });
+  t.teardown(() => end.close());
+  t.match(
+    end.lines.filter(({ event }) => event === 'mesh.stranger-ignored'),
+    [{ fields: { peer: 'X001' } }],
+  );
+});

@@ -1183,6 +1183,27 @@ t.test('compensation (§4.7)', async (t) => {
     });
   }
 
+  t.test(
+    'measures once more than it may correct, then gives up (§13.1: 0.05, 0.04, 0.035, 0.031 with 3 trials)',
+    async (t) => {
+      const grid = await aGrid();
+      const errors = [0.05, 0.04, 0.035, 0.031];
+      const deal = aDeal('E001', 'E002');
+      grid.fate = (unitId, body) => {
+        const isMeasurement = unitId === 'E001' && body.kind === 'read' && grid.unit('E002').mode === 'DISCHARGE';
+        const errorA = isMeasurement ? errors.shift() : undefined;
+        if (errorA !== undefined) grid.unit('E002').gain = (1 + errorA) / grid.unit('E002').dig;
+        return 'obey';
+      };
+      grid.add(deal);
+      t.ok(await grid.runUntil(() => grid.isGone(deal.dealId)));
+      t.same(errors, [], 'four measurements');
+      t.equal(grid.commands.filter((one) => one.startsWith('E002 current')).length, 3, 'three corrections');
+      t.match(grid.deal(deal.dealId).abortReason, /compensation-failed.* 1\.031 A instead of 1 A/);
+      safe(t, grid);
+    },
+  );
+
   t.test('needs none when the constant-current side is the reference side', async (t) => {
     const grid = await aGrid(gridPolicy({ gridMaster: { voltageReferenceSide: 'dischargeUnit' } }));
     const deal = aDeal('E001', 'E002');

@@ -450,6 +450,12 @@ t.test('remaining energy and slots are counted in 32-bit floats (market §1.9, U
   }
 });
 
+t.test('slots and energy of the sample hardware (control.md §13.1)', async (t) => {
+  t.same([market.slots(2.3, 1), market.slots(2.3, 2), market.slots(0.9, 1)], [2, 1, 0]);
+  t.equal(market.slots(2.4, 0.8), 3, 'no binary dust takes a slot away');
+  t.equal(market.remainingCapacityWh(4800, 50.02), 2400);
+});
+
 t.test('a deal without current takes no slot, because there is none', async (t) => {
   t.equal(market.slots(2.3, 0), 0);
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { Deal } from '../src/domain/deal.ts';
+import { OPERATION_MODES } from '../src/domain/operation-mode.ts';
 import { NEVER } from '../src/domain/timestamp.ts';
 import type { Answer, Offer, Request } from '../src/domain/trade.ts';
 import { Backoff } from '../src/market/backoff.ts';
@@ -788,7 +789,7 @@ t.test('whatever arrives as a request or an answer, nothing breaks and nothing i
   t.equal(house.decisions.filter(({ step, refusal: no }) => step === 'answer' && !no).length, 1, 'the one of before');
 });
 
-t.test('a refused request says why, a paused pair included (W7)', async (t) => {
+t.test('a refused request says why, a paused pair included, and is no accept (W7, GB-07)', async (t) => {
   const { street, house, buyer } = await asked();
   buyer.request('n2', { pairUnitId: 'E002' });
   await street.clock.advance(10);
@@ -803,6 +804,40 @@ t.test('a refused request says why, a paused pair included (W7)', async (t) => {
   buyer.request('n3');
   await street.clock.advance(10);
   t.match(buyer.answers.at(-1)?.answer, { refusal: { reason: 'backoff.waiting' } });
+});
+
+t.test('§13.2.13 a deal that nobody has agreed on is refused in every mode (W17, control.md D21)', async (t) => {
+  for (const mode of OPERATION_MODES) {
+    const street = new Street();
+    const house = street.house('E001', 95, { mode });
+    const buyer = street.puppet('E004');
+    street.start();
+    const injected = aDeal('injected', { dischargeUnitId: 'E001', chargeUnitId: 'E004', requestUnitId: 'E004' });
+    const reason = buyer.propose('E001', injected);
+    await street.clock.advance(50);
+    t.equal(await reason, 'proposal.no-promise', mode);
+    t.same([house.open, house.market.takenDeals()], [[], []], 'and takes no slot');
+  }
+});
+
+t.test('§13.2.14 a reset keeps the slots of deals and frees those of proposals in time (D15, W39)', async (t) => {
+  const street = new Street();
+  const house = street.house('E001', 50);
+  street.start();
+  const reset = (): void => {
+    house.market.stop();
+    house.market.start();
+  };
+  reset();
+  t.same(house.market.takenDeals(), []);
+  house.open.push(aDeal('running', { dischargeUnitId: 'E001', chargeUnitId: 'E004' }));
+  reset();
+  t.same(
+    house.market.takenDeals().map((deal) => deal.dealId),
+    ['running'],
+  );
+  house.open.pop();
+  t.same(house.market.takenDeals(), [], 'slots follow the deals');
 });
 
 t.test('a battery in use by a sibling process is told to the requester (market §2.8)', async (t) => {

@@ -25,6 +25,12 @@ const all = (): { vectors: readonly Vector[]; rounds: readonly Vector[] } =>
 export const keepVectors = (kind: string): readonly Vector[] =>
   all().vectors.filter((vector) => vector.kind === kind && vector.conformance === 'keep');
 
+/** Every vector of the file, rounds included, without its content. */
+export const allVectorIds = (): readonly Pick<Vector, 'id' | 'kind' | 'conformance'>[] => {
+  const { vectors, rounds } = all();
+  return [...vectors, ...rounds].map(({ id, kind, conformance = 'keep' }) => ({ id, kind, conformance }));
+};
+
 /** A vector of any tag by its id; one that is missing from the file fails the test that asks for it. */
 export function vectorById(id: string): Vector {
   const { vectors, rounds } = all();

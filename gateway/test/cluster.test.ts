@@ -43,6 +43,7 @@ interface Node {
 
 /** A cluster of bare elections: units that only say beacons and, when they lead, `grid`. */
 class Cluster {
+  readonly ids: readonly string[];
   readonly clock = new VirtualClock();
   readonly nodes = new Map<string, Node>();
   /** Says whether a message from one unit reaches another. */
@@ -54,10 +55,14 @@ class Cluster {
   readonly tooEarly: string[] = [];
   #sessions = 0;
 
+  constructor(ids: readonly string[] = IDS) {
+    this.ids = ids;
+  }
+
   start(id: string, vow?: Vow, founder = 'E001'): Node {
     this.#sessions += 1;
     const bus = this.hub.join(id, `s${this.#sessions}`);
-    const members = new Members({ bus, clock: this.clock, memberUnitIds: () => IDS });
+    const members = new Members({ bus, clock: this.clock, memberUnitIds: () => this.ids });
     let beacon = 0;
     let alive = true;
     let pass = 0;
@@ -67,7 +72,7 @@ class Cluster {
       entropy: new SeededEntropy(this.#sessions),
       log: silentLog,
       members,
-      memberUnitIds: () => IDS,
+      memberUnitIds: () => this.ids,
       leaseMsec: () => 2_000,
       permitMsec: () => PERMIT_MSEC,
       founder: () => founder,
@@ -109,7 +114,7 @@ class Cluster {
   }
 
   /** A member of which only the beacons are there. */
-  stranger(id: string): (state: Pick<ElectionState, 'term' | 'role' | 'votedFor'>) => void {
+  stranger(id: string): (state: Pick<ElectionState, 'term' | 'role' | 'votedFor' | 'preVoteTerm'>) => void {
     const bus = this.hub.join(id, `stranger ${id}`);
     let beacon = 0;
     return (state) => {
@@ -156,6 +161,33 @@ t.test('election.ts', async (t) => {
       IDS.map(() => 'E001'),
     );
     t.strictSame(cluster.get('E001').led, [[true, 1]], 'it keeps the office');
+  });
+
+  t.test('a cluster of one leads itself from its first heartbeat on', async (t) => {
+    const cluster = new Cluster(['E001']);
+    const { election } = cluster.start('E001');
+    t.equal(election.gridMasterSession, undefined, 'nobody is obeyed yet');
+    t.ok(await cluster.clock.runUntil(() => election.isLeading, 2 * HEARTBEAT_MSEC));
+  });
+
+  t.test('a pre-vote is taken back when a grid master is heard after all', async (t) => {
+    const cluster = new Cluster(['E001', 'E002', 'E003']);
+    const said: (string | undefined)[] = [];
+    cluster.start('E002', { term: 4 });
+    const ask = cluster.stranger('E001');
+    const listener = cluster.hub.join('E004', 'a listener');
+    listener.listen('election', ({ envelope }) => {
+      if (envelope.sender === 'E002') said.push(envelope.body.grantsPreVoteTo);
+    });
+    await cluster.clock.advance(5_000);
+    ask({ term: 4, role: 'follower', preVoteTerm: 5 });
+    await cluster.clock.advance(10);
+    t.equal(said.at(-1), 'E001');
+    cluster.hub.join('E003', 's').publish('grid', '', gridOf('E003', 4, 1));
+    await cluster.clock.advance(10);
+    ask({ term: 4, role: 'follower', preVoteTerm: 5 });
+    await cluster.clock.advance(10);
+    t.equal(said.at(-1), undefined);
   });
 
   t.test('the policy may name another founder', async (t) => {

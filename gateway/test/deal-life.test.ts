@@ -1243,6 +1243,9 @@ t.test('a reference that drifts is brought back while the deals run (S15)', asyn
     t.ok(Math.abs(Number(grid.deal(deal.dealId).chargeUnitCompensatedGridCurrentA) - 0.935) < 1e-6);
     await grid.run(30_000);
     t.equal(grid.commands.length, before + 1, 'balanced anew');
+    grid.unit('E002').gain = 0.7;
+    await grid.run(30_000);
+    t.equal(grid.commands.length, before + 1, 'nothing is left to correct with, and the deal runs on');
     t.ok(await grid.runUntil(() => grid.isGone(deal.dealId)));
     t.equal(grid.deal(deal.dealId).abortReason, undefined);
     safe(t, grid);
@@ -1268,6 +1271,50 @@ t.test('a reference that drifts is brought back while the deals run (S15)', asyn
       );
       t.notOk(grid.isGone(deal.dealId) || grid.deal(deal.dealId).abortReason, 'the deal runs on');
     }
+  });
+});
+
+t.test('RULE-5: without a majority nothing is raised and no permit is renewed', async (t) => {
+  t.test('between two deals', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+    await started(t, grid, first);
+    grid.hasQuorum = false;
+    const before = grid.commands.length;
+    grid.add(second);
+    await grid.run(3_000);
+    t.same(since(grid, before), []);
+    t.match(grid.grid, { granting: false, permits: [] });
+    grid.hasQuorum = true;
+    t.ok(await grid.runUntil(() => grid.isStarted(second.dealId), 5_000), 'and goes on with it');
+  });
+
+  t.test('on the way up, which goes on when it is heard again', async (t) => {
+    const grid = await aGrid();
+    grid.slewVPerSec = 100;
+    const deal = aDeal('E001', 'E002');
+    grid.add(deal);
+    await grid.run(1_000);
+    grid.hasQuorum = false;
+    await grid.run(8_000);
+    t.same(grid.commands, ['E001 VOLTAGE_REFERENCE'], 'the voltage is there, and is not put to the proof');
+    t.ok(grid.deal(deal.dealId).rampUpDateTime);
+    grid.hasQuorum = true;
+    t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 5_000));
+  });
+
+  t.test('in the middle of a step, whose deal is then given up', async (t) => {
+    const grid = await aGrid();
+    const deal = aDeal('E001', 'E002');
+    grid.fate = (_unitId, body) => {
+      if (body.kind === 'deal.update') grid.hasQuorum = false; // the intent is written, nothing is raised yet
+      return 'obey';
+    };
+    grid.add(deal);
+    t.ok(await grid.runUntil(() => grid.isGone(deal.dealId), 60_000));
+    t.notOk(grid.commands.some((one) => one.includes('VOLTAGE_REFERENCE')));
+    t.match(grid.deal(deal.dealId).abortReason, /permits of older terms may be alive, or no majority hears/);
+    safe(t, grid);
   });
 });
 

@@ -20,7 +20,7 @@ import {
   shareOf,
   timeToAmountMsec,
 } from '../src/grid-master/cumulation.ts';
-import { releaseCommand, successionOf } from '../src/grid-master/deactivation-plan.ts';
+import { canBear, releaseCommand, successionOf } from '../src/grid-master/deactivation-plan.ts';
 import { DealBook } from '../src/grid-master/deal-book.ts';
 import { otherCurrentA } from '../src/grid-master/deal-currents.ts';
 import { aborted, ended, reset, scrammed, withChange } from '../src/grid-master/deal-marks.ts';
@@ -728,6 +728,18 @@ t.test('deactivation-plan (§4.10)', async (t) => {
     const moved = successionOf(view([master, older, newer], 'E001', { E001: VR }), master);
     t.equal(moved?.deal.dealId, newer.dealId, 'the newest');
     t.match(moved?.handOver, { from: 'E001', to: 'E003', gridVoltageV: 350 });
+  });
+
+  t.test('whether the successor could bear what is left over (RULE-10)', async (t) => {
+    const moment = view([master], 'E001', { E001: { ...VR, dig: 2.3, ig: 1.5 }, E003: { mode: 'CHARGE', ig: 1 } });
+    t.equal(canBear(moment, { from: 'E001', to: 'E003' }), false);
+    const next = { mode: 'CHARGE', gridCurrentA: 1.5 } as const;
+    t.equal(
+      canBear(moment, { from: 'E001', to: 'E003', next }),
+      true,
+      'what the old one goes on with is not left over',
+    );
+    t.equal(canBear(moment, { from: 'E001', to: 'E004' }), false, 'unknown is no yes');
   });
 
   t.test('large units first, exchanged when that is allowed', async (t) => {

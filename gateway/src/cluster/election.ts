@@ -109,6 +109,7 @@ export class Election {
     const now = this.#needs.clock.monotonic();
     if (this.#role === 'leader') this.#checkQuorum(now);
     else if (this.#mayFound()) this.#stand();
+    this.#countVotes(); // a cluster of one hears nobody
     this.#announce();
   }
 

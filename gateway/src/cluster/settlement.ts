@@ -70,10 +70,11 @@ export class Settlement {
     }
   }
 
-  #peerOf({ requestUnitId, acceptUnitId }: Deal): string | undefined {
+  /** The other party; nobody's id for a deal of others. */
+  #peerOf({ requestUnitId, acceptUnitId }: Deal): string {
     const own = this.#needs.bus.unitId;
     if (own === requestUnitId) return acceptUnitId;
-    return own === acceptUnitId ? requestUnitId : undefined;
+    return own === acceptUnitId ? requestUnitId : '';
   }
 
   /** RULE-13: what ended at the other party, in a younger record, has ended here. */
@@ -131,14 +132,14 @@ export class Settlement {
   /** The other party's copy as its present process said it. */
   #copyOf(deal: Deal): Deal | undefined {
     const copy = this.#copies.get(deal.dealId);
-    const session = this.#needs.members.get(this.#peerOf(deal) ?? '')?.state.session;
+    const session = this.#needs.members.get(this.#peerOf(deal))?.state.session;
     return copy?.session === session ? copy?.deal : undefined;
   }
 
   /** The other party is alive, and has been without a copy for long enough while this unit looked. */
   #hasNoCopy(deal: Deal): boolean {
     const { dealId } = deal;
-    const alive = this.#alive.get(this.#peerOf(deal) ?? '');
+    const alive = this.#alive.get(this.#peerOf(deal));
     if (alive === undefined || this.#copyOf(deal) !== undefined) {
       this.#aloneSince.delete(dealId);
       return false;

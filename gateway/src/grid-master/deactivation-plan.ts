@@ -55,9 +55,7 @@ export function successionOf(view: GridView, deal: Deal): Succession | undefined
  * Could the successor bear what the reference leaves over when it goes? Not while a converter that nobody reaches any
  * more pushes its current into the bus: then the reference stays, for it balances that current (RULE-10).
  */
-export function canBear(view: GridView, { handOver }: Succession): boolean {
-  if (handOver === undefined) return true;
-  const { from, to, next } = handOver;
+export function canBear(view: GridView, { from, to, next }: HandOverPlan): boolean {
   const nextA = next === undefined ? 0 : CURRENT_SIGN[next.mode] * next.gridCurrentA;
   const demandedA = Number(gridCurrentOf(view, to)) + Number(gridCurrentOf(view, from)) - nextA;
   return Math.abs(demandedA) <= Number(view.dcdc(from)?.param.dig); // unknown is no yes

@@ -64,7 +64,7 @@ async function mayPassOn(grid: Grid, succession: Succession): Promise<boolean> {
   const { handOver } = succession;
   if (handOver === undefined) return true;
   const heard = await Promise.all([handOver.from, handOver.to].map((unitId) => grid.readWithin(unitId, READ_MSEC)));
-  return heard.every((one) => one) && canBear(grid.view(), succession);
+  return heard.every((one) => one) && canBear(grid.view(), handOver);
 }
 
 /** The voltage goes to another deal, or nobody needs it any more (control.md §4.10); false when nobody can take it now. */

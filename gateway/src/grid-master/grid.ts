@@ -85,7 +85,7 @@ export class Grid {
 
   /** RULE-5: a majority hears this grid master. */
   get hasQuorum(): boolean {
-    return this.needs.hasQuorum?.() ?? true;
+    return this.needs.hasQuorum();
   }
 
   /** May a converter be put out of WAIT, or a current be increased? */

@@ -63,8 +63,8 @@ export interface GridMasterNeeds {
   /** The deal has left the grid master's picture. */
   finished(deal: Deal): void;
   raise(fault: FaultInput): void;
-  /** A majority hears this grid master; without one it grants and raises nothing (RULE-5). Default true. */
-  hasQuorum?(): boolean;
+  /** A majority hears this grid master; without one it grants and raises nothing (RULE-5). */
+  hasQuorum(): boolean;
   /** A fault of the cluster is open that this or another unit has raised, under this or a former grid master. */
   hasGlobalErrors?(): boolean;
 }

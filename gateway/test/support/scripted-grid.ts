@@ -124,6 +124,7 @@ export class ScriptedGrid {
   hang: (unitId: string, body: CommandBody) => boolean = () => false;
   brokenCommunity = false;
   hasGlobalErrors = false;
+  hasQuorum = true;
   busV = 0;
   readonly master: GridMaster;
   #at = 0;
@@ -163,6 +164,7 @@ export class ScriptedGrid {
       },
       mode: () => this.mode,
       hasGlobalErrors: () => this.hasGlobalErrors,
+      hasQuorum: () => this.hasQuorum,
       command: (to, body, deadlineMsec) => this.#command(to, body, deadlineMsec),
       publish: (state) => {
         this.published.push(state);

@@ -2,6 +2,7 @@
 // pinned Node. Plain JavaScript without dependencies, because it runs on any Node from 20.9 and before `npm ci`.
 // Everything it says itself goes to stderr; stdout belongs to the task.
 import { existsSync } from 'node:fs';
+import { coverageGate } from './lib/coverage-gate.js';
 import { bin, node, root } from './lib/paths.js';
 import { ensureBuilt, ensureInstalled } from './lib/prepare.js';
 import { runChild } from './lib/run-child.js';
@@ -47,6 +48,13 @@ const test = async (tapArguments) => {
   return allPassed(outcome) ? code : code || 1;
 };
 
+/** All tests, and no branch of the rooms that have to be complete may be left out. */
+const coverage = async (tapArguments) => {
+  const code = await test(tapArguments);
+  const gap = await coverageGate();
+  return code || gap;
+};
+
 /** Runs a script of the project; one that is missing is told, not treated as success. */
 const script = async ([file, ...rest], args) => {
   if (existsSync(new URL(file, root))) return runChild(node, [file, ...rest, ...args]);
@@ -61,7 +69,7 @@ const tasks = {
   build: { needsBuild: true, run: () => 0 },
   lint: { needsBuild: false, run: async () => (allPassed(await runChecks()) ? 0 : 1) },
   test: { needsBuild: false, run: (args) => withLock('test', () => test(['--disable-coverage', ...args])) },
-  coverage: { needsBuild: false, run: (args) => withLock('test', () => test(args)) },
+  coverage: { needsBuild: false, run: (args) => withLock('test', () => coverage(args)) },
 };
 
 const [taskName = '', ...args] = process.argv.slice(2);

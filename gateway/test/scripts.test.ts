@@ -209,3 +209,24 @@ t.test('system-packages.js', async (t) => {
     t.same(called(), []);
   });
 });
+
+t.test('coverage-gate.js: passes where every branch was taken, else names the file', async (t) => {
+  const afterCalls = async (...sides: readonly string[]): Promise<Outcome> => {
+    const directory = mkdtempSync(join(tmpdir(), 'apis-coverage-'));
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+    const program = `
+      import { otherSide } from './gateway/src/domain/deal.ts';
+      ${JSON.stringify(sides)}.map(otherSide);
+    `;
+    await runNode(['--input-type=module', '--eval', program], '', { NODE_V8_COVERAGE: directory });
+    const gate = `
+      import { coverageGate } from './gateway/scripts/lib/coverage-gate.js';
+      process.exitCode = await coverageGate(${JSON.stringify(directory)}, ['gateway/src/domain/deal.ts']);
+    `;
+    return runNode(['--input-type=module', '--eval', gate]);
+  };
+  t.match(await afterCalls('chargeUnit', 'dischargeUnit'), { code: 0 });
+  const short = await afterCalls('chargeUnit');
+  t.equal(short.code, 1);
+  t.match(short.err, /branches .* does not meet threshold \(100%\) for gateway\/src\/domain\/deal\.ts/);
+});

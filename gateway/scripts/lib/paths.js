@@ -16,6 +16,7 @@ export const node = inRoot('node_modules/node/bin/node');
 /** Entry files of the tools, to be run by `node`. */
 export const bin = {
   biome: inRoot('node_modules/@biomejs/biome/bin/biome'),
+  c8: inRoot('node_modules/c8/bin/c8.js'),
   tap: inRoot('node_modules/tap/dist/esm/run.mjs'),
   tsc: inRoot('node_modules/typescript/bin/tsc'),
 };

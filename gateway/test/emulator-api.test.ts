@@ -426,6 +426,7 @@ t.test('what drivers, flows and testers need beside the original (emulator.md §
     t.match(await served(client.order('E001', { command: 'set', dvg: 340, drg: 0 })), { vdis: { dvg: 340 } });
     t.match(await served(client.order('E001', { command: 'status' })), { status: { status: '0x0041' } });
     t.match(await served(client.order('E001', { command: 'get' })), { battery: { rsoc: Number } });
+    t.match(await served(client.order('E001', { command: 'set', mode: 'WAIT' })), { status: { status: '0x0000' } });
     await t.rejects(served(client.order('E001', { command: 'set' })), {
       message: /mode, dig, or dvg and drg: expected a number/,
     });

@@ -1,3 +1,4 @@
+import { CONVERTER_MODES } from '../domain/converter-mode.ts';
 import { DeviceError } from '../domain/errors.ts';
 import { readFaultKind, readHouseFault } from '../emulation/read-fault.ts';
 import { BadRequest, houseOf, modeFrom, numberOf, type Route, type RouteInput } from './emulator-routes.ts';
@@ -10,9 +11,11 @@ const patience = (): AbortSignal => AbortSignal.timeout(DEVICE_MSEC);
 
 /** A command as a driver gives it: what is not named stays as it is. */
 function command(input: RouteInput): Promise<object> {
-  const { query } = input;
+  const { query, session } = input;
   const device = deviceOf(input);
-  const [dvg, dig, drg] = ['dvg', 'dig', 'drg'].map((key) => numberOf(query, key));
+  // To stop is understood without any number.
+  const stop = query.get('mode') === CONVERTER_MODES.WAIT.code ? session.world.house(houseOf(input)) : undefined;
+  const [dvg, dig, drg] = (['dvg', 'dig', 'drg'] as const).map((key) => numberOf(query, key) ?? stop?.[key]);
   const missing = (what: string): BadRequest => new BadRequest(`${what}: expected a number of 0 or more, got nothing`);
   if (query.has('mode')) {
     if (dvg === undefined || dig === undefined || drg === undefined) throw missing('dvg, dig and drg');

@@ -10,6 +10,7 @@ const modes = Object.keys(CONVERTER_MODES) as ConverterMode[]; // the table has 
 const common = {
   id: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
   sequence: v.pipe(number, v.integer(), v.minValue(1)),
+  time: number,
   deadlineMsec: v.pipe(number, v.gtValue(0)),
 };
 const wiredCommand = v.variant('command', [

@@ -1,5 +1,5 @@
 import type { ConverterMode } from './converter-mode.ts';
-import type { Amperes, Milliseconds, Volts } from './quantities.ts';
+import type { Amperes, EpochMsec, Milliseconds, Volts } from './quantities.ts';
 
 /** A device behind a flow must be heard of at least this often, or its unit does not trade (RULE-18). */
 export const WIRED_SILENCE_MSEC: Milliseconds = 1_000;
@@ -28,7 +28,9 @@ export type WiredCommand = WiredOrder & {
   readonly id: string;
   /** Strictly increasing within one process: an older `set` must not be carried out after a newer one (RULE-2). */
   readonly sequence: number;
-  /** Counted from the moment it is heard: later it must neither be carried out nor answered. */
+  /** When it was said, by the clock of the unit's machine. */
+  readonly time: EpochMsec;
+  /** From then on: later it must neither be carried out nor answered. */
   readonly deadlineMsec: Milliseconds;
 };
 

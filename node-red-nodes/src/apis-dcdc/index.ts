@@ -1,27 +1,65 @@
-import type { NodeAPI } from 'node-red';
-import { attachToUnit, type UnitNodeDef } from '../lib/attach.ts';
+import type { CommunityState } from '@apis-edge/gateway/client';
+import type { Node, NodeAPI, NodeStatus } from 'node-red';
+import { type Attached, attachToUnit, type UnitNodeDef } from '../lib/attach.ts';
 import { converterState } from '../lib/converter-state.ts';
+import { FlowDriver } from '../lib/flow-driver.ts';
 import { registerNode } from '../lib/register.ts';
 import { respond } from '../lib/respond.ts';
 import { valueStatus } from '../lib/status.ts';
 import { whenChanged } from '../lib/when-changed.ts';
+import { isWired, replyOf } from '../lib/wired-messages.ts';
 
-/** Converter of a unit: output 2 tells its state on change, at most once a second. */
+interface DcdcDef extends UnitNodeDef {
+  /** This flow drives the converter; absent in nodes of version 1, which only told. */
+  readonly drives?: boolean;
+}
+
+const problem = (node: Node, key: string): NodeStatus => ({
+  fill: 'red',
+  shape: 'dot',
+  text: `${node.type}.status.${key}`,
+});
+
+/** What keeps this flow from driving the converter, as a key of the status texts; undefined when nothing does. */
+function obstacleTo(state: CommunityState, { link }: Attached): string | undefined {
+  if (isWired(state, link.unitId) === false) return 'builtIn';
+  return link.role === 'device' ? undefined : 'needsDevice';
+}
+
+/** Converter of a unit: output 2 tells its state; output 1 has its commands, where this flow drives it (RULE-18). */
 export default function register(RED: NodeAPI): void {
-  registerNode<UnitNodeDef>(RED, 'apis-dcdc', (node, config) => {
-    const send = whenChanged((payload: object) => node.send([null, { topic: 'dcdc', payload }]));
-    attachToUnit(RED, node, config.unit, {
+  registerNode<DcdcDef>(RED, 'apis-dcdc', (node, config) => {
+    const sendState = whenChanged((payload: object) => node.send([null, { topic: 'dcdc', payload }]));
+    let driver: FlowDriver | undefined;
+    let attached: Attached | undefined;
+    attached = attachToUnit(RED, node, config.unit, {
       onState: (state, unitId) => {
         const converter = converterState(state, unitId);
+        if (converter !== undefined) sendState(converter);
+        const obstacle = attached && config.drives === true ? obstacleTo(state, attached) : undefined;
+        if (obstacle !== undefined) return problem(node, obstacle);
         if (converter === undefined) return undefined;
-        send(converter);
-        const mode = converter.mode ?? converter.operationMode;
-        return valueStatus(`${mode} ${converter.ig.toFixed(1)} A`, converter.stale);
+        const value = `${converter.mode ?? converter.operationMode} ${converter.ig.toFixed(1)} A`;
+        // Who drives a converter is reminded of what no flow can do: stop it when Node-RED is dead.
+        return valueStatus(driver === undefined ? value : `${value} ⏱ watchdog`, converter.stale);
       },
+      overrule: () => (driver?.isLost ? { fill: 'red', shape: 'ring', text: `${node.type}.status.lost` } : undefined),
     });
-    respond(node, () => {
-      // Converters obey the core alone (INV-2); the daemon's own driver commands this one.
-      throw new Error(RED._('apis-dcdc.errors.builtInDriver'));
+    if (attached !== undefined && config.drives === true) {
+      const { link, refresh } = attached;
+      if (link.role === 'device') {
+        driver = new FlowDriver({ attached, send: (command) => node.send([command, null]), changed: refresh });
+        node.on('close', () => driver?.close());
+      }
+      refresh();
+    }
+    respond(node, async (message) => {
+      // Converters obey the core alone (INV-2): one with a driver of its own takes nothing from a flow.
+      if (attached === undefined) throw new Error(RED._('apis-dcdc.errors.noUnit'));
+      if (driver === undefined || isWired(attached.client.state(), attached.link.unitId) === false) {
+        throw new Error(RED._('apis-dcdc.errors.builtInDriver'));
+      }
+      await driver.answer(replyOf(message));
     });
   });
 }

@@ -4,14 +4,14 @@ import { daemonFilePath, type UnitChoice } from '../lib/address.ts';
 import type { ApisUnitNode } from '../lib/attach.ts';
 import { registerNode } from '../lib/register.ts';
 import { UnitLink } from '../lib/unit-link.ts';
-import type { Role } from '../lib/widget-message.ts';
+import { ROLES, type Role } from '../lib/widget-message.ts';
 
 interface ApisUnitDef extends NodeDef {
   readonly unitId?: string;
   readonly host?: string;
   /** A number, its text, or an environment variable that Node-RED has replaced by its text. */
   readonly port?: string | number;
-  /** `observer`: nothing that uses this unit may operate it. */
+  /** One of `ROLES`; what is none of them counts as operator, the default. */
   readonly role?: string;
 }
 
@@ -27,7 +27,7 @@ const choiceOf = (config: ApisUnitDef): UnitChoice => {
   return { unitId: config.unitId?.trim() ?? '', host, port };
 };
 
-const roleOf = ({ role }: ApisUnitDef): Role => (role === 'observer' ? 'observer' : 'operator');
+const roleOf = ({ role }: ApisUnitDef): Role => ROLES.find((one) => one === role) ?? 'operator';
 
 /** Units of the local daemon for the editor's drop-down; none when no daemon runs. */
 function serveUnits(RED: NodeAPI): void {

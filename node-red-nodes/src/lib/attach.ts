@@ -1,4 +1,5 @@
 import type { CommunityState, HeardMessage } from '@apis-edge/gateway/client';
+import type { WiredCommand } from '@apis-edge/gateway/domain';
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { atMost } from './at-most.ts';
 import { linkStatus } from './status.ts';
@@ -18,11 +19,17 @@ export interface Handlers {
   /** Something changed; at most once per second. Returns the status while connected, default is plain `connected`. */
   readonly onState?: (state: CommunityState, unitId: string) => NodeStatus | undefined;
   readonly onMessage?: (message: HeardMessage, unitId: string) => void;
+  /** The unit asks something of a device that a flow drives. */
+  readonly onWired?: (command: WiredCommand) => void;
+  /** A status that comes before all others, whatever the connection does. */
+  readonly overrule?: () => NodeStatus | undefined;
 }
 
 export interface Attached {
   readonly link: UnitLink;
   readonly client: SharedClient;
+  /** Looks at everything again now. */
+  refresh(): void;
 }
 
 const PERIOD_MSEC = 1000;
@@ -48,13 +55,19 @@ function statusOf(node: Node): (status: NodeStatus) => void {
   };
 }
 
-/** Keeps status and outputs up to date until the returned function is called. */
-function watch(node: Node, { link, client }: Attached, handlers: Handlers): () => void {
+/** Keeps status and outputs up to date until `stop`; `update` does so at once. */
+function watch(
+  node: Node,
+  { link, client }: Omit<Attached, 'refresh'>,
+  handlers: Handlers,
+): { update(): void; stop(): void } {
   const show = statusOf(node);
   let hasFailed = false;
   const update = guarded(node, () => {
     const state = link.state();
     const own = handlers.onState?.(client.state(), link.unitId);
+    const first = handlers.overrule?.();
+    if (first !== undefined) return show(first);
     if (state === 'connected' && own !== undefined) return show(own);
     // Retries go back and forth between connecting and disconnected; the user is told one thing.
     hasFailed = state !== 'connected' && (hasFailed || state !== 'connecting');
@@ -65,10 +78,14 @@ function watch(node: Node, { link, client }: Attached, handlers: Handlers): () =
   const onChange = (): void => (link.state() === 'connected' ? refresh.request() : update());
   const stops = [client.on('connection', update), client.on('change', onChange)];
   const hear = guarded(node, (message: HeardMessage) => handlers.onMessage?.(message, link.unitId));
-  stops.push(client.on('message', hear));
+  const wired = guarded(node, (command: WiredCommand) => handlers.onWired?.(command));
+  stops.push(client.on('message', hear), client.on('wired', wired));
   update();
-  return () => {
-    for (const stop of [...stops, refresh.stop]) stop();
+  return {
+    update,
+    stop: () => {
+      for (const stop of [...stops, refresh.stop]) stop();
+    },
   };
 }
 
@@ -82,11 +99,12 @@ export function attachToUnit(RED: NodeAPI, node: Node, unit: string, handlers: H
     node.status(linkStatus(node.type, 'noUnit'));
     return undefined;
   }
-  const attached = { link: config.link, client: config.link.acquire() };
-  const stop = watch(node, attached, handlers);
+  const { link } = config;
+  const client = link.acquire();
+  const { update, stop } = watch(node, { link, client }, handlers);
   node.on('close', (_removed: boolean, done: () => void) => {
     stop();
-    attached.link.release().then(done, done);
+    link.release().then(done, done);
   });
-  return attached;
+  return { link, client, refresh: update };
 }

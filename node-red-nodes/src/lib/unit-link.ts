@@ -4,24 +4,31 @@ import { Archive } from './archive.ts';
 import type { Role } from './widget-message.ts';
 
 /** What nodes use of a client: no node opens or closes one itself. */
-export type SharedClient = Pick<UnitClient, 'connection' | 'emulation' | 'on' | 'send' | 'state' | 'unitId'>;
+export type SharedClient = Pick<
+  UnitClient,
+  'connection' | 'emulation' | 'on' | 'sayAsDevice' | 'send' | 'state' | 'unitId'
+>;
 
 /** State of a link in the words of the status texts (lib/locales). */
 export type LinkState = ConnectionState | AddressProblem | 'wrongUnit';
 
-const refuse = (): Promise<never> =>
-  Promise.reject(new Error('this unit is attached as an observer: it can be looked at, not operated'));
+const not = (role: Role, what: string) => () =>
+  Promise.reject(new Error(`this unit is attached in the role ${role}: ${what}`));
 
-/** A client through which nothing can be said. */
-const onlyLooking = (client: UnitClient): SharedClient => ({
+/** A client through which no more can be said than the role allows (architecture.md §3). */
+const inRole = (client: UnitClient, role: Role): SharedClient => ({
   get connection() {
     return client.connection;
   },
   on: (event, handle) => client.on(event, handle),
   state: () => client.state(),
   unitId: () => client.unitId(),
-  send: refuse,
-  emulation: refuse,
+  send: role === 'operator' ? (body) => client.send(body) : not(role, 'it cannot be operated'),
+  emulation: role === 'operator' ? (request) => client.emulation(request) : not(role, 'it cannot be operated'),
+  sayAsDevice:
+    role === 'device'
+      ? (key, body) => client.sayAsDevice(key, body)
+      : not(role, 'nothing can be said for its device; choose the role device'),
 });
 
 /** One unit as all nodes of a flow share it: the first user opens the connection, the last one closes it. */
@@ -48,7 +55,7 @@ export class UnitLink {
   acquire(): SharedClient {
     this.#users += 1;
     this.#client ??= UnitClient.attach(() => this.#address());
-    return this.role === 'operator' ? this.#client : onlyLooking(this.#client);
+    return inRole(this.#client, this.role);
   }
 
   /** The past as this unit's pages share it: one writer for all of them. */

@@ -1,8 +1,9 @@
 import type { EmulationBody, OperationMode } from '@apis-edge/gateway/domain';
 import type { CommunityState } from './community.ts';
 
-/** What a page may do: an observer only looks. */
-export type Role = 'operator' | 'observer';
+/** What may be said to a unit (architecture.md §3): an observer only looks, a device answers for converter and battery. */
+export const ROLES = ['operator', 'observer', 'device'] as const;
+export type Role = (typeof ROLES)[number];
 
 export interface WidgetConnection {
   readonly state: string;

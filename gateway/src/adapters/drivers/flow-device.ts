@@ -123,11 +123,11 @@ export class FlowDevice implements Device {
    * it is answered or its deadline has passed (RULE-3).
    */
   async #order(order: WiredOrder, parts: readonly WiredPart[]): Promise<Replies> {
-    const { deadlineMsec, say, session } = this.#options;
+    const { clock, deadlineMsec, say, session } = this.#options;
     this.#sequence += 1;
     const id = `${session}-${this.#sequence}`;
     const answered = this.#open.expect(id, parts, deadlineMsec, order.command);
-    say({ ...order, id, sequence: this.#sequence, deadlineMsec });
+    say({ ...order, id, sequence: this.#sequence, time: clock.now(), deadlineMsec });
     return answered;
   }
 

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import t from 'tap';
 import { parseConfig } from '../../gateway/src/config/load.ts';
+import { HOUSE_FAULT_KINDS } from '../../gateway/src/emulation/read-fault.ts';
 import { type JQueryCalls, loadEditor } from './support/editor.ts';
 import {
   exampleNames,
@@ -19,8 +20,14 @@ const require = createRequire(import.meta.url);
 const semver = require('semver') as { satisfies(version: string, range: string): boolean };
 
 const LANGUAGES = ['en-US', 'ja'];
-const flowTypes = nodeTypes.filter((type) => type !== 'apis-unit');
-const COMMUNITY_FLOW = join(PACKAGE_DIR, '..', 'flows', 'emulated-community.json');
+/** Config nodes, with the property by which other nodes refer to them. */
+const CONFIG_TYPES: Readonly<Record<string, string>> = { 'apis-unit': 'unit', 'apis-fake-grid': 'grid' };
+const flowTypes = nodeTypes.filter((type) => !Object.hasOwn(CONFIG_TYPES, type));
+const isFake = (type: string): boolean => type.startsWith('apis-fake-');
+/** Definitions that have changed since they were first given away. */
+const VERSIONS: Readonly<Record<string, number>> = { 'apis-dcdc': 2 };
+const FLOWS = join(PACKAGE_DIR, '..', 'flows');
+const COMMUNITY_FLOW = join(FLOWS, 'emulated-community.json');
 const communityFlow = JSON.parse(readFileSync(COMMUNITY_FLOW, 'utf8')) as Flow;
 const catalogue = (type: string, language: string): Record<string, unknown> =>
   readJson('dist', 'nodes', 'locales', language, `${type}.json`);
@@ -66,13 +73,13 @@ t.test('what the manifest names is built', async (t) => {
 for (const type of nodeTypes) {
   t.test(`editor of ${type}`, async (t) => {
     const { definition, template, help, html } = loadEditor(type);
-    const prefix = type === 'apis-unit' ? 'node-config-input' : 'node-input';
+    const prefix = Object.hasOwn(CONFIG_TYPES, type) ? 'node-config-input' : 'node-input';
 
     t.test('every property has a field, and every field a property', async (t) => {
       const fields = [...template.matchAll(new RegExp(`id="${prefix}-([^"]+)"`, 'g'))].map(([, name]) => name);
       const properties = Object.keys(definition.defaults).filter((name) => name !== 'version');
       t.same(fields.filter((name) => name !== 'size').sort(), properties.sort());
-      t.equal(definition.defaults.version?.value, 1, 'definitions are versioned');
+      t.equal(definition.defaults.version?.value, VERSIONS[type] ?? 1, 'definitions are versioned');
     });
 
     t.test('registers inline with a literal type, so that tools can read it', async (t) => {
@@ -110,15 +117,16 @@ for (const type of nodeTypes) {
       }
     });
 
-    if (type === 'apis-unit') return;
+    if (Object.hasOwn(CONFIG_TYPES, type)) return;
 
     t.test('looks and labels', async (t) => {
       t.ok(existsSync(join(PACKAGE_DIR, 'dist', 'nodes', 'icons', definition.icon ?? '')), 'the icon is there');
       t.equal(definition.category, 'APIS');
       const { label, labelStyle } = loadEditor(type, { configNodes: { u: { unitId: 'E001' } } }).definition;
-      t.equal(label.call({ name: '', unit: 'u' }), `${definition.paletteLabel} E001`, 'default: its unit');
+      const chosen = isFake(type) ? { house: 'E001' } : { unit: 'u' };
+      t.equal(label.call({ name: '', ...chosen }), `${definition.paletteLabel} E001`, 'default: its unit');
       t.equal(label.call({ name: '', unit: 'none' }), definition.paletteLabel);
-      t.equal(label.call({ name: 'mine', unit: 'u' }), 'mine');
+      t.equal(label.call({ name: 'mine', ...chosen }), 'mine');
       t.equal(labelStyle.call({ name: 'mine' }), 'node_label_italic');
       t.equal(labelStyle.call({ name: '' }), '');
       const texts = new Map(textsOf(catalogue(type, 'en-US')));
@@ -130,7 +138,10 @@ for (const type of nodeTypes) {
       for (const text of [...outputs, ...inputs]) t.notMatch(text, /^(missing|undefined)/);
     });
 
-    t.test('asks for a unit', async (t) => t.equal(definition.defaults.unit?.type, 'apis-unit'));
+    t.test('asks for a unit, or for an emulated network', async (t) => {
+      const wanted = isFake(type) ? 'apis-fake-grid' : 'apis-unit';
+      t.equal(definition.defaults[CONFIG_TYPES[wanted] ?? '']?.type, wanted);
+    });
   });
 }
 
@@ -164,6 +175,31 @@ t.test('editor of apis-unit', async (t) => {
   });
 });
 
+t.test('editor of apis-dcdc brings nodes of version 1 up to date: they drove nothing', async (t) => {
+  const old: { version: number; drives?: boolean } = { version: 1 };
+  loadEditor('apis-dcdc').definition.oneditprepare?.call(old);
+  t.same(old, { version: 2, drives: false });
+});
+
+t.test('editor of apis-fake-grid', async (t) => {
+  const { defaults, label } = loadEditor('apis-fake-grid').definition;
+  t.same(
+    ['', '4390', `\${PORT}`, 'x', '123456'].map((value) => defaults.port?.validate?.(value)),
+    [true, true, true, false, false],
+  );
+  t.equal(label.call({ name: '', source: 'daemon' }), 'fake grid');
+  t.equal(label.call({ name: '', source: 'hosted' }), 'fake grid hosted');
+  t.equal(label.call({ name: 'mine' }), 'mine');
+});
+
+t.test('editor of apis-fake-fault offers every fault that can be let loose', async (t) => {
+  const { template, definition } = loadEditor('apis-fake-fault');
+  const offered = [...template.matchAll(/<option value="([^"]+)"/g)].map(([, kind]) => kind ?? '');
+  t.same(offered, [...HOUSE_FAULT_KINDS, 'lineBreak']);
+  const verdicts = ['', '{"siemens": 0.1}', '{', 'much'].map((value) => definition.defaults.values?.validate?.(value));
+  t.same(verdicts, [true, true, false, false]);
+});
+
 t.test('editor of ui-apis-community lets Dashboard size it', async (t) => {
   const calls: JQueryCalls = [];
   loadEditor('ui-apis-community', { calls }).definition.oneditprepare?.call({});
@@ -181,7 +217,7 @@ function problemsOf(flow: Flow): string[] {
       .filter((id) => !ids.has(id))
       .map((id) => `${node.id} is wired to ${id}, which is not there`),
   );
-  const references = ['unit', 'group', 'page', 'ui', 'theme'] as const;
+  const references = ['unit', 'grid', 'group', 'page', 'ui', 'theme'] as const;
   const missing = flow.flatMap((node) =>
     references
       .filter((key) => typeof node[key] === 'string' && !configIds.has(node[key]))
@@ -201,7 +237,11 @@ function problemsOf(flow: Flow): string[] {
 }
 
 t.test('flows and examples are whole', async (t) => {
-  t.same(problemsOf(communityFlow), []);
+  for (const name of readdirSync(FLOWS)) {
+    const text = readFileSync(join(FLOWS, name), 'utf8');
+    t.same(problemsOf(JSON.parse(text) as Flow), [], name);
+    t.doesNotThrow(() => parseConfig('flow', text, name));
+  }
   for (const name of exampleNames) t.same(problemsOf(readJson<Flow>('examples', name)), [], name);
   const broken = [
     { id: 'cfg.a', type: 'x', page: 'cfg.b', name: 'cfg.a' },
@@ -219,7 +259,7 @@ t.test('emulated-community.json shows an integrator how everything is used', asy
     ['E001', 'E002', 'E003', 'E004'].map((unitId) => ({ id: `cfg.unit.${unitId}`, unitId, host: '', port: '' })),
     'four houses, found by their ids',
   );
-  for (const type of flowTypes) t.ok(has(type) > 0, type);
+  for (const type of flowTypes.filter((one) => !isFake(one))) t.ok(has(type) > 0, type);
   t.ok(has('comment') >= 4);
   const page = communityFlow.find((node) => node.type === 'ui-page');
   t.match(page, { path: '/community', order: 1 });

@@ -6,6 +6,12 @@ import { writeAtomically } from '../adapters/atomic-file.ts';
 import { ConfigError, messageOf } from '../domain/errors.ts';
 
 const node = v.looseObject({ type: v.string(), path: v.exactOptional(v.string()), order: v.exactOptional(v.number()) });
+const driving = v.looseObject({ type: v.literal('apis-dcdc'), drives: v.literal(true), unit: v.string() });
+const unit = v.looseObject({
+  type: v.literal('apis-unit'),
+  id: v.string(),
+  unitId: v.pipe(v.string(), v.minLength(1)),
+});
 const flow = v.array(node);
 export type Flow = v.InferOutput<typeof flow>;
 
@@ -28,6 +34,14 @@ export function dashboardPath(nodes: Flow): string | undefined {
   if (base === undefined) return undefined;
   const [page] = nodes.filter(({ type }) => type === 'ui-page').sort((a, b) => (a.order ?? 0) - (b.order ?? 0));
   return `${base.path ?? '/dashboard'}${page?.path ?? ''}`;
+}
+
+/** Units whose converters the flow drives. */
+export function wiredUnits(nodes: Flow): readonly string[] {
+  const driven = nodes.filter((one) => v.is(driving, one)).map((one) => one.unit);
+  return [
+    ...new Set(nodes.filter((one) => v.is(unit, one) && driven.includes(one.id)).map((one) => String(one.unitId))),
+  ];
 }
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');

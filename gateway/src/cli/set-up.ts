@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import { loadUnit, type UnitSettings } from '../config/load-unit.ts';
-import { describeProblem } from '../domain/errors.ts';
+import { ConfigError, describeProblem } from '../domain/errors.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
 import { DEFAULT_DATA_DIRECTORY } from './attach.ts';
 import type { Io } from './command.ts';
 import { DEMO_SPEED, DEMO_START, demoSettings } from './demo-set-up.ts';
 import { fileReader } from './file-reader.ts';
 import { many, one } from './option.ts';
-import { dataDirectory, datasetDirectory, file, port, speed, startTime } from './value-kinds.ts';
+import { dataDirectory, datasetDirectory, file, port, speed, startTime, text } from './value-kinds.ts';
 
 /** Options of a set-up of units, for `gateway` and `up`. */
 export const SET_UP_OPTIONS = {
@@ -16,6 +16,7 @@ export const SET_UP_OPTIONS = {
   dataset: one(datasetDirectory, 'sun and load of emulated houses; default: a built-in year'),
   speed: one(speed, `how many times faster than life; only for emulated houses, which run at ${DEMO_SPEED} by default`),
   start: one(startTime, 'where emulated time begins (UTC)'),
+  wired: many(text('ID'), 'emulated house whose devices a flow drives; then time runs at the speed of life'),
   'broker-port': one(port, "first port of the units' brokers; default the first free ones from 18830 up"),
 } as const;
 
@@ -25,6 +26,7 @@ export interface SetUpValues {
   readonly dataset: string | undefined;
   readonly speed: number | undefined;
   readonly start: EpochMsec | undefined;
+  readonly wired: readonly string[];
   readonly 'broker-port': number | undefined;
 }
 
@@ -43,12 +45,17 @@ export interface SetUp {
 export function readSetUp(values: SetUpValues, words: readonly string[], io: Io): SetUp {
   const configs = [...values.config, ...words.map((word) => file.parse(word) ?? word)];
   const isDemo = configs.length === 0;
-  const startAt = values.start ?? (isDemo ? DEMO_START : undefined);
+  if (!isDemo && values.wired.length > 0) {
+    const message = 'expected configs that say so themselves ("device": {"type": "flow"}), got --wired besides configs';
+    throw new ConfigError([{ file: 'set-up', path: 'wired', message }]);
+  }
+  const isAccelerated = isDemo && values.wired.length === 0;
+  const startAt = values.start ?? (isAccelerated ? DEMO_START : undefined);
   return {
-    settings: isDemo ? demoSettings() : configs.map((path) => settingsOf(path, io)),
+    settings: isDemo ? demoSettings(values.wired) : configs.map((path) => settingsOf(path, io)),
     isDemo,
     dataDir: values.data ?? resolve(DEFAULT_DATA_DIRECTORY),
-    speed: values.speed ?? (isDemo ? DEMO_SPEED : 1),
+    speed: values.speed ?? (isAccelerated ? DEMO_SPEED : 1),
     ...(startAt === undefined ? {} : { startAt }),
     ...(values.dataset === undefined ? {} : { dataset: values.dataset }),
   };

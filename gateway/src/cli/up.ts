@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../domain/errors.ts';
 import { command, type Io } from './command.ts';
 import { type DataLock, lockData } from './data-lock.ts';
-import { dashboardPath, installFlow, readFlow } from './flow-file.ts';
+import { dashboardPath, installFlow, readFlow, wiredUnits } from './flow-file.ts';
 import { forgetUnits } from './fresh-data.ts';
 import { answersInTime } from './http-answers.ts';
 import { type PreparedLogin, prepareLogin, readLogin } from './login-file.ts';
@@ -50,7 +50,8 @@ export const up = command({
   summary: 'run gateway, Node-RED and dashboard together',
   words: '[CONFIG…]',
   options: OPTIONS,
-  run: async (values, words, io) => {
+  run: async (given, words, io) => {
+    const values = await withWired(given, words);
     const setUp = readSetUp(values, words, io);
     await checkDataset(setUp);
     const nodeRed = values['no-node-red'] ? undefined : await checkNodeRed(values, setUp.dataDir);
@@ -65,6 +66,14 @@ export const up = command({
     }
   },
 });
+
+/** A flow that drives emulated devices asks for them; its own configs say so themselves. */
+async function withWired(values: UpValues, words: readonly string[]): Promise<UpValues> {
+  const isDemo = values.config.length === 0 && words.length === 0;
+  if (values['no-node-red'] || !isDemo || values.flow === undefined) return values;
+  const { flow } = await readFlow(values.flow);
+  return { ...values, wired: [...new Set([...values.wired, ...wiredUnits(flow)])] };
+}
 
 /** The gateway reads it again: here only what is wrong with it is of interest, before anything is made. */
 async function checkDataset(setUp: SetUp): Promise<void> {
@@ -127,6 +136,7 @@ function daemonArguments(values: UpValues, words: readonly string[], { dataDir }
     ...pass('speed', values.speed),
     ...pass('broker-port', values['broker-port']),
     ...pass('start', values.start === undefined ? undefined : new Date(values.start).toISOString().slice(0, 19)),
+    ...values.wired.flatMap((id) => pass('wired', id)),
     ...[...values.config, ...words].flatMap((path) => pass('config', path)),
   ];
 }

@@ -24,7 +24,7 @@ const inRole = (client: UnitClient, role: Role): SharedClient => ({
   state: () => client.state(),
   unitId: () => client.unitId(),
   send: role === 'operator' ? (body) => client.send(body) : not(role, 'it cannot be operated'),
-  emulation: role === 'operator' ? (request) => client.emulation(request) : not(role, 'it cannot be operated'),
+  emulation: role === 'operator' ? () => client.emulation() : not(role, 'it cannot be operated'),
   sayAsDevice:
     role === 'device'
       ? (key, body) => client.sayAsDevice(key, body)

@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MqttMirror } from '../../../gateway/src/adapters/mqtt-mirror.ts';
+import { UnitBroker } from '../../../gateway/src/adapters/unit-broker.ts';
 import type { EmulationBody, EmulationState } from '../../../gateway/src/domain/emulation.ts';
 import type { OperatorBody } from '../../../gateway/src/domain/messages.ts';
+import type { WiredCommand } from '../../../gateway/src/domain/wired-device.ts';
 import type { Bus } from '../../../gateway/src/ports/bus.ts';
 import { silentLog } from '../../../gateway/src/ports/log.ts';
 import { MemoryBusHub } from '../../../gateway/src/ports/memory-bus.ts';
@@ -14,6 +16,10 @@ export interface FakeUnit {
   readonly bus: Bus;
   readonly port: number;
   readonly heard: (OperatorBody | EmulationBody)[];
+  /** What the unit's device said, `heartbeat` or `dcdc/<id>` and the like; empty unless the unit is wired. */
+  readonly said: { readonly key: string; readonly body: unknown }[];
+  /** Asks something of the unit's device. */
+  ask(command: WiredCommand): void;
   stop(): Promise<void>;
 }
 
@@ -29,6 +35,8 @@ export interface FakeCommunityOptions {
   readonly dataDir?: string;
   readonly speed?: number;
   readonly ports?: Readonly<Record<string, number>>;
+  /** Flows drive the devices of all units. */
+  readonly wired?: boolean;
   /** Reason with which every operator's message is refused. */
   readonly refuse?: string;
   /** How the emulation stands that units tell of; without it they tell of none. */
@@ -39,10 +47,10 @@ const PLACE = { communityId: 'test', clusterId: 'one' };
 
 async function aFakeUnit(hub: MemoryBusHub, unitId: string, options: FakeCommunityOptions): Promise<FakeUnit> {
   const heard: (OperatorBody | EmulationBody)[] = [];
-  const mirror = await MqttMirror.start({
+  const said: FakeUnit['said'] = [];
+  const broker = await UnitBroker.open({
     ...PLACE,
     unitId,
-    hub,
     port: options.ports?.[unitId] ?? 0,
     log: silentLog,
     onOperator: (body) => {
@@ -50,8 +58,20 @@ async function aFakeUnit(hub: MemoryBusHub, unitId: string, options: FakeCommuni
       if (body.kind !== 'emulation.look') heard.push(body);
       return body.kind.startsWith('emulation.') ? options.emulation?.() : undefined;
     },
+    ...(options.wired
+      ? { onDevice: (key, payload) => void said.push({ key, body: JSON.parse(Buffer.from(payload).toString('utf8')) }) }
+      : {}),
   });
-  return { bus: hub.join(unitId, `${unitId}-session`), port: mirror.address.port, heard, stop: () => mirror.stop() };
+  const mirror = new MqttMirror(broker, hub);
+  const ask = (command: WiredCommand): void => broker.tellDevice(command.id, command);
+  return {
+    said,
+    ask,
+    bus: hub.join(unitId, `${unitId}-session`),
+    port: mirror.address.port,
+    heard,
+    stop: () => mirror.stop(),
+  };
 }
 
 const host = '127.0.0.1';

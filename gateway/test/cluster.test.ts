@@ -446,6 +446,28 @@ t.test('requests.ts', async (t) => {
     }
   });
 
+  t.test(
+    'a question to a process that has been followed by another fails soon; what the new one heard, it answers',
+    async (t) => {
+      const { clock, hub, asker } = setUp();
+      const beacon = (bus: Bus): void =>
+        bus.publish('election', '', { session: bus.session, beacon: 1, term: 0, role: 'follower' });
+      beacon(hub.join('E002', 's2'));
+      await clock.advance(10);
+      const lost = t.rejects(asker.ask('E002', body, 60_000, 1), { name: 'PeerError', reason: 'peer.restarted' });
+      await clock.advance(10);
+      const next = hub.join('E002', 's2b');
+      new Requests(next, clock).start(async () => ({ ok: true }));
+      const heard = asker.ask('E002', body, 60_000, 1);
+      beacon(next);
+      await clock.advance(20);
+      t.strictSame(await heard, { ok: true });
+      await clock.advance(1_100);
+      await lost;
+      t.ok(clock.monotonic() < 2_000);
+    },
+  );
+
   t.test('INV-11: nobody answers for another, and late or foreign answers are dropped', async (t) => {
     const { clock, hub, asker } = setUp();
     const liar = hub.join('E003', 's3');

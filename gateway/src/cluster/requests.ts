@@ -12,6 +12,16 @@ export type Serve = (from: string, body: CommandBody, envelope: Envelope<Command
 const CLOCK_SKEW_ALLOWANCE_MSEC = 2_000;
 const REMEMBERED_SESSIONS = 16;
 
+/** A unit that has begun anew answers what it heard already within this time; what it did not hear is lost. */
+const NEW_SESSION_MSEC: Milliseconds = 1_000;
+
+/** A question that has no answer yet. */
+interface Waiting {
+  readonly to: string;
+  settle(reply: ReplyBody): void;
+  fail(error: unknown): void;
+}
+
 /** How far the commands of one sender have been served. */
 interface Served {
   readonly session: string;
@@ -24,7 +34,9 @@ interface Served {
 export class Requests {
   readonly #bus: Bus;
   readonly #clock: Clock;
-  readonly #waiting = new Map<string, { readonly to: string; readonly settle: (reply: ReplyBody) => void }>();
+  readonly #waiting = new Map<string, Waiting>();
+  /** Session of each unit by its beacons. */
+  readonly #sessions = new Map<string, string>();
   /** By sender: a duplicate, or a command that another has overtaken, is not executed (RULE-2, INV-6). */
   readonly #served = new Map<string, Served>();
   readonly #unsubscribe: Unsubscribe[] = [];
@@ -47,6 +59,7 @@ export class Requests {
         // INV-11: only the unit that was asked may answer.
         if (waiting?.to === envelope.sender) waiting.settle(envelope.body);
       }),
+      this.#bus.listen('election', ({ envelope }) => this.#hearSession(envelope.sender, envelope.session)),
     );
   }
 
@@ -54,11 +67,14 @@ export class Requests {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
   }
 
-  /** Resolves with the answer; rejects with `PeerError` on refusal (its reason) or `peer.timeout`. */
+  /**
+   * Resolves with the answer; rejects with `PeerError` on refusal (its reason), with `peer.timeout`, or with
+   * `peer.restarted` when the process that was asked has been followed by another.
+   */
   async ask(to: string, body: CommandBody, deadlineMsec: Milliseconds, term: number): Promise<OkReply> {
     const id = `${this.#bus.session}-${this.#next++}`;
     try {
-      const answered = new Promise<ReplyBody>((settle) => this.#waiting.set(id, { to, settle }));
+      const answered = new Promise<ReplyBody>((settle, fail) => this.#waiting.set(id, { to, settle, fail }));
       this.#bus.publish('command', `${to}/${id}`, body, { term, expiryMsec: deadlineMsec });
       const reply = await withDeadline(
         this.#clock,
@@ -71,6 +87,18 @@ export class Requests {
     } finally {
       this.#waiting.delete(id);
     }
+  }
+
+  /** Questions to a process that is dead need not wait for their deadlines. */
+  #hearSession(unitId: string, session: string): void {
+    const known = this.#sessions.get(unitId);
+    this.#sessions.set(unitId, session);
+    if (known === undefined || known === session) return;
+    const asked = [...this.#waiting.values()].filter(({ to }) => to === unitId);
+    const restarted = new PeerError('peer.restarted', unitId, `${unitId} has begun anew and does not answer`);
+    this.#clock.after(NEW_SESSION_MSEC, () => {
+      for (const waiting of asked) waiting.fail(restarted);
+    });
   }
 
   async #serve(id: string, envelope: Envelope<CommandBody>, serve: Serve): Promise<void> {

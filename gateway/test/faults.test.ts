@@ -696,6 +696,28 @@ t.test(
   },
 );
 
+t.test('fault-desk: an error that one grid master has answered is not answered again by the next', async (t) => {
+  const { clock, aDesk } = aCluster();
+  let leader: string | undefined = 'E001';
+  const gridMasterUnitId = (): string | undefined => leader;
+  const aMember = (id: string, hands: Partial<FaultHands> = {}) =>
+    aDesk(id, { leads: () => leader === id, gridMasterUnitId, hands });
+  await aMember('E001', { scram: () => new Promise(() => {}) });
+  const [e2, e3] = [await aMember('E002'), await aMember('E003')];
+  const raise = (): void => e3.desk.raise(aFault({ extent: 'GLOBAL', reason: 'grid.torn' }));
+  raise();
+  await clock.advance(1_000);
+  leader = 'E002';
+  await clock.advance(1_000);
+  t.strictSame(e2.done.slice(-2), ['scram grid.torn', 'resetAll grid.torn'], 'the first had not come to an end');
+  leader = 'E003';
+  await clock.advance(1_000);
+  t.strictSame(e3.done, ['resetLocal grid.torn'], 'the second had');
+  raise();
+  await clock.advance(10_000);
+  t.strictSame(e3.done.slice(1), ['scram grid.torn', 'resetAll grid.torn'], 'but it has come again');
+});
+
 t.test('fault-desk: an error of the cluster that nobody answers is over when it stays away', async (t) => {
   const { clock, aDesk } = aCluster();
   let leads = false;

@@ -22,6 +22,8 @@ export interface Fault {
   /** How often it was seen, when more than once, and when last: equal faults are told as one. */
   readonly count?: number;
   readonly lastAt?: string;
+  /** How many of its sights the grid master has answered: another one that follows does not do it again. */
+  readonly answered?: number;
   /** When an operator took note of it. */
   readonly acknowledgedAt?: string;
 }
@@ -42,6 +44,6 @@ export const faultTag = (fault: Pick<Fault, 'category' | 'extent' | 'level'>): s
   `${fault.category[0]}:${fault.extent[0]}:${fault.level}`;
 
 /** What a service says when it raises a fault; the unit adds its own id and the time. */
-export type FaultInput = Omit<Fault, 'unitId' | 'at' | 'count' | 'lastAt' | 'acknowledgedAt'> & {
+export type FaultInput = Omit<Fault, 'unitId' | 'at' | 'count' | 'lastAt' | 'answered' | 'acknowledgedAt'> & {
   readonly unitId?: string;
 };

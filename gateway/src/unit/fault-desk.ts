@@ -69,7 +69,7 @@ export class FaultDesk {
       hands,
       periodMsec: () => policy().user.errorHandlingPeriodMsec,
       actionLimitMsec: () => policy().controller.stopMeTimeoutMsec + RETELL_MSEC,
-      ended: (faultId) => this.#ledger.touch(faultId),
+      ended: (faultId) => this.#ended(faultId),
       failed: (action, fault, message) =>
         this.#warn('FRAMEWORK', 'action.failed', `${action} because of ${fault.reason}: ${message}`),
       leftOut: (action, fault) =>
@@ -196,10 +196,21 @@ export class FaultDesk {
   #answerForCluster({ faultId, fault }: FaultEntry): void {
     const { actions } = measuresFor(fault);
     const count = fault.count ?? 1;
-    const key = `${faultId} ${fault.at}`;
-    if (actions.length === 0 || (this.#answered.get(key) ?? 0) >= count) return;
+    const key = sightOf(faultId, fault);
+    // A grid master that follows may have missed a fatal fault's stop; of others it would only repeat the answer.
+    const answered = Math.max(this.#answered.get(key) ?? 0, isFatal(fault) ? 0 : (fault.answered ?? 0));
+    if (actions.length === 0 || answered >= count) return;
     remember(this.#answered, key, count);
     this.#chains.start(faultId, { fault, actions });
+  }
+
+  /** What the grid master has answered is told, so that the next one does not scram once more for it. */
+  #ended(faultId: string): void {
+    this.#ledger.touch(faultId);
+    const fault = this.#ledger.get(faultId)?.fault;
+    const count = fault === undefined ? undefined : this.#answered.get(sightOf(faultId, fault));
+    const news = count === undefined ? undefined : this.#ledger.answered(faultId, count);
+    if (news !== undefined) this.#tell(news);
   }
 
   #openOf(whom: Barred): readonly FaultEntry[] {
@@ -254,6 +265,9 @@ export class FaultDesk {
     this.raise({ category, extent: 'LOCAL', level: 'WARN', reason, message });
   }
 }
+
+/** A reporter that has lost its memory gives an id anew. */
+const sightOf = (faultId: string, { at }: Fault): string => `${faultId} ${at}`;
 
 /** Puts the newest last and keeps no more than there are faults to remember. */
 function remember(map: Map<string, number>, key: string, value: number): void {

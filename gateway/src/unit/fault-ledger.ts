@@ -70,10 +70,10 @@ export class FaultLedger {
     if (former === undefined) {
       return this.#put({ faultId: `${unitId}-${this.#next++}`, reporter: unitId, fault, seenAt: clock.monotonic() });
     }
-    const { at, count = 1 } = former.fault;
+    const { at, count = 1, answered } = former.fault;
     return this.#put({
       ...former,
-      fault: { ...fault, at, count: count + 1, lastAt: fault.at },
+      fault: { ...fault, at, count: count + 1, lastAt: fault.at, ...(answered === undefined ? {} : { answered }) },
       seenAt: clock.monotonic(),
     });
   }
@@ -86,6 +86,7 @@ export class FaultLedger {
       return this.#put({ faultId, reporter, fault, seenAt: this.#needs.clock.monotonic() });
     }
     const { count = 1, acknowledgedAt } = known.fault;
+    this.answered(faultId, fault.answered ?? 0);
     if ((fault.count ?? 1) > count) return this.#put({ ...known, fault, seenAt: this.#needs.clock.monotonic() });
     const isAcknowledged = acknowledgedAt === undefined && fault.acknowledgedAt !== undefined;
     return isAcknowledged
@@ -97,6 +98,13 @@ export class FaultLedger {
   touch(faultId: string): void {
     const known = this.get(faultId);
     if (known !== undefined) this.#entries.set(faultId, { ...known, seenAt: this.#needs.clock.monotonic() });
+  }
+
+  /** The grid master has answered so many sights of it; undefined when that is no news. */
+  answered(faultId: string, count: number): FaultEntry | undefined {
+    const known = this.get(faultId);
+    if (known === undefined || (known.fault.answered ?? 0) >= count) return undefined;
+    return this.#put({ ...known, fault: { ...known.fault, answered: count } });
   }
 
   /** An operator has taken note; undefined for a fault that is not remembered. */

@@ -1251,6 +1251,19 @@ t.test('a reference that drifts is brought back while the deals run (S15)', asyn
     safe(t, grid);
   });
 
+  t.test(
+    'an orphan that takes from the bus is no drift: no side of a deal is moved for it (INV-4, RULE-10)',
+    async (t) => {
+      const grid = await aGrid();
+      const deal = aDeal('E001', 'E002');
+      await started(t, grid, deal);
+      const before = grid.commands.length;
+      Object.assign(grid.unit('E003'), { mode: 'CHARGE', dig: 1, isAlive: false });
+      await grid.run(900);
+      t.same(grid.commands.slice(before), []);
+    },
+  );
+
   t.test('once in a period, and not at all where nothing can be adjusted or nobody obeys', async (t) => {
     for (const [referenceSide, fate] of [
       ['dischargeUnit', 'obey'],

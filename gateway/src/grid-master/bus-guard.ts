@@ -80,11 +80,17 @@ export class BusGuard {
     }
   }
 
-  /** Brings a reference that has drifted back to what its deals were balanced to, once in a period (control.md S15). */
+  /**
+   * Brings a reference that has drifted back to what its deals were balanced to, once in a period (control.md S15).
+   * Currents that do not add up at all are no drift: a side is lost, or an orphan is on the bus (RULE-10), and no
+   * side of a deal is moved for it.
+   */
   async #rebalance(): Promise<void> {
     const grid = this.#grid;
     const { voltageReferenceUnitId: vr, policy, now } = grid;
-    const driftA = referenceDriftA(grid.alignedView());
+    const view = grid.alignedView();
+    if (violationsOf(view).length > 0) return;
+    const driftA = referenceDriftA(view);
     if (vr === undefined || driftA === undefined || this.#halting.isActive || !grid.mayRaise) return;
     if (Math.abs(driftA) <= policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA) return;
     if (now - this.#rebalancedAt < policy.gridMaster.mainLoopPeriodMsec) return;

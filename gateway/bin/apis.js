@@ -5,7 +5,15 @@ import { existsSync } from 'node:fs';
 
 const main = new URL('../dist/cli/main.js', import.meta.url);
 
-if (existsSync(main)) {
+/** What the daemon needs; the client library beside it runs on older ones, too, as Node-RED does. */
+const NEEDED = [22, 18];
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+
+if (major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])) {
+  process.stderr.write(`apis: expected Node.js ${NEEDED.join('.')} or later, got ${process.versions.node}\n`);
+  process.exitCode = 2;
+} else if (existsSync(main)) {
   await import(main.href);
 } else {
   process.stderr.write(

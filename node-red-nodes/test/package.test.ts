@@ -40,6 +40,10 @@ const textsOf = (value: unknown, path = ''): [string, string][] =>
 
 t.test('the package keeps the rules of the Node-RED scorecard (node-red.md §2)', async (t) => {
   t.equal(manifest.license, 'Apache-2.0', 'P01: it has a licence');
+  t.ok(
+    manifest.repository !== undefined && manifest.bugs !== undefined,
+    'P03: says where it is made, and where bugs go',
+  );
   t.match(manifest.name, /^@[^/]+\/node-red-dashboard-2-/, 'P04: scoped, and a name under which Dashboard finds it');
   t.ok(manifest.keywords.includes('node-red'), 'P05: the keyword under which it is listed');
   for (const version of ['4.1.15', '5.0.7']) {

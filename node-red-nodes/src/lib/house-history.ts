@@ -107,7 +107,13 @@ const mean = (values: readonly (number | null | undefined)[]): number | null => 
 /** Means over equal stretches of time; stretches without a point stay without one. */
 function thinned(points: readonly Point[], spanSeconds: number): readonly Point[] {
   if (points.length <= MAX_POINTS) return points;
-  const buckets = Map.groupBy(points, ({ t }) => Math.floor(t / (spanSeconds / MAX_POINTS)));
+  const buckets = new Map<number, Point[]>(); // Map.groupBy is younger than the oldest Node that Node-RED runs on
+  for (const point of points) {
+    const key = Math.floor(point.t / (spanSeconds / MAX_POINTS));
+    const bucket = buckets.get(key);
+    if (bucket === undefined) buckets.set(key, [point]);
+    else bucket.push(point);
+  }
   return [...buckets.values()].map((bucket) => ({
     t: Math.round(bucket.reduce((sum, { t }) => sum + t, 0) / bucket.length),
     sample: SERIES.map((_, index) => mean(bucket.map(({ sample }) => sample[index]))),

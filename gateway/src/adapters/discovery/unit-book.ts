@@ -58,8 +58,12 @@ export class UnitBook {
 
   /** Every known unit once; of several that share an id the one that came first. */
   units(): readonly Sighting[] {
-    const byPlace = Map.groupBy([...this.#entries.values()].sort(byFirstSeen), ({ sighting }) => placeOf(sighting));
-    return [...byPlace].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, [first]]) => (first ? [first.sighting] : []));
+    const firstAt = new Map<string, Sighting>();
+    for (const { sighting } of [...this.#entries.values()].sort(byFirstSeen)) {
+      const place = placeOf(sighting);
+      if (!firstAt.has(place)) firstAt.set(place, sighting);
+    }
+    return [...firstAt].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, first]) => first);
   }
 
   /** Newcomers whose id belongs to a unit that was heard again since they came. */

@@ -1297,7 +1297,7 @@ t.test('RULE-5: without a majority nothing is raised and no permit is renewed', 
     grid.add(second);
     await grid.run(3_000);
     t.same(since(grid, before), []);
-    t.match(grid.grid, { granting: false, permits: [] });
+    t.same([grid.grid?.granting, grid.grid?.permits], [false, []]);
     grid.hasQuorum = true;
     t.ok(await grid.runUntil(() => grid.isStarted(second.dealId), 5_000), 'and goes on with it');
   });
@@ -1340,7 +1340,7 @@ t.test('a pass that hangs: nothing is granted any more and the office is given u
   t.equal(grid.grid?.permits.length, 2);
   await grid.run(2_000);
   t.match(grid.faults, [{ category: 'LOGIC', extent: 'GLOBAL', level: 'ERROR', reason: 'grid-master.pass-hung' }]);
-  t.match(grid.grid, { granting: false, permits: [] });
+  t.same([grid.grid?.granting, grid.grid?.permits], [false, []]);
   await grid.run(60_000);
   t.equal(grid.faults.length, 1, 'told once');
 });

@@ -579,3 +579,22 @@ t.test('RULE-13: a wish to stop a deal outlives the grid master that heard it', 
   t.match(records[0]?.abortReason, /test/);
   t.equal(records[0]?.needToStopReasons, undefined, 'control.md §4.12: no part of the record');
 });
+
+t.test('RULE-15: no deal is made with a unit of another policy, until it works by the same one', async (t) => {
+  const mortals = new Mortals({ policyHash: (unitId) => (unitId === 'E004' ? 'other' : 'test') });
+  const warned = new Set<string>();
+  mortals.hub.join('listener', 'l').listen('fault', ({ envelope }) => {
+    const { category, level, reason } = envelope.body;
+    if (reason === 'policy.differs') warned.add(`${envelope.sender} ${category} ${level}`);
+  });
+  const refusals = new Set<string>();
+  mortals.unit('E004').onDecision(({ refusal }) => refusals.add(refusal?.reason ?? 'none'));
+  await mortals.untilRunning(1);
+  await mortals.clock.advance(60_000);
+  t.same([...warned].sort(), ['E001 USER WARN', 'E002 USER WARN', 'E003 USER WARN', 'E004 USER WARN']);
+  t.notOk(mortals.deals.some((deal) => isInvolved(deal, 'E004')));
+  t.ok(refusals.has('partners.none-alive'), 'it finds nobody to ask');
+  mortals.policyHash = () => 'test';
+  mortals.restart('E004');
+  t.ok(await mortals.until(() => mortals.deals.some((deal) => isInvolved(deal, 'E004')), 60_000));
+});

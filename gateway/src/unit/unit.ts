@@ -16,6 +16,7 @@ import { DeviceError, messageOf } from '../domain/errors.ts';
 import type { Birth, ModeState, OperatorBody } from '../domain/messages.ts';
 import { isLowering, type OperationMode } from '../domain/operation-mode.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { Refusal } from '../domain/trade.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
 import { Market, scenarioNow } from '../market/index.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
@@ -32,6 +33,7 @@ import { faultHands } from './fault-hands.ts';
 import { GridMasterHost } from './grid-master-host.ts';
 import { every } from './heartbeat.ts';
 import { OperatorDesk } from './operator-desk.ts';
+import { PolicyWatch } from './policy-watch.ts';
 import { ReferenceWatch } from './reference-watch.ts';
 import { SoftStopSchedule } from './soft-stop-schedule.ts';
 import { composeUnitData } from './unit-data.ts';
@@ -81,6 +83,7 @@ export class Unit {
   readonly #host: GridMasterHost;
   readonly #operator: OperatorDesk;
   readonly #schedule: SoftStopSchedule;
+  readonly #policies: PolicyWatch;
   readonly #referenceWatch: ReferenceWatch;
   readonly #stops: Unsubscribe[] = [];
   #beacon = 0;
@@ -194,7 +197,7 @@ export class Unit {
       }),
       openDeals: () => this.#slotHolders(),
       battery: this.#battery,
-      aliveMembers: () => this.#members.alive(),
+      aliveMembers: () => this.#members.alive().filter((id) => this.#policies.isSame(id)),
       propose: async (to, deal, deadlineMsec) => {
         await this.#requests.ask(to, { kind: 'deal.propose', deal }, deadlineMsec, this.#election.term);
       },
@@ -224,6 +227,13 @@ export class Unit {
       acknowledge: (faultId) => this.#faults.acknowledge(faultId),
       schedule: (scope, at) => this.#schedule.set(scope, at),
       warn: (reason, message) => this.#warn(reason, message),
+    });
+    this.#policies = new PolicyWatch({
+      bus,
+      policyHash: options.policyHash,
+      isMember: (id) => memberUnitIds().includes(id),
+      differs: (id, hash) => this.#policyDiffers(id, hash),
+      agrees: () => this.#market.evaluate('policy.agrees'),
     });
     this.#referenceWatch = new ReferenceWatch({
       unitId,
@@ -277,6 +287,7 @@ export class Unit {
     await this.#faults.load();
     this.#keepBattery();
     const vow = (await store.load(VOW_KEY)) as Vow | undefined; // only `persist` above writes it
+    this.#stops.push(this.#policies.start());
     this.#stops.push(this.#controller.onAcquired((acquired) => this.#acquired(acquired)));
     await this.#comeToRest();
     bus.publish('birth', '', this.#birth());
@@ -291,7 +302,7 @@ export class Unit {
         controller: this.#controller,
         isMember: (id) => policy().memberUnitIds.includes(id),
         gridMaster: () => this.#host.gridMaster,
-        validateProposal: (deal, from) => this.#market.validateProposal(deal, from),
+        validateProposal: (deal, from) => this.#whyNotPolicy(from) ?? this.#market.validateProposal(deal, from),
         unitData: () => this.#data,
         stampMode: (value, ageMsec) => this.#stampMode(value, ageMsec),
         emergencyStop: (reason) => this.#operator.emergencyStopHere(reason),
@@ -584,6 +595,16 @@ export class Unit {
 
   #warn(reason: string, message: string): void {
     this.#faults.raise({ category: 'FRAMEWORK', extent: 'LOCAL', level: 'WARN', reason, message });
+  }
+
+  /** RULE-15 */
+  #whyNotPolicy(from: string): Refusal | undefined {
+    return this.#policies.isSame(from) ? undefined : { reason: 'policy.differs', numbers: { unitId: from } };
+  }
+
+  #policyDiffers(unitId: string, theirs: string): void {
+    const message = `${unitId} works by another policy (${theirs}, here ${this.#options.policyHash}): no deals with it`;
+    this.#faults.raise({ category: 'USER', extent: 'LOCAL', level: 'WARN', reason: 'policy.differs', message });
   }
 
   #publishMode(): void {

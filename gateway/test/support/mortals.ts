@@ -27,6 +27,7 @@ export interface MortalsOptions {
   readonly seed?: number;
   readonly rsoc?: readonly number[];
   readonly policy?: (policy: Policy) => Policy;
+  readonly policyHash?: (unitId: string) => string;
   readonly world?: Omit<WorldOptions, 'clock' | 'entropy' | 'houses'>;
 }
 
@@ -96,11 +97,20 @@ export class Mortals {
   /** How long the disk of a unit takes. */
   writeMsec: (unitId: string, key: string) => Milliseconds = () => 0;
   saved: (unitId: string, key: string) => void = () => {};
+  /** By which policy the next process of a unit works. */
+  policyHash: (unitId: string) => string;
   readonly #units = new Map<string, { readonly unit: Unit; readonly life: Life }>();
   readonly #entropy: SeededEntropy;
   #starts = 0;
 
-  constructor({ seed = 1, rsoc = [92, 80, 55, 30], policy = (one) => one, world }: MortalsOptions = {}) {
+  constructor({
+    seed = 1,
+    rsoc = [92, 80, 55, 30],
+    policy = (one) => one,
+    world,
+    policyHash = () => 'test',
+  }: MortalsOptions = {}) {
+    this.policyHash = policyHash;
     this.#entropy = new SeededEntropy(seed);
     const base = demoPolicy(this.ids, { gridCurrentA: 2, amountWh: 100 });
     this.policy = policy({ ...base, largeCapacityUnitIds: [] });
@@ -138,7 +148,7 @@ export class Mortals {
       policy: () => this.policy,
       hwConfig: () => demoHwConfig(),
       scenario: () => demoScenario(),
-      policyHash: 'test',
+      policyHash: this.policyHash(unitId),
     });
     this.#units.set(unitId, { unit, life });
     void unit.start();

@@ -73,5 +73,8 @@ const buildWidget = ([node, folder]) =>
 rmSync(target, { recursive: true, force: true });
 mkdirSync(join(target, 'icons'), { recursive: true });
 nodes.forEach(composeNode);
+// The flows that ship, importable from the editor's menu as a folder of its own.
+rmSync(join(root, 'examples', 'flows'), { recursive: true, force: true });
+cpSync(join(root, '..', 'flows'), join(root, 'examples', 'flows'), { recursive: true });
 rmSync(join(root, 'resources'), { recursive: true, force: true });
 for (const widget of Object.entries(WIDGETS)) await buildWidget(widget);

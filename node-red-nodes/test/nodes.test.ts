@@ -3,6 +3,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { Discovery } from '../../gateway/src/adapters/discovery/discovery.ts';
+import { SystemClock } from '../../gateway/src/adapters/system-clock.ts';
+import { SystemEntropy } from '../../gateway/src/adapters/system-entropy.ts';
+import { silentLog } from '../../gateway/src/ports/log.ts';
 import { aDeal, aGrid, aUnit } from '../../gateway/test/support/messages.ts';
 import apisBattery from '../src/apis-battery/index.ts';
 import apisDcdc from '../src/apis-dcdc/index.ts';
@@ -13,6 +17,7 @@ import type { CommunityMessage } from '../src/lib/widget-message.ts';
 import uiApisCommunity from '../src/ui-apis-community/index.ts';
 import { aFakeCommunity, type FakeCommunity, type FakeCommunityOptions } from './support/community.ts';
 import { catchNode, collect, helper, statusOf } from './support/helper.ts';
+import { NOWHERE } from './support/quiet-mdns.ts';
 import { until } from './support/until.ts';
 
 const TYPES = [apisUnit, apisBattery, apisDcdc, apisDealNegotiator, apisGridMaster, catchNode];
@@ -81,6 +86,43 @@ t.test('apis-unit', async (t) => {
     await anEmptyDataDir(t);
     await helper.load(TYPES, aFlow('apis-battery', 2));
     t.same((await helper.request().get('/apis-edge/units').expect(200)).body, []);
+  });
+
+  t.test('an observer without an address finds any cluster by mDNS; an operator waits for a name', async (t) => {
+    await anEmptyDataDir(t);
+    const elsewhere = await aFakeCommunity(['E007']);
+    t.teardown(() => elsewhere.stop());
+    const announcement = {
+      communityId: `mdns${process.pid}`,
+      clusterId: 'north',
+      unitId: 'E007',
+      instance: 'i1',
+      port: elsewhere.unit('E007').port,
+    };
+    const discovery = new Discovery({
+      clock: new SystemClock(),
+      entropy: new SystemEntropy(),
+      log: silentLog,
+      interface: '127.0.0.1',
+      services: [announcement],
+    });
+    process.env.APIS_MDNS_INTERFACE = '127.0.0.1';
+    t.teardown(async () => {
+      process.env.APIS_MDNS_INTERFACE = NOWHERE;
+      await discovery.close();
+    });
+    const look = (id: string, role: string): object[] => [
+      { ...aUnitNode('E007'), id: `cfg.${id}`, role },
+      { id, type: 'apis-battery', unit: `cfg.${id}`, wires: [[], []] },
+    ];
+    await helper.load(TYPES, [...look('looks', 'observer'), ...look('acts', 'operator')]);
+    await until(() => statusOf('looks').text === 'E007 50 %', 'the unit that announces itself');
+    t.equal(statusOf('acts').text, 'apis-battery.status.noGateway');
+    const { body } = await helper.request().get('/apis-edge/units').expect(200);
+    const offered = (body as { unitId: string; port: number; cluster?: string }[]).find(
+      ({ unitId }) => unitId === 'E007',
+    );
+    t.match(offered, { port: announcement.port, cluster: 'north' });
   });
 
   t.test('asks for a permission before it tells', async (t) => {

@@ -172,6 +172,14 @@ t.test('editor of apis-unit', async (t) => {
     t.ok(calls.includes('#apis-unit-none.toggle(false)'));
   });
 
+  t.test('offers units of the network, too, with their cluster and address', async (t) => {
+    const calls: JQueryCalls = [];
+    const units = [{ unitId: 'E007', host: '10.0.0.7', port: 18830, cluster: 'north' }];
+    loadEditor('apis-unit', { calls, units }).definition.oneditprepare?.call({});
+    t.ok(calls.includes('<option>.text("E007 of north, 10.0.0.7:18830")'));
+    t.ok(calls.some((call) => call.startsWith('#node-config-input-unitId.on("change"')));
+  });
+
   t.test('says so when there is no gateway', async (t) => {
     const calls: JQueryCalls = [];
     loadEditor('apis-unit', { calls, units: [] }).definition.oneditprepare?.call({});

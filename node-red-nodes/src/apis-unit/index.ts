@@ -2,6 +2,7 @@ import { readDaemonFile } from '@apis-edge/gateway/client';
 import type { NodeAPI, NodeDef } from 'node-red';
 import { daemonFilePath, type UnitChoice } from '../lib/address.ts';
 import type { ApisUnitNode } from '../lib/attach.ts';
+import { discovered } from '../lib/discovered.ts';
 import { registerNode } from '../lib/register.ts';
 import { UnitLink } from '../lib/unit-link.ts';
 import { ROLES, type Role } from '../lib/widget-message.ts';
@@ -29,13 +30,33 @@ const choiceOf = (config: ApisUnitDef): UnitChoice => {
 
 const roleOf = ({ role }: ApisUnitDef): Role => ROLES.find((one) => one === role) ?? 'operator';
 
-/** Units of the local daemon for the editor's drop-down; none when no daemon runs. */
+/** A unit as the editor offers it; one of another computer comes with its cluster and has to be named by its address. */
+interface OfferedUnit {
+  readonly unitId: string;
+  readonly host: string;
+  readonly port: number;
+  readonly cluster?: string;
+}
+
+async function offeredUnits(): Promise<readonly OfferedUnit[]> {
+  const [local, announced] = await Promise.all([
+    readDaemonFile(daemonFilePath()).then(
+      ({ units }) => units,
+      () => [],
+    ),
+    discovered().catch(() => []), // no network is no reason to offer nothing
+  ]);
+  const own = local.map(({ unitId, host, port }) => ({ unitId, host, port }));
+  const others = announced
+    .filter(({ unitId, port }) => !own.some((one) => one.unitId === unitId && one.port === port))
+    .map(({ unitId, host, port, clusterId }) => ({ unitId, host, port, cluster: clusterId }));
+  return [...own, ...others];
+}
+
+/** Units for the editor's drop-down: those of the local daemon, then those that announce themselves by mDNS. */
 function serveUnits(RED: NodeAPI): void {
   RED.httpAdmin.get('/apis-edge/units', RED.auth.needsPermission('apis-edge.read'), (_request, response) => {
-    readDaemonFile(daemonFilePath()).then(
-      ({ units }) => response.json(units.map(({ unitId, host, port }) => ({ unitId, host, port }))),
-      () => response.json([]),
-    );
+    void offeredUnits().then((units) => response.json(units));
   });
 }
 

@@ -1,4 +1,5 @@
 import { type DaemonFile, readDaemonFile, type UnitAddress } from '@apis-edge/gateway/client';
+import { discovered } from './discovered.ts';
 
 /** What the user says about a unit: its id, and its address when it is not one of the local daemon's. */
 export interface UnitChoice {
@@ -32,16 +33,38 @@ const readLocalDaemon = (path: string): Promise<DaemonFile> =>
 const hasAddress = (choice: UnitChoice): choice is UnitChoice & { port: number } =>
   choice.host !== '' && choice.port !== undefined;
 
+interface Named {
+  readonly unitId: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The one that was chosen; without a choice the first. */
+const pick = (units: readonly Named[], unitId: string): UnitAddress | undefined => {
+  const unit = unitId === '' ? units[0] : units.find((one) => one.unitId === unitId);
+  return unit && { host: unit.host, port: unit.port };
+};
+
+async function localAddress({ unitId }: UnitChoice, path: string): Promise<UnitAddress> {
+  const address = pick((await readLocalDaemon(path)).units, unitId);
+  if (address === undefined) throw new AddressError('unknownUnit', `the gateway of ${path} does not run ${unitId}`);
+  return address;
+}
+
 /**
- * Address of the chosen unit, looked up anew on each call, so that a daemon that came back elsewhere is found.
- * Rejects AddressError while there is no daemon, or it does not run this unit.
+ * Address of the chosen unit, looked up anew on each call, so that a daemon that came back elsewhere is found: as it
+ * was given, else at the local daemon, else, for those that only look, by mDNS. Nothing is ordered from a unit that
+ * nobody has named: anybody may announce any name. Rejects AddressError while there is no such unit.
  */
-export async function addressOf(choice: UnitChoice, path: string): Promise<UnitAddress> {
+export async function addressOf(choice: UnitChoice, path: string, onlyLooks = false): Promise<UnitAddress> {
   if (hasAddress(choice)) return { host: choice.host, port: choice.port };
-  const { units } = await readLocalDaemon(path);
-  const unit = choice.unitId === '' ? units[0] : units.find(({ unitId }) => unitId === choice.unitId);
-  if (unit === undefined) throw new AddressError('unknownUnit', `the gateway of ${path} does not run ${choice.unitId}`);
-  return { host: unit.host, port: unit.port };
+  try {
+    return await localAddress(choice, path);
+  } catch (error) {
+    const found = onlyLooks ? pick(await discovered(), choice.unitId) : undefined;
+    if (found === undefined) throw error;
+    return found;
+  }
 }
 
 /** How many times faster than ours the local daemon's clock runs; undefined without a daemon. */

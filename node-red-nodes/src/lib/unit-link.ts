@@ -89,7 +89,7 @@ export class UnitLink {
 
   async #address() {
     try {
-      const address = await addressOf(this.#choice, this.#daemonFile);
+      const address = await addressOf(this.#choice, this.#daemonFile, this.role === 'observer');
       this.#problem = undefined;
       return address;
     } catch (error) {

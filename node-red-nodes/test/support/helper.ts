@@ -1,3 +1,4 @@
+import './quiet-mdns.ts';
 import { createRequire } from 'node:module';
 
 /** What the test helper of Node-RED gives, as far as it is used here; its own types are years behind. */

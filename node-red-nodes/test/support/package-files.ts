@@ -33,4 +33,6 @@ export const readJson = <T>(...path: readonly string[]): T => JSON.parse(readTex
 
 export const manifest: Manifest = readJson('package.json');
 export const nodeTypes: readonly string[] = Object.keys(manifest['node-red'].nodes);
-export const exampleNames: readonly string[] = readdirSync(join(PACKAGE_DIR, 'examples'));
+export const exampleNames: readonly string[] = readdirSync(join(PACKAGE_DIR, 'examples')).filter((name) =>
+  name.endsWith('.json'),
+);

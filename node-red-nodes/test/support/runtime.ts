@@ -1,3 +1,4 @@
+import './quiet-mdns.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { connect, type MqttClient } from 'mqtt';
+import { MqttClient } from 'mqtt';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { Log } from '../ports/log.ts';
+import { type ClientTls, openSocket } from './mqtt-socket.ts';
 
 export interface UnitAddress {
   readonly host: string;
@@ -13,6 +14,8 @@ export type ConnectionState = 'connecting' | 'connected' | 'disconnected';
 export interface BrokerConnectionOptions {
   /** Asked anew before every attempt, so that a unit that came back elsewhere is found. */
   readonly address: () => UnitAddress | Promise<UnitAddress>;
+  /** Asked anew before every attempt, as `address` is; absent, or undefined: without TLS. */
+  readonly tls?: () => ClientTls | undefined | Promise<ClientTls | undefined>;
   /** Topic filters. */
   readonly subscribe: string | readonly string[];
   /** Begin of the client's id, for those who read the broker's log. */
@@ -20,6 +23,8 @@ export interface BrokerConnectionOptions {
   readonly log: Log;
   /** The back-off begins anew only when `proven` is called, not with each connection. */
   readonly mustProve?: boolean;
+  /** Why a connection failed, as often as it does. */
+  readonly onError?: (message: string) => void;
   readonly onState: (state: ConnectionState) => void;
   /** `isRetained`: it was kept for us, and may have been said at any time before. */
   readonly onMessage: (topic: string, payload: Uint8Array, isRetained: boolean) => void;
@@ -93,17 +98,19 @@ export class BrokerConnection {
   async #connect(): Promise<void> {
     try {
       const { host, port } = await this.#options.address();
-      if (!this.#closed) this.#open(host, port);
+      const tls = await this.#options.tls?.();
+      if (!this.#closed) this.#open(host, port, tls);
     } catch (error) {
       this.#options.log.debug({ error: String(error) }, 'client.no-address');
       this.#lost();
     }
   }
 
-  #open(host: string, port: number): void {
-    const client = connect({
-      host,
-      port,
+  #open(host: string, port: number, tls: ClientTls | undefined): void {
+    const socket = openSocket(host, port, tls);
+    // The library passes over most errors of its stream.
+    socket.on('error', ({ message }) => this.#options.onError?.(message));
+    const client = new MqttClient(() => socket, {
       protocolVersion: 4,
       clean: true,
       keepalive: KEEPALIVE_SECONDS,

@@ -1,54 +1,32 @@
-import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AedesPublishPacket, type Client, type ConnectPacket, type PublishPacket } from 'aedes';
 import { messageOf } from '../domain/errors.ts';
-import type { Log } from '../ports/log.ts';
 import type { Broker, HearClient } from './broker.ts';
-import { type ClientRole, type InboundChannel, refusalOf } from './broker-access.ts';
+import { type ClientPacket, type InboundChannel, refusalOf } from './broker-access.ts';
 import type { UnitAddress } from './broker-connection.ts';
+import { BrokerDoor, CONNECT_TIMEOUT_MSEC, type DoorOptions, type Guest } from './broker-door.ts';
 import { MAX_MESSAGE_BYTES, parseTopic, type UnitPlace } from './mqtt-topics.ts';
 import { NotedTroubles } from './noted-troubles.ts';
 import { limitPacketSize } from './packet-size-limit.ts';
-import { type Allowance, TokenBucket } from './token-bucket.ts';
 
-export interface EmbeddedBrokerOptions {
+export interface EmbeddedBrokerOptions extends DoorOptions {
   readonly place: UnitPlace;
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** Default 0: any free port. */
-  readonly port?: number;
-  readonly log: Log;
   /** Channels on which clients are heard. */
   readonly open: readonly InboundChannel[];
   readonly hear: HearClient;
 }
 
-/** Clients of one unit: peers, Node-RED, a few screens. */
-const MAX_CONNECTIONS = 100;
-/** A connection that says nothing is somebody's mistake or worse. */
-const CONNECT_TIMEOUT_MSEC = 5_000;
 /** Who reads no further is left: one slow screen must not hold up the others. */
 const DRAIN_TIMEOUT_MSEC = 2_000;
-/** What one client may say; readings of a device come a few times a second. */
-const CLIENT_ALLOWANCE: Allowance = { perSecond: 50, burst: 100 };
 
 /** The broker's memory of retained messages: a public property of it that its types leave out. */
 const retainedOf = (broker: Aedes): { storeRetained(packet: PublishPacket): Promise<void> } =>
   (broker as unknown as { persistence: { storeRetained(packet: PublishPacket): Promise<void> } }).persistence;
 
-/** Who is at the other end of a connection. */
-interface Guest {
-  readonly name: string;
-  readonly role: ClientRole;
-  readonly allowance: TokenBucket;
-}
-
 /** The unit's own broker, MQTT 3.1.1 (architecture.md §3): clients may hear everything and say what their role allows. */
 export class EmbeddedBroker implements Broker {
   readonly #options: EmbeddedBrokerOptions;
   readonly #aedes: Aedes;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  readonly #guests = new WeakMap<object, Guest>();
+  readonly #door: BrokerDoor;
   readonly #troubles: NotedTroubles;
 
   /** Opens it; rejects with the error of `listen`, e.g. code EADDRINUSE. */
@@ -60,7 +38,7 @@ export class EmbeddedBroker implements Broker {
     });
     const broker = new EmbeddedBroker(options, aedes);
     try {
-      await broker.#listen();
+      await broker.#door.listen();
     } catch (error) {
       await new Promise<void>((resolve) => aedes.close(() => resolve()));
       throw error;
@@ -77,20 +55,18 @@ export class EmbeddedBroker implements Broker {
     aedes.on('publish', (packet, client) => this.#onPublish(packet, client));
     aedes.on('clientError', (client, error) => this.#onTrouble(client, error));
     aedes.on('connectionError', (client, error) => this.#onTrouble(client, error));
-    this.#server = createServer((socket) => this.#accept(socket));
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#door = new BrokerDoor(options, this.#troubles, (socket) =>
+      aedes.handle(limitPacketSize(socket, MAX_MESSAGE_BYTES)),
+    );
   }
 
   get address(): UnitAddress {
-    const bound = this.#server.address();
-    return { host: this.#options.host ?? '127.0.0.1', port: typeof bound === 'object' && bound ? bound.port : 0 };
+    return this.#door.address;
   }
 
   async close(): Promise<void> {
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    await this.#door.close();
   }
 
   /**
@@ -110,36 +86,21 @@ export class EmbeddedBroker implements Broker {
     this.#aedes.publish({ ...packet, retain: false }, (error) => error && failed(error));
   }
 
-  async #listen(): Promise<void> {
-    const { host = '127.0.0.1', port = 0 } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, host, () => resolve());
-    });
-    this.#server.on('error', (error) => this.#options.log.error({ message: error.message }, 'broker.server-failed'));
-  }
-
-  #accept(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
-    this.#aedes.handle(limitPacketSize(socket, MAX_MESSAGE_BYTES));
+  #guestOf(client: Client | null): Guest | undefined {
+    return client === null ? undefined : this.#door.guestOf(client.conn);
   }
 
   /** Ids of clients are made unlike those of everybody else: taking over a connection is for its owner only. */
   #greet(client: Client, packet: ConnectPacket): boolean {
-    const guest: Guest = { name: 'local', role: 'local', allowance: new TokenBucket(CLIENT_ALLOWANCE) };
-    this.#guests.set(client, guest);
-    if (packet.clientId !== '') packet.clientId = `${guest.name}/${packet.clientId}`;
-    return true;
+    const name = this.#guestOf(client)?.name;
+    if (packet.clientId !== '') packet.clientId = `${name}/${packet.clientId}`;
+    return name !== undefined;
   }
 
   /** A refusal ends the connection (MQTT 3.1.1 has no milder one). */
-  #refusalOf(
-    client: Client | null,
-    packet: { topic: string; payload: string | Buffer; retain: boolean },
-  ): Error | null {
+  #refusalOf(client: Client | null, packet: ClientPacket): Error | null {
     if (client === null) return null;
-    const guest = this.#guests.get(client);
+    const guest = this.#guestOf(client);
     if (guest === undefined) return new Error('nobody knows this client');
     if (!guest.allowance.take(performance.now())) return new Error('too many messages');
     const refusal = refusalOf(this.#options.place, guest.role, this.#options.open, packet);
@@ -154,7 +115,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   #onTrouble(client: Client | null, error: Error): void {
-    const name = (client === null ? undefined : this.#guests.get(client)?.name) ?? 'stranger';
+    const name = this.#guestOf(client)?.name ?? 'stranger';
     this.#troubles.note(`${name} ${error.message}`, { client: name, message: error.message }, 'broker.client-failed');
   }
 }

@@ -74,8 +74,10 @@ export async function installIdentity(directory: string, pems: IdentityPems): Pr
 }
 
 /** Reads what a certificate says; throws `ConfigError` that names `file` for anything else. */
-export function factsOf(pem: string, file: string): CertificateFacts {
-  const certificate = certificateOf(pem, file);
+export const factsOf = (pem: string, file: string): CertificateFacts => factsIn(certificateOf(pem, file));
+
+/** What the certificate of a file or of a connection says. */
+export function factsIn(certificate: X509Certificate): CertificateFacts {
   const { CN, OU, O } = certificate.toLegacyObject().subject as unknown as Record<string, unknown>; // strings or lists of them
   const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
   return {

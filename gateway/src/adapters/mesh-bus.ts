@@ -1,6 +1,7 @@
 import { messageOf } from '../domain/errors.ts';
 import { type Birth, type Bodies, type Channel, type Envelope, RETAINED } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { Role } from '../domain/role.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
@@ -9,6 +10,7 @@ import type { AnyDelivery } from './message-schemas.ts';
 import { NotedTroubles } from './noted-troubles.ts';
 import { PeerLink } from './peer-link.ts';
 import type { PeerAddress, PeerSource } from './peer-source.ts';
+import type { TlsIdentity } from './tls-identity.ts';
 import type { UnitBroker } from './unit-broker.ts';
 
 type Handler = (delivery: AnyDelivery) => void;
@@ -20,6 +22,10 @@ export interface MeshBusOptions {
   /** Where peers and clients reach the broker; default where it is bound. */
   readonly reachedAt?: UnitAddress;
   readonly isMember: (unitId: string) => boolean;
+  /** How the unit proves who it is, and knows the others; absent: no TLS. */
+  readonly tls?: TlsIdentity;
+  /** `mqtt.tls.roles`, for certificates without a role. */
+  readonly roles?: Readonly<Record<string, Role>>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -41,6 +47,7 @@ export class MeshBus {
   readonly #links = new Map<string, PeerLink>();
   readonly #troubles: NotedTroubles;
   readonly #unlisten: Unsubscribe;
+  readonly #forgetTls: Unsubscribe | undefined;
   readonly #check: NodeJS.Timeout;
   #known: readonly PeerAddress[] = [];
   #birth: Birth | undefined;
@@ -52,6 +59,9 @@ export class MeshBus {
     this.#options = options;
     this.#troubles = new NotedTroubles(options.log);
     this.#unlisten = options.peers.listen((peers) => this.#follow(peers));
+    this.#forgetTls = options.tls?.onChange(() => {
+      for (const link of this.#links.values()) link.judgeAgain();
+    });
     this.#check = setInterval(() => this.#checkLinks(), CHECK_MSEC);
     this.#check.unref();
   }
@@ -78,6 +88,7 @@ export class MeshBus {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#unlisten();
+    this.#forgetTls?.();
     clearInterval(this.#check);
     await Promise.all([...this.#links.values()].map((link) => link.close()));
   }
@@ -168,11 +179,13 @@ export class MeshBus {
       known.moveTo(addresses);
       return;
     }
-    const { broker, clock, log } = this.#options;
+    const { broker, clock, log, tls, roles } = this.#options;
     const link = new PeerLink(
       {
         unitId: broker.place.unitId,
         peer: { ...broker.place, unitId },
+        ...(tls === undefined ? {} : { tls }),
+        ...(roles === undefined ? {} : { roles }),
         clock,
         log,
         hear: (delivery) => this.#take(delivery),

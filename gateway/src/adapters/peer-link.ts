@@ -1,12 +1,18 @@
+import type { X509Certificate } from 'node:crypto';
 import { type Channel, RETAINED } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { Role } from '../domain/role.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import { BrokerConnection, type UnitAddress } from './broker-connection.ts';
+import { brokerProblem } from './certificate-roles.ts';
+import { factsIn } from './identity-files.ts';
 import type { AnyDelivery } from './message-schemas.ts';
+import type { ClientTls } from './mqtt-socket.ts';
 import { rootOf, type UnitPlace } from './mqtt-topics.ts';
 import { NotedTroubles } from './noted-troubles.ts';
 import { PeerEar } from './peer-ear.ts';
+import type { TlsIdentity } from './tls-identity.ts';
 
 /** A unit that lives says something twice a second; a connection that is silent for so long is a dead one. */
 const SILENCE_MSEC: Milliseconds = 1_500;
@@ -24,6 +30,9 @@ export interface PeerLinkOptions {
   /** The unit that listens. */
   readonly unitId: string;
   readonly peer: UnitPlace;
+  readonly tls?: TlsIdentity;
+  /** `mqtt.tls.roles`, for certificates without a role. */
+  readonly roles?: Readonly<Record<string, Role>>;
   readonly clock: Clock;
   readonly log: Log;
   readonly hear: (delivery: AnyDelivery) => void;
@@ -42,6 +51,7 @@ export class PeerLink {
   #attempts = 0;
   #address: UnitAddress | undefined;
   #heardAt: Milliseconds;
+  #certificate: X509Certificate | undefined;
 
   constructor(options: PeerLinkOptions, addresses: readonly UnitAddress[]) {
     this.#options = options;
@@ -53,6 +63,9 @@ export class PeerLink {
       address: () => this.#nextAddress(),
       subscribe: filtersOf(options.peer, options.unitId),
       name: options.unitId,
+      tls: () => this.#tls(),
+      onError: (message) =>
+        this.#troubles.note(message, { peer: options.peer.unitId, message }, 'mesh.peer-unreachable'),
       mustProve: true,
       log: options.log,
       onState: (state) => state === 'connected' && this.#connected(),
@@ -69,14 +82,16 @@ export class PeerLink {
     return this.#connection.state === 'connected';
   }
 
-  /** How often the peer said what it must not. */
-  get troubles(): number {
-    return this.#troubles.count;
-  }
-
   /** Other places to look at when the present connection is lost. */
   moveTo(addresses: readonly UnitAddress[]): void {
     this.#addresses = addresses;
+  }
+
+  /** Certificates have changed: who is revoked now is left. */
+  judgeAgain(): void {
+    const { tls } = this.#options;
+    if (tls !== undefined && this.#certificate !== undefined && tls.isRevoked(this.#certificate))
+      this.#connection.renew();
   }
 
   /** Called again and again: a frozen process keeps its connections, so that silence is the only sign. */
@@ -122,6 +137,20 @@ export class PeerLink {
   #lives(now: Milliseconds): void {
     this.#heardAt = now;
     this.#connection.proven();
+  }
+
+  #tls(): ClientTls | undefined {
+    const { tls, peer, roles = {} } = this.#options;
+    if (tls === undefined) return undefined;
+    const rules = { clusterId: peer.clusterId, roles };
+    return {
+      context: tls.context,
+      problem: (certificate) => {
+        if (tls.isRevoked(certificate)) return 'the certificate of the broker is revoked';
+        this.#certificate = certificate;
+        return brokerProblem(factsIn(certificate), peer.unitId, rules);
+      },
+    };
   }
 
   #refuse(why: string, topic: string): void {

@@ -5,6 +5,7 @@ import type { Log } from '../ports/log.ts';
 import type { Broker, HearClient } from './broker.ts';
 import type { InboundChannel } from './broker-access.ts';
 import type { UnitAddress } from './broker-connection.ts';
+import type { BrokerTls } from './broker-door.ts';
 import { EmbeddedBroker } from './embedded-broker.ts';
 import type { AnyDelivery } from './message-schemas.ts';
 import { isTopicKey, topicOf, type UnitPlace } from './mqtt-topics.ts';
@@ -15,6 +16,7 @@ export interface UnitBrokerOptions extends UnitPlace {
   readonly host?: string;
   /** Default 0: any free port. */
   readonly port?: number;
+  readonly tls?: BrokerTls;
   readonly log: Log;
   /** Hears the operator's valid messages; when it throws or rejects, the sender is told why. */
   readonly onOperator: (
@@ -35,7 +37,7 @@ export class UnitBroker {
 
   /** Opens the broker; rejects with the error of `listen`, e.g. code EADDRINUSE. */
   static async open(options: UnitBrokerOptions): Promise<UnitBroker> {
-    const { host, port, log, onDevice } = options;
+    const { host, port, tls, log, onDevice } = options;
     const open: readonly InboundChannel[] = onDevice === undefined ? ['operator'] : ['operator', 'device'];
     // Clients can connect as soon as the broker listens, a moment before this object is there.
     let self: UnitBroker | undefined;
@@ -49,6 +51,7 @@ export class UnitBroker {
       hear,
       ...(host === undefined ? {} : { host }),
       ...(port === undefined ? {} : { port }),
+      ...(tls === undefined ? {} : { tls }),
     });
     self = new UnitBroker(options, broker);
     return self;

@@ -1,0 +1,140 @@
+import type { X509Certificate } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Unsubscribe } from '../ports/bus.ts';
+import type { Log } from '../ports/log.ts';
+import type { ClientRole } from './broker-access.ts';
+import type { UnitAddress } from './broker-connection.ts';
+import { type RoleRules, roleOf } from './certificate-roles.ts';
+import { factsIn } from './identity-files.ts';
+import type { NotedTroubles } from './noted-troubles.ts';
+import type { TlsIdentity } from './tls-identity.ts';
+import { type Allowance, TokenBucket } from './token-bucket.ts';
+
+/** Mutual TLS: who the unit is, and what the owners of certificates may do. */
+export interface BrokerTls {
+  readonly identity: TlsIdentity;
+  readonly rules: Omit<RoleRules, 'ownFingerprint'>;
+}
+
+export interface DoorOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 0: any free port. */
+  readonly port?: number;
+  /** Without it whoever reaches the port is a local client. */
+  readonly tls?: BrokerTls;
+  readonly log: Log;
+}
+
+/** Who is at the other end of a connection. */
+export interface Guest {
+  readonly name: string;
+  readonly role: ClientRole;
+  readonly allowance: TokenBucket;
+  readonly certificate?: X509Certificate;
+}
+
+/** A connection that says nothing is somebody's mistake or worse. */
+export const CONNECT_TIMEOUT_MSEC: Milliseconds = 5_000;
+/** Clients of one unit: peers, Node-RED, a few screens. */
+const MAX_CONNECTIONS = 100;
+/** What one client may say; readings of a device come a few times a second. */
+const CLIENT_ALLOWANCE: Allowance = { perSecond: 50, burst: 100 };
+
+const localGuest = (): Guest => ({ name: 'local', role: 'local', allowance: new TokenBucket(CLIENT_ALLOWANCE) });
+
+/** Who has shown this certificate, or why it is not let in. */
+function guestWith(certificate: X509Certificate, { identity, rules }: BrokerTls): Guest | string {
+  if (identity.isRevoked(certificate)) return 'the certificate is revoked';
+  const facts = factsIn(certificate);
+  const told = roleOf(facts, { ...rules, ownFingerprint: identity.identity.fingerprint });
+  return typeof told === 'string' ? told : { ...localGuest(), name: facts.name, role: told.role, certificate };
+}
+
+/** Lets clients in to a broker, plain or by mutual TLS 1.3, and knows who each of them is. */
+export class BrokerDoor {
+  readonly #options: DoorOptions;
+  readonly #troubles: NotedTroubles;
+  readonly #admitted: (socket: Socket) => void;
+  readonly #server: Server;
+  readonly #guests = new Map<unknown, Guest & { readonly socket: Socket }>();
+  #forgetTls: Unsubscribe = () => {};
+
+  /** `admitted` gets the socket of each client that may come in. */
+  constructor(options: DoorOptions, troubles: NotedTroubles, admitted: (socket: Socket) => void) {
+    const { tls } = options;
+    this.#options = options;
+    this.#troubles = troubles;
+    this.#admitted = admitted;
+    this.#server =
+      tls === undefined ? createServer((socket) => this.#admit(socket, localGuest())) : this.#tlsServer(tls);
+    this.#server.maxConnections = MAX_CONNECTIONS;
+  }
+
+  get address(): UnitAddress {
+    const bound = this.#server.address();
+    return { host: this.#options.host ?? '127.0.0.1', port: typeof bound === 'object' && bound ? bound.port : 0 };
+  }
+
+  /** Rejects with the error of `listen`, e.g. code EADDRINUSE. */
+  async listen(): Promise<void> {
+    const { host = '127.0.0.1', port = 0, log } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, () => resolve());
+    });
+    this.#server.on('error', (error) => log.error({ message: error.message }, 'broker.server-failed'));
+  }
+
+  guestOf(connection: unknown): Guest | undefined {
+    return this.#guests.get(connection);
+  }
+
+  async close(): Promise<void> {
+    this.#forgetTls();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const { socket } of this.#guests.values()) socket.destroy();
+    await closed;
+  }
+
+  #tlsServer(tls: BrokerTls): TlsServer {
+    const { identity } = tls;
+    const server = createTlsServer(
+      { ...identity.material, requestCert: true, rejectUnauthorized: true, handshakeTimeout: CONNECT_TIMEOUT_MSEC },
+      (socket) => this.#judge(socket, tls),
+    );
+    server.on('tlsClientError', ({ message }, { remoteAddress }) => this.#refuse(message, '', remoteAddress));
+    this.#forgetTls = identity.onChange(() => {
+      server.setSecureContext(identity.material);
+      for (const { socket, certificate } of this.#guests.values()) {
+        if (certificate !== undefined && identity.isRevoked(certificate)) socket.destroy();
+      }
+    });
+    return server;
+  }
+
+  /** The chain is valid and not expired; what is left is whether it is still believed, and what it allows. */
+  #judge(socket: TLSSocket, tls: BrokerTls): void {
+    const certificate = socket.getPeerX509Certificate();
+    const guest = certificate === undefined ? 'no certificate' : guestWith(certificate, tls);
+    if (typeof guest !== 'string') {
+      this.#admit(socket, guest);
+      return;
+    }
+    this.#refuse(guest, certificate === undefined ? '' : factsIn(certificate).name, socket.remoteAddress);
+    socket.destroy();
+  }
+
+  #refuse(message: string, client: string, remoteAddress: string | undefined): void {
+    this.#troubles.note(`${client} ${message}`, { client, remoteAddress, message }, 'broker.stranger-refused');
+  }
+
+  #admit(socket: Socket, guest: Guest): void {
+    this.#guests.set(socket, { ...guest, socket });
+    socket.setNoDelay(true);
+    socket.on('close', () => this.#guests.delete(socket));
+    this.#admitted(socket);
+  }
+}

@@ -4,9 +4,18 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import type { Log } from '../ports/log.ts';
 import { type ClientTls, openSocket } from './mqtt-socket.ts';
 
+/** PEM files by which a client proves who it is, and its CA. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface UnitAddress {
   readonly host: string;
   readonly port: number;
+  /** The broker wants TLS, for which these files are good on this machine. */
+  readonly tls?: TlsFiles;
 }
 
 export type ConnectionState = 'connecting' | 'connected' | 'disconnected';
@@ -14,8 +23,8 @@ export type ConnectionState = 'connecting' | 'connected' | 'disconnected';
 export interface BrokerConnectionOptions {
   /** Asked anew before every attempt, so that a unit that came back elsewhere is found. */
   readonly address: () => UnitAddress | Promise<UnitAddress>;
-  /** Asked anew before every attempt, as `address` is; absent, or undefined: without TLS. */
-  readonly tls?: () => ClientTls | undefined | Promise<ClientTls | undefined>;
+  /** Asked anew before every attempt; absent, or undefined: without TLS. */
+  readonly tls?: (address: UnitAddress) => ClientTls | undefined | Promise<ClientTls | undefined>;
   /** Topic filters. */
   readonly subscribe: string | readonly string[];
   /** Begin of the client's id, for those who read the broker's log. */
@@ -61,10 +70,10 @@ export class BrokerConnection {
   }
 
   /** Hands a message to the broker, QoS 0; rejects at once when there is no connection. */
-  publish(topic: string, payload: string): Promise<void> {
+  publish(topic: string, payload: string, retain = false): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#client === undefined || this.#state !== 'connected') return reject(new Error('not connected'));
-      this.#client.publish(topic, payload, { qos: 0 }, (error) => (error ? reject(error) : resolve()));
+      this.#client.publish(topic, payload, { qos: 0, retain }, (error) => (error ? reject(error) : resolve()));
     });
   }
 
@@ -97,9 +106,9 @@ export class BrokerConnection {
 
   async #connect(): Promise<void> {
     try {
-      const { host, port } = await this.#options.address();
-      const tls = await this.#options.tls?.();
-      if (!this.#closed) this.#open(host, port, tls);
+      const address = await this.#options.address();
+      const tls = await this.#options.tls?.(address);
+      if (!this.#closed) this.#open(address.host, address.port, tls);
     } catch (error) {
       this.#options.log.debug({ error: String(error) }, 'client.no-address');
       this.#lost();

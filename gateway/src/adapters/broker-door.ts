@@ -105,7 +105,9 @@ export class BrokerDoor {
       { ...identity.material, requestCert: true, rejectUnauthorized: true, handshakeTimeout: CONNECT_TIMEOUT_MSEC },
       (socket) => this.#judge(socket, tls),
     );
-    server.on('tlsClientError', ({ message }, { remoteAddress }) => this.#refuse(message, '', remoteAddress));
+    server.on('tlsClientError', ({ message }, { authorizationError, remoteAddress }) =>
+      this.#refuse(String(authorizationError ?? message), '', remoteAddress),
+    );
     this.#forgetTls = identity.onChange(() => {
       server.setSecureContext(identity.material);
       for (const { socket, certificate } of this.#guests.values()) {

@@ -33,6 +33,9 @@ export interface MeshBusOptions {
 /** How often silent connections are looked for. */
 const CHECK_MSEC: Milliseconds = 250;
 
+/** Kept for nobody: what was said before somebody listened proves nothing now. */
+const SIGNS_OF_LIFE: readonly Channel[] = ['election', 'grid'];
+
 const retainedKey = (unitId: string, channel: Channel, key: string): string => `${unitId}/${channel}/${key}`;
 
 /**
@@ -130,7 +133,8 @@ export class MeshBus {
   /** Remembers what is kept, and hands it on in the next turn: delivery is asynchronous. */
   #take(delivery: AnyDelivery): void {
     const { channel, key, envelope } = delivery;
-    if (RETAINED[channel]) this.#retained.set(retainedKey(envelope.sender, channel, key), delivery);
+    if (RETAINED[channel] && !SIGNS_OF_LIFE.includes(channel))
+      this.#retained.set(retainedKey(envelope.sender, channel, key), delivery);
     setImmediate(() => {
       for (const handler of this.#handlers.get(channel) ?? []) this.#hand(handler, delivery);
     });

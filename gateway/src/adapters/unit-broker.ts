@@ -7,6 +7,7 @@ import type { InboundChannel } from './broker-access.ts';
 import type { UnitAddress } from './broker-connection.ts';
 import type { BrokerTls } from './broker-door.ts';
 import { EmbeddedBroker } from './embedded-broker.ts';
+import { ExternalBroker } from './external-broker.ts';
 import type { AnyDelivery } from './message-schemas.ts';
 import { isTopicKey, topicOf, type UnitPlace } from './mqtt-topics.ts';
 import { isExpired, type OperatorAnswer, parseOperatorMessage } from './operator-message.ts';
@@ -17,6 +18,8 @@ export interface UnitBrokerOptions extends UnitPlace {
   /** Default 0: any free port. */
   readonly port?: number;
   readonly tls?: BrokerTls;
+  /** A broker of another program at host and port, instead of the unit's own. */
+  readonly external?: boolean;
   readonly log: Log;
   /** Hears the operator's valid messages; when it throws or rejects, the sender is told why. */
   readonly onOperator: (
@@ -37,22 +40,18 @@ export class UnitBroker {
 
   /** Opens the broker; rejects with the error of `listen`, e.g. code EADDRINUSE. */
   static async open(options: UnitBrokerOptions): Promise<UnitBroker> {
-    const { host, port, tls, log, onDevice } = options;
+    const { host = '127.0.0.1', port = 0, tls, log, onDevice } = options;
     const open: readonly InboundChannel[] = onDevice === undefined ? ['operator'] : ['operator', 'device'];
     // Clients can connect as soon as the broker listens, a moment before this object is there.
     let self: UnitBroker | undefined;
     const hear: HearClient = (channel, key, payload) => {
       if (self !== undefined) self.#hear(channel, key, payload);
     };
-    const broker = await EmbeddedBroker.open({
-      place: options,
-      log,
-      open,
-      hear,
-      ...(host === undefined ? {} : { host }),
-      ...(port === undefined ? {} : { port }),
-      ...(tls === undefined ? {} : { tls }),
-    });
+    const needs = { place: options, log, open, hear };
+    const broker: Broker =
+      options.external === true
+        ? await ExternalBroker.open({ ...needs, address: { host, port }, ...(tls && { tls: tls.identity }) })
+        : await EmbeddedBroker.open({ ...needs, host, port, ...(tls && { tls }) });
     self = new UnitBroker(options, broker);
     return self;
   }

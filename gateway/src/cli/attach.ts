@@ -1,8 +1,15 @@
 import { join } from 'node:path';
-import { type CommunityState, findUnits, readDaemonFile, type UnitAddress, UnitClient } from '../client/index.ts';
+import {
+  type CommunityState,
+  findUnits,
+  readDaemonFile,
+  type TlsFiles,
+  type UnitAddress,
+  UnitClient,
+} from '../client/index.ts';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
-import { one } from './option.ts';
-import { brokerAddress, dataDirectory } from './value-kinds.ts';
+import { one, UsageError } from './option.ts';
+import { brokerAddress, dataDirectory, file } from './value-kinds.ts';
 
 /** Together below the 3 s that a command may take. */
 const READY_MSEC = 1_600;
@@ -13,24 +20,43 @@ export const DEFAULT_DATA_DIRECTORY = '.apis';
 
 /** Options of every command that talks to a running unit. */
 export const ATTACH_OPTIONS = {
+  ca: one(file, 'certificate of the CA, for units that want TLS; with --cert and --key'),
+  cert: one(file, 'own certificate, of an operator or observer; default that of the local unit'),
+  key: one(file, 'key of the own certificate'),
   gateway: one(brokerAddress, 'broker of the unit to talk to; default: the units of the data directory'),
   data: one(dataDirectory, `data directory of the gateway; default ${DEFAULT_DATA_DIRECTORY}`),
 } as const;
 
 export interface AttachValues {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
   readonly gateway: UnitAddress | undefined;
   readonly data: string | undefined;
 }
 
 /** Addresses to try, first one first. Rejects PeerError when no gateway runs with the data directory. */
-export async function unitAddresses({ gateway, data }: AttachValues): Promise<readonly UnitAddress[]> {
-  if (gateway !== undefined) return [gateway];
-  const directory = data ?? DEFAULT_DATA_DIRECTORY;
-  const daemon = await readDaemonFile(join(directory, 'daemon.json')).catch((error) => {
+export async function unitAddresses(values: AttachValues): Promise<readonly UnitAddress[]> {
+  const { gateway, data } = values;
+  const tls = tlsFilesOf(values);
+  const local = await readDaemonFile(join(data ?? DEFAULT_DATA_DIRECTORY, 'daemon.json')).catch((error: unknown) => {
     if (!(error instanceof ConfigError)) throw error;
-    throw unreachable(`no gateway runs here (${messageOf(error)}). Start one with "apis up", or ${NAME_ONE}`);
+    return error;
   });
-  return daemon.units;
+  if (gateway !== undefined) {
+    // Who works at a gateway may look at others with its certificate.
+    const files = tls ?? (local instanceof ConfigError ? undefined : local.units[0]?.tls);
+    return [{ ...gateway, ...(files && { tls: files }) }];
+  }
+  if (!(local instanceof ConfigError)) return local.units.map((unit) => ({ ...unit, ...(tls && { tls }) }));
+  throw unreachable(`no gateway runs here (${messageOf(local)}). Start one with "apis up", or ${NAME_ONE}`);
+}
+
+/** All three files or none. */
+function tlsFilesOf({ ca, cert, key }: AttachValues): TlsFiles | undefined {
+  if (ca === undefined && cert === undefined && key === undefined) return undefined;
+  if (ca !== undefined && cert !== undefined && key !== undefined) return { ca, cert, key };
+  throw new UsageError('--ca, --cert and --key go together');
 }
 
 const NAME_ONE = 'name one with --gateway HOST:PORT or --data DIR.';
@@ -49,7 +75,8 @@ async function addressesToRead(values: AttachValues): Promise<readonly UnitAddre
     const clusters = new Set(found.map(({ communityId, clusterId }) => `${communityId}/${clusterId}`));
     if (clusters.size === 0) throw error;
     if (clusters.size > 1) throw unreachable(`units of ${[...clusters].join(' and ')} are found; ${NAME_ONE}`);
-    return found;
+    const tls = tlsFilesOf(values);
+    return found.map((unit) => ({ ...unit, ...(tls && { tls }) }));
   }
 }
 
@@ -87,10 +114,10 @@ export async function withEveryUnit(
 ): Promise<readonly { readonly address: UnitAddress; readonly problem?: string }[]> {
   const addresses = await unitAddresses(values);
   return Promise.all(
-    addresses.map(({ host, port }) =>
-      withClient({ host, port }, false, use).then(
-        () => ({ address: { host, port } }),
-        (error) => ({ address: { host, port }, problem: messageOf(error) }),
+    addresses.map((address) =>
+      withClient(address, false, use).then(
+        () => ({ address }),
+        (error) => ({ address, problem: messageOf(error) }),
       ),
     ),
   );

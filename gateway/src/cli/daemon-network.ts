@@ -1,6 +1,9 @@
+import type { UnitAddress } from '../adapters/broker-connection.ts';
 import { MeshBus } from '../adapters/mesh-bus.ts';
 import { MqttMirror } from '../adapters/mqtt-mirror.ts';
+import { networkIdentity } from '../adapters/network-identity.ts';
 import { joinedPeers, type PeerSource, staticPeers } from '../adapters/peer-source.ts';
+import { shareRevocations } from '../adapters/revocation-gossip.ts';
 import { UnitBroker } from '../adapters/unit-broker.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
@@ -9,15 +12,15 @@ import type { Bus } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import { MemoryBusHub } from '../ports/memory-bus.ts';
+import { isEverywhere, openTls, type UnitTls } from './broker-tls.ts';
 
-export interface DaemonUnit {
-  readonly unitId: string;
-  readonly host: string;
-  readonly port: number;
-}
+/** A unit, and where clients on this machine reach it. */
+export type DaemonUnit = { readonly unitId: string } & UnitAddress;
 
 export interface NetworkOptions {
   readonly settings: readonly UnitSettings[];
+  /** Directory of a unit's data. */
+  readonly directoryOf: (settings: UnitSettings) => string;
   readonly clock: Clock;
   readonly log: Log;
   /** Port of the first unit whose config names none, the others follow; 0 takes free ports. */
@@ -45,94 +48,141 @@ export const isMesh = (settings: readonly UnitSettings[]): boolean => {
   return settings.some(({ policy }) => policy.memberUnitIds.some((unitId) => !here.includes(unitId)));
 };
 
-/** Opens the brokers of all units; rejects with the error of a port that is taken, and then leaves nothing open. */
+/** A unit's broker with its certificates. */
+interface Station {
+  readonly broker: UnitBroker;
+  readonly settings: UnitSettings;
+  readonly tls: UnitTls | undefined;
+}
+
+/**
+ * Opens the brokers of all units; rejects with `ConfigError` or the error of a port that is taken, and then leaves
+ * nothing open.
+ */
 export async function openNetwork(options: NetworkOptions): Promise<DaemonNetwork> {
-  const brokers: UnitBroker[] = [];
+  const stations: Station[] = [];
   try {
-    for (const [index, { unitConfig }] of options.settings.entries()) {
-      brokers.push(await openBroker(unitConfig, index, options));
-    }
+    for (const [index, settings] of options.settings.entries())
+      stations.push(await openStation(settings, index, options));
   } catch (error) {
-    await Promise.all(brokers.map((broker) => broker.close()));
+    await Promise.all(stations.map(closeStation));
     throw error;
   }
-  const units = brokers.map(({ place, address }) => ({ unitId: place.unitId, ...address }));
-  const brokerOf = (unitId: string): UnitBroker => brokers.find(({ place }) => place.unitId === unitId) as UnitBroker; // one was opened for every unit
+  const units = stations.map(localAddress);
+  const stationOf = (unitId: string): Station =>
+    stations.find(({ broker }) => broker.place.unitId === unitId) as Station; // one was opened for every unit
   return {
     units,
-    tellDevice: (unitId, id, command) => brokerOf(unitId).tellDevice(id, command),
-    ...(isMesh(options.settings) ? meshOf(options, brokers, units) : hubOf(options, brokers, units)),
+    tellDevice: (unitId, id, command) => stationOf(unitId).broker.tellDevice(id, command),
+    ...(isMesh(options.settings) ? meshOf(options, stations, units) : hubOf(options, stations)),
   };
 }
 
 type Wiring = Pick<DaemonNetwork, 'join' | 'addresses' | 'close'>;
 
-function openBroker(
-  { communityId, clusterId, unitId, mqtt }: UnitSettings['unitConfig'],
-  index: number,
-  { log, firstBrokerPort, operate, hearDevice }: NetworkOptions,
-): Promise<UnitBroker> {
+async function openStation(settings: UnitSettings, index: number, options: NetworkOptions): Promise<Station> {
+  const { log, firstBrokerPort, operate, hearDevice } = options;
+  const { communityId, clusterId, unitId, mqtt } = settings.unitConfig;
+  const tls = await openTls(settings, options.directoryOf(settings), log.child({ unitId }));
   const onDevice = hearDevice(unitId);
-  return UnitBroker.open({
-    communityId,
-    clusterId,
-    unitId,
-    host: mqtt.host,
-    port: mqtt.port ?? (firstBrokerPort === 0 ? 0 : firstBrokerPort + index),
-    log,
-    onOperator: (body) => operate(unitId, body),
-    ...(onDevice === undefined ? {} : { onDevice }),
-  });
+  try {
+    const broker = await UnitBroker.open({
+      communityId,
+      clusterId,
+      unitId,
+      host: mqtt.host,
+      port: mqtt.port ?? (firstBrokerPort === 0 ? 0 : firstBrokerPort + index),
+      external: mqtt.broker === 'external',
+      log,
+      onOperator: (body) => operate(unitId, body),
+      ...(tls === undefined ? {} : { tls }),
+      ...(onDevice === undefined ? {} : { onDevice }),
+    });
+    return { broker, settings, tls };
+  } catch (error) {
+    tls?.identity.close();
+    throw error;
+  }
+}
+
+async function closeStation({ broker, tls }: Station): Promise<void> {
+  await broker.close();
+  tls?.identity.close();
+}
+
+function localAddress({ broker, tls }: Station): DaemonUnit {
+  const { host, port } = broker.address;
+  const local = isEverywhere(host) ? '127.0.0.1' : host;
+  return { unitId: broker.place.unitId, host: local, port, ...(tls && { tls: tls.files }) };
+}
+
+/** Where the rest of the cluster finds the broker. */
+function publicAddress({ broker, settings }: Station): UnitAddress {
+  const { host, port } = broker.address;
+  const { reachedAt } = settings.unitConfig.mqtt;
+  if (reachedAt !== undefined || !isEverywhere(host)) return { host: reachedAt ?? host, port };
+  const { ip } = networkIdentity();
+  return { host: ip === 'NA' ? '127.0.0.1' : ip, port };
 }
 
 /** All members live here: they share one bus in memory, which runs at any speed, and their brokers mirror it. */
-function hubOf(
-  { settings, clock }: NetworkOptions,
-  brokers: readonly UnitBroker[],
-  units: readonly DaemonUnit[],
-): Wiring {
+function hubOf({ clock }: NetworkOptions, stations: readonly Station[]): Wiring {
   const hub = new MemoryBusHub(clock);
-  const mirrors = brokers.map((broker) => new MqttMirror(broker, hub));
+  const mirrors = stations.map(({ broker }) => new MqttMirror(broker, hub));
   return {
     join: (unitId, session) => hub.join(unitId, session),
     addresses: (unitId) => {
-      const own = units.find((unit) => unit.unitId === unitId);
-      const named = settings.find(({ unitConfig }) => unitConfig.unitId === unitId)?.unitConfig.peers ?? [];
+      const places = stations.map((station) => ({ unitId: station.broker.place.unitId, ...publicAddress(station) }));
+      const named = stations.find(({ broker }) => broker.place.unitId === unitId)?.settings.unitConfig.peers ?? [];
+      const own = places.find((place) => place.unitId === unitId);
       return {
-        ...(own === undefined ? {} : { broker: { host: own.host, port: own.port } }),
-        peers: [...units.filter((unit) => unit !== own), ...named],
+        ...(own && { broker: { host: own.host, port: own.port } }),
+        peers: [...places.filter((place) => place !== own), ...named],
       };
     },
     close: async () => {
       await Promise.all(mirrors.map((mirror) => mirror.stop()));
+      for (const { tls } of stations) tls?.identity.close();
     },
   };
 }
 
-function meshOf(options: NetworkOptions, brokers: readonly UnitBroker[], units: readonly DaemonUnit[]): Wiring {
-  const { settings, clock, log } = options;
-  const meshes = new Map(
-    brokers.map((broker, index) => {
+interface Mesh {
+  readonly mesh: MeshBus;
+  readonly tls: UnitTls | undefined;
+  readonly close: () => Promise<void>;
+}
+
+function meshOf({ clock, log }: NetworkOptions, stations: readonly Station[], units: readonly DaemonUnit[]): Wiring {
+  const meshes = new Map<string, Mesh>(
+    stations.map((station) => {
+      const { broker, settings, tls } = station;
       const { unitId } = broker.place;
-      const { unitConfig, policy } = settings[index] as UnitSettings; // brokers stand in the order of the settings
-      const peers = peersOf(unitConfig, units);
+      const peers = peersOf(settings.unitConfig, units);
       const mesh = new MeshBus({
         broker,
         peers,
-        isMember: (id) => policy.memberUnitIds.includes(id),
+        reachedAt: publicAddress(station),
+        isMember: (id) => settings.policy.memberUnitIds.includes(id),
         clock,
         log: log.child({ unitId }),
+        ...(tls && { tls: tls.identity, roles: tls.rules.roles }),
       });
       const close = async (): Promise<void> => {
         await peers.close();
         await mesh.close();
-        await broker.close();
+        await closeStation(station);
       };
-      return [unitId, { mesh, close }] as const;
+      return [unitId, { mesh, tls, close }] as const;
     }),
   );
   return {
-    join: (unitId, session) => meshes.get(unitId)?.mesh.join(session) as Bus, // one was made for every unit
+    join: (unitId, session) => {
+      const { mesh, tls } = meshes.get(unitId) as Mesh; // one was made for every unit
+      const bus = mesh.join(session);
+      if (tls !== undefined) shareRevocations(bus, tls.identity, log.child({ unitId }));
+      return bus;
+    },
     addresses: () => undefined,
     close: async () => {
       await Promise.all([...meshes.values()].map(({ close }) => close()));

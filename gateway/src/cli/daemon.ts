@@ -126,6 +126,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
   try {
     network = await openNetwork({
       settings,
+      directoryOf: (one) => directoryOf(one, dataDir),
       clock,
       log,
       firstBrokerPort: options.firstBrokerPort ?? FIRST_BROKER_PORT,
@@ -152,7 +153,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     policyHash: hashOf(settings[0]?.policy),
     members: live.map((one, index) => {
       const { unitId } = one.unitConfig;
-      const directory = one.unitConfig.dataDir ?? join(dataDir, unitId);
+      const directory = directoryOf(one, dataDir);
       const ledger = ledgerOf(one, directory);
       const addresses = network?.addresses(unitId);
       const store = new DurableStore(directory, (report) => log.warn({ unitId, ...report }, 'store.recovered'));
@@ -202,6 +203,9 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     stop,
   };
 }
+
+const directoryOf = ({ unitConfig }: UnitSettings, dataDir: string): string =>
+  unitConfig.dataDir ?? join(dataDir, unitConfig.unitId);
 
 const isEmulated = ({ unitConfig }: UnitSettings): boolean => unitConfig.device?.type === 'emulated';
 

@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
+import type { UnitAddress } from '../adapters/broker-connection.ts';
 import { ConfigError } from '../domain/errors.ts';
 
 /** What a running daemon tells on `<data>/daemon.json`: who it is and where its units' brokers are. */
 export interface DaemonFile {
   readonly pid: number;
-  readonly units: readonly { readonly unitId: string; readonly host: string; readonly port: number }[];
+  readonly units: readonly ({ readonly unitId: string } & UnitAddress)[];
   /** How many times faster than life its clock runs. */
   readonly speed: number;
   /** Where its emulated houses can be reached, when it has some. */
@@ -14,10 +15,11 @@ export interface DaemonFile {
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const port = v.pipe(positive, v.maxValue(65_535));
+const tlsFiles = v.object({ ca: v.string(), cert: v.string(), key: v.string() });
 const address = v.object({ host: v.string(), port });
 const daemonFile = v.object({
   pid: positive,
-  units: v.array(v.object({ unitId: v.string(), host: v.string(), port })),
+  units: v.array(v.object({ unitId: v.string(), host: v.string(), port, tls: v.exactOptional(tlsFiles) })),
   speed: v.pipe(v.number(), v.finite(), v.gtValue(0)),
   emulator: v.exactOptional(address),
 });

@@ -1,5 +1,5 @@
 /** How programs outside the daemon talk to it. */
-export type { ConnectionState, UnitAddress } from '../adapters/broker-connection.ts';
+export type { ConnectionState, TlsFiles, UnitAddress } from '../adapters/broker-connection.ts';
 export type { AnyDelivery } from '../adapters/message-schemas.ts';
 export type { CommunityState, KnownFault, UnitState } from './community-picture.ts';
 export { type DaemonFile, readDaemonFile } from './daemon-file.ts';

@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { BrokerConnection, type ConnectionState, type UnitAddress } from '../adapters/broker-connection.ts';
+import {
+  BrokerConnection,
+  type ConnectionState,
+  type TlsFiles,
+  type UnitAddress,
+} from '../adapters/broker-connection.ts';
 import { type AnyDelivery, type Heard, hear } from '../adapters/message-schemas.ts';
 import { parseTopic, TOPIC_PREFIX, topicOf, type UnitPlace } from '../adapters/mqtt-topics.ts';
 import { parseOperatorAnswer, problemOfOperatorBody } from '../adapters/operator-message.ts';
@@ -10,6 +15,7 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import type { WiredCommand } from '../domain/wired-device.ts';
 import type { Unsubscribe } from '../ports/bus.ts';
 import { type Log, silentLog } from '../ports/log.ts';
+import { clientTls } from './client-tls.ts';
 import { CommunityPicture, type CommunityState } from './community-picture.ts';
 import { EventHub } from './event-hub.ts';
 import { PendingAnswers } from './pending-answers.ts';
@@ -57,6 +63,8 @@ export class UnitClient {
   readonly #watch: NodeJS.Timeout;
   #place: UnitPlace | undefined;
   #isHomeKnown = false;
+  /** Those with which the home broker was called last; peers take the same. */
+  #tlsFiles: TlsFiles | undefined;
   #changeDue = false;
   #online = '';
   #ignored = 0;
@@ -174,6 +182,10 @@ export class UnitClient {
   ): BrokerConnection {
     return new BrokerConnection({
       address,
+      tls: ({ tls }) => {
+        if (expectedUnitId === undefined) this.#tlsFiles = tls;
+        return this.#tlsFiles && clientTls(this.#tlsFiles, expectedUnitId);
+      },
       subscribe: `${TOPIC_PREFIX}/#`,
       log: this.#log,
       onMessage: (topic, payload) => this.#onMessage(expectedUnitId, topic, payload),

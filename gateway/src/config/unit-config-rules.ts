@@ -34,6 +34,15 @@ export const unitConfigRules: readonly ConsistencyRule<UnitConfig>[] = [
     },
   },
   {
+    path: 'mqtt.port',
+    severity: 'problem',
+    broken: ({ mqtt }) =>
+      when(
+        mqtt.broker === 'external' && mqtt.port === undefined,
+        'expected the port of the external broker, got nothing',
+      ),
+  },
+  {
     path: 'peers',
     severity: 'problem',
     broken: ({ peers }) => {

@@ -1,7 +1,18 @@
-import { list, optional, record, withDefault } from './composite-fields.ts';
+import { ROLES } from '../domain/role.ts';
+import { dictionary, list, optional, record, withDefault } from './composite-fields.ts';
 import { device } from './device-field.ts';
 import type { ValueOf } from './field.ts';
 import { choice, flag, id, integer, msec, port, secretText, text } from './scalar-fields.ts';
+
+/** Files of mutual TLS, relative to this one. Absent: `certs` below the unit's data directory, where they are there. */
+const brokerTls = record({
+  ca: text,
+  cert: text,
+  key: text,
+  crl: optional(text),
+  /** By CN, for certificates whose OU names no role. */
+  roles: withDefault(dictionary(choice(...ROLES)), {}),
+});
 
 const endpoint = optional(record({ host: withDefault(text, 'localhost'), port }));
 
@@ -48,7 +59,17 @@ export const unitConfigFields = record({
     requestTimeoutMsec: withDefault(msec, 5000),
   }),
   device: optional(device),
-  mqtt: record({ host: withDefault(text, '127.0.0.1'), port: optional(port) }),
+  mqtt: record({
+    host: withDefault(text, '127.0.0.1'),
+    port: optional(port),
+    /** Where others reach the broker; absent: at `host`, or at the address of this machine when that is all of them. */
+    reachedAt: optional(text),
+    /** "external": a mosquitto at host and port stands in for the broker of the unit. */
+    broker: withDefault(choice('embedded', 'external'), 'embedded'),
+    /** Without TLS beyond loopback: everybody on the network may operate this unit. */
+    insecure: withDefault(flag, false),
+    tls: optional(brokerTls),
+  }),
   dataDir: optional(text),
   discovery: record({
     /** Absent: as needed, that is, when members live in other processes and are no static peers. */

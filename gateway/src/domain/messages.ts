@@ -124,6 +124,12 @@ export type OperatorBody =
   /** A soft stop at a later time, of the cluster or of this unit; null takes it back. */
   | { readonly kind: 'schedule'; readonly scope: 'cluster' | 'unit'; readonly at: EpochMsec | null };
 
+/** The list of certificates that are believed no more, as its CA has signed it. */
+export interface Revocations {
+  readonly number: number;
+  readonly pem: string;
+}
+
 /** Channels of the bus and what they carry (architecture.md §3, topics). */
 export interface Bodies {
   birth: Birth;
@@ -137,6 +143,7 @@ export interface Bodies {
   accept: Answer;
   command: CommandBody;
   reply: ReplyBody;
+  revocations: Revocations;
 }
 export type Channel = keyof Bodies;
 
@@ -148,6 +155,7 @@ export const RETAINED: Readonly<Record<Channel, boolean>> = {
   grid: true,
   deal: true,
   mode: true,
+  revocations: true,
   fault: false,
   request: false,
   accept: false,

@@ -33,16 +33,12 @@ const readLocalDaemon = (path: string): Promise<DaemonFile> =>
 const hasAddress = (choice: UnitChoice): choice is UnitChoice & { port: number } =>
   choice.host !== '' && choice.port !== undefined;
 
-interface Named {
-  readonly unitId: string;
-  readonly host: string;
-  readonly port: number;
-}
+type Named = { readonly unitId: string } & UnitAddress;
 
 /** The one that was chosen; without a choice the first. */
 const pick = (units: readonly Named[], unitId: string): UnitAddress | undefined => {
   const unit = unitId === '' ? units[0] : units.find((one) => one.unitId === unitId);
-  return unit && { host: unit.host, port: unit.port };
+  return unit && { host: unit.host, port: unit.port, ...(unit.tls && { tls: unit.tls }) };
 };
 
 async function localAddress({ unitId }: UnitChoice, path: string): Promise<UnitAddress> {

@@ -1,0 +1,323 @@
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { connect as connectTls } from 'node:tls';
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import t from 'tap';
+import type { BrokerTls } from '../src/adapters/broker-door.ts';
+import { installIdentity } from '../src/adapters/identity-files.ts';
+import { shareRevocations } from '../src/adapters/revocation-gossip.ts';
+import { UnitBroker } from '../src/adapters/unit-broker.ts';
+import { UnitClient } from '../src/client/index.ts';
+import type { OperatorBody } from '../src/domain/messages.ts';
+import type { Role } from '../src/domain/role.ts';
+import { collectingLog, type LogLine, silentLog } from '../src/ports/log.ts';
+import { type Certificates, someCertificates, tlsFiles } from './support/certificates.ts';
+import { aMeshEnd, heard, PLACE, rootOf } from './support/mesh.ts';
+import { aBirth, aDeal, aUnit } from './support/messages.ts';
+import { eventually, freePorts } from './support/process.ts';
+
+type Test = Pick<typeof t, 'teardown'>;
+
+const HOST = '127.0.0.1';
+const STOP = JSON.stringify({ body: { kind: 'emergency-stop', reason: 'test' } });
+
+interface Station {
+  readonly broker: UnitBroker;
+  readonly port: number;
+  readonly operator: unknown[];
+  readonly device: string[];
+  readonly lines: LogLine[];
+}
+
+/** The broker of E001 with mutual TLS, and what reaches the unit through it. */
+async function aStation(test: Test, tls?: BrokerTls): Promise<Station> {
+  const operator: unknown[] = [];
+  const device: string[] = [];
+  const lines: LogLine[] = [];
+  const broker = await UnitBroker.open({
+    ...PLACE,
+    unitId: 'E001',
+    log: collectingLog((line) => lines.push(line)),
+    onOperator: (body) => {
+      operator.push(body);
+      return undefined;
+    },
+    onDevice: (key) => device.push(key),
+    ...(tls && { tls }),
+  });
+  test.teardown(() => broker.close());
+  return { broker, port: broker.address.port, operator, device, lines };
+}
+
+const refusals = ({ lines }: Station): string[] =>
+  lines.filter(({ level }) => level === 'warn').map(({ fields: { message } }) => String(message));
+
+interface Pems {
+  readonly caPem: string;
+  readonly certPem?: string;
+  readonly keyPem?: string;
+}
+
+const optionsOf = ({ caPem, certPem, keyPem }: Pems): IClientOptions => ({
+  ca: caPem,
+  ...(certPem === undefined || keyPem === undefined ? {} : { cert: certPem, key: keyPem }),
+  protocolVersion: 4,
+  reconnectPeriod: 0,
+  connectTimeout: 3_000,
+});
+
+/** A client of any program that shows these certificates; undefined when it is not let in. */
+async function enter(test: Test, port: number, pems: Pems): Promise<MqttClient | undefined> {
+  const client = await connectAsync(`mqtts://${HOST}:${port}`, optionsOf(pems), false).catch(() => undefined);
+  if (client === undefined) return undefined;
+  client.on('error', () => {}); // a broker that refuses ends the connection
+  test.teardown(() => client.endAsync(true));
+  return client;
+}
+
+const ended = (client: MqttClient): Promise<void> => new Promise((resolve) => client.once('close', () => resolve()));
+
+/** True when the broker took the message, false when it ended the connection for it. */
+async function mayPublish(
+  client: MqttClient,
+  topic: string,
+  payload: string | Buffer,
+  retain = false,
+): Promise<boolean> {
+  const closed = ended(client).then(() => false);
+  client.publish(topic, payload, { qos: 1, retain }, () => {});
+  // With QoS 1 a message that is taken is acknowledged.
+  const acknowledged = new Promise<boolean>((resolve) =>
+    client.on('packetreceive', ({ cmd }) => cmd === 'puback' && resolve(true)),
+  );
+  return Promise.race([closed, acknowledged]);
+}
+
+t.test('who is no member of the cluster is not let in, and that is logged once', async (t) => {
+  const certificates = await someCertificates(t);
+  const foreign = await someCertificates(t);
+  const station = await aStation(t, await certificates.unit('E001'));
+  const stranger = await foreign.issue('E002', 'unit');
+  const own = certificates.authority.certPem;
+  const revoked = await certificates.issue('E004', 'unit');
+  await certificates.authority.revoke('E004');
+  const attempts: Readonly<Record<string, Pems>> = {
+    'no certificate': { caPem: own },
+    'a certificate of another CA': { ...stranger, caPem: own },
+  };
+  for (const [name, pems] of Object.entries(attempts)) {
+    for (let count = 0; count < 3; count += 1) t.equal(await enter(t, station.port, pems), undefined, name);
+  }
+  t.ok(await enter(t, station.port, revoked), 'revoked, but the unit has not heard of it');
+  t.equal(refusals(station).length, Object.keys(attempts).length, refusals(station).join('; '));
+});
+
+t.test('an expired certificate is refused', async (t) => {
+  const DAY = 86_400_000;
+  let now = Date.now() - 100 * DAY;
+  const certificates = await someCertificates(t, 'one', () => now);
+  const { certPem, keyPem } = await certificates.authority.issue({ name: 'E003', role: 'unit', days: 10 });
+  now = Date.now();
+  const station = await aStation(t, await certificates.unit('E001'));
+  t.equal(await enter(t, station.port, { caPem: certificates.authority.certPem, certPem, keyPem }), undefined);
+  t.match(refusals(station), [/expired/i]);
+});
+
+t.test('whose certificate is revoked loses the connection he has, and gets no other', async (t) => {
+  const certificates = await someCertificates(t);
+  const tls = await certificates.unit('E001');
+  const station = await aStation(t, tls);
+  const pems = await certificates.issue('bob', 'operator');
+  const bob = await enter(t, station.port, pems);
+  const alice = await enter(t, station.port, await certificates.issue('alice', 'operator'));
+  await certificates.authority.revoke('bob');
+  const closed = bob && ended(bob);
+  t.ok(await tls.identity.revocations.adopt(await certificates.authority.revocationListPem()));
+  await closed;
+  t.equal(await enter(t, station.port, pems), undefined);
+  t.ok(alice?.connected, 'others stay');
+  t.match(refusals(station), ['the certificate is revoked']);
+});
+
+t.test('a renewed certificate is shown from then on, without a restart', async (t) => {
+  const certificates = await someCertificates(t);
+  const tls = await certificates.unit('E001');
+  const station = await aStation(t, tls);
+  const serial = async (): Promise<string> => {
+    const { caPem: ca, certPem: cert, keyPem: key } = await certificates.authority.renew('E001');
+    const socket = connectTls({ host: HOST, port: station.port, ca, cert, key, checkServerIdentity: () => undefined });
+    await once(socket, 'secureConnect');
+    const seen = socket.getPeerX509Certificate()?.serialNumber ?? '';
+    socket.destroy();
+    return seen;
+  };
+  const before = await serial();
+  await installIdentity(certificates.place('E001'), await certificates.authority.renew('E001'));
+  t.ok(await eventually(async () => (await serial()) !== before, 8_000));
+});
+
+t.test('roles: what each may say on the broker of a unit, and what not (architecture §3)', async (t) => {
+  const certificates = await someCertificates(t);
+  const station = await aStation(t, await certificates.unit('E001'));
+  const enters = async (name: string, role: Role): Promise<MqttClient> => {
+    const pems = await certificates.authority.issue({ name, role });
+    const client = await enter(t, station.port, pems);
+    if (client === undefined) throw new Error(`${name} was not let in`);
+    return client;
+  };
+  const operator = `${rootOf('E001')}/operator/1`;
+  const device = `${rootOf('E001')}/device/heartbeat`;
+  const cases: readonly (readonly [
+    role: Role,
+    topic: string,
+    payload: string | Buffer,
+    may: boolean,
+    retain?: boolean,
+  ])[] = [
+    ['operator', operator, STOP, true],
+    ['operator', device, '{}', false],
+    ['operator', operator, STOP, false, true],
+    ['operator', `${rootOf('E002')}/operator/1`, STOP, false],
+    ['operator', `${rootOf('E001')}/operator/`, STOP, false],
+    ['operator', `${rootOf('E001')}/mode`, '{}', false],
+    ['operator', operator, Buffer.alloc(10_000_000), false],
+    ['device', device, '{}', true],
+    ['device', operator, STOP, false],
+    ['unit', operator, STOP, false],
+    ['unit', `${rootOf('E001')}/unit`, '{}', false],
+    ['unit', `${rootOf('E002')}/unit`, '{}', false],
+    ['observer', operator, STOP, false],
+    ['observer', device, '{}', false],
+  ];
+  for (const [index, [role, topic, payload, may, retain]] of cases.entries()) {
+    const client = await enters(`client-${index}`, role);
+    t.equal(await mayPublish(client, topic, payload, retain), may, `${role} ${may ? 'may' : 'may not'} say ${topic}`);
+  }
+  t.equal(station.operator.length, 1);
+  t.same(station.device, ['heartbeat']);
+});
+
+t.test('a certificate that names no role gets it from the table, or from the list of members', async (t) => {
+  const certificates = await someCertificates(t);
+  const tls = await certificates.unit('E001');
+  const { roleOf } = await import('../src/adapters/certificate-roles.ts');
+  const rules = { ...tls.rules, roles: { alice: 'operator' }, ownFingerprint: 'x' } as const;
+  const facts = { ...tls.identity.identity, role: undefined, clusterId: 'Some Company' };
+  const cases: Readonly<Record<string, unknown>> = {
+    alice: { role: 'operator' },
+    E007: { role: 'unit' },
+    carol: { role: 'observer' },
+    constructor: { role: 'observer' },
+    '': 'the certificate has no CN',
+  };
+  for (const [name, told] of Object.entries(cases)) t.same(roleOf({ ...facts, name }, rules), told, name);
+  t.match(roleOf({ ...facts, name: 'dave', role: 'operator' }, rules), /belongs to the cluster Some Company/);
+});
+
+t.test('a peer who has the id of another client cannot take its connection over', async (t) => {
+  const certificates = await someCertificates(t);
+  const station = await aStation(t, await certificates.unit('E001'));
+  const join = async (name: string): Promise<MqttClient> =>
+    connectAsync(`mqtts://${HOST}:${station.port}`, {
+      ...optionsOf(await certificates.issue(name, 'observer')),
+      clientId: 'the-same',
+    });
+  const one = await join('carol');
+  const two = await join('dave');
+  t.teardown(() => Promise.all([one.endAsync(true), two.endAsync(true)]));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.ok(one.connected && two.connected);
+});
+
+/** Two units of the mesh with the certificates given. */
+async function twoUnits(test: Test, certificates: Certificates, other: BrokerTls) {
+  const [first = 0, second = 0] = await freePorts(2);
+  const members = ['E001', 'E002'];
+  const tls = await certificates.unit('E001');
+  const two = await aMeshEnd('E002', {
+    members,
+    peers: [{ unitId: 'E001', host: HOST, port: first }],
+    broker: { port: second, tls: other },
+    mesh: { tls: other.identity },
+  });
+  const one = await aMeshEnd('E001', {
+    members,
+    peers: [{ unitId: 'E002', host: HOST, port: second }],
+    broker: { port: first, tls },
+    mesh: { tls: tls.identity },
+  });
+  test.teardown(() => Promise.all([one.close(), two.close()]));
+  one.live();
+  two.live();
+  return { one, two, tls };
+}
+
+t.test('units of one cluster hear each other by mutual TLS, until one is revoked', async (t) => {
+  const certificates = await someCertificates(t);
+  const { one, two, tls } = await twoUnits(t, certificates, await certificates.unit('E002'));
+  const fromTwo = (): Promise<unknown> =>
+    heard(one.bus, 'election', ({ envelope }) => envelope.sender === 'E002', 1_500);
+  await Promise.all([fromTwo(), heard(two.bus, 'election', ({ envelope }) => envelope.sender === 'E001')]);
+  await certificates.authority.revoke('E002');
+  await tls.identity.revocations.adopt(await certificates.authority.revocationListPem());
+  await t.rejects(fromTwo(), /did not hear/);
+});
+
+t.test('a revocation list that one unit has reaches the others, and only one that the CA has signed', async (t) => {
+  const certificates = await someCertificates(t);
+  const other = await certificates.unit('E002');
+  const { one, two, tls } = await twoUnits(t, certificates, other);
+  shareRevocations(one.bus, tls.identity, silentLog);
+  shareRevocations(
+    two.bus,
+    other.identity,
+    collectingLog((line) => two.lines.push(line)),
+  );
+  await certificates.issue('bob', 'operator');
+  await certificates.authority.revoke('bob');
+  const [bob] = certificates.authority.issued.filter(({ name }) => name === 'bob');
+  await tls.identity.revocations.adopt(await certificates.authority.revocationListPem());
+  t.ok(await eventually(() => other.identity.revocations.isRevoked(bob?.serial ?? ''), 3_000));
+  const foreign = await someCertificates(t);
+  await foreign.issue('E001', 'unit');
+  await foreign.authority.revoke('E001');
+  one.bus.publish('revocations', '', { number: 99, pem: await foreign.authority.revocationListPem() });
+  t.ok(await eventually(() => two.lines.some(({ event }) => event === 'tls.revocations-refused'), 3_000));
+});
+
+t.test('a broker with the certificate of another unit is not believed, whatever stands on it', async (t) => {
+  const certificates = await someCertificates(t);
+  const { one } = await twoUnits(t, certificates, await certificates.unit('E003'));
+  await t.rejects(
+    heard(one.bus, 'election', ({ envelope }) => envelope.sender === 'E002', 1_000),
+    /did not hear/,
+  );
+  t.match(
+    one.lines.filter(({ event }) => event === 'mesh.peer-unreachable').map(({ fields }) => fields),
+    [{ peer: 'E002', message: /that of E003, not of E002/ }],
+  );
+});
+
+t.test('clients attach by TLS: who holds the key of the unit operates it, an observer only looks', async (t) => {
+  const certificates = await someCertificates(t);
+  const station = await aStation(t, await certificates.unit('E001'));
+  await certificates.issue('carol', 'observer');
+  station.broker.say({ channel: 'birth', key: '', envelope: envelopeOf(aBirth('E001')) });
+  station.broker.say({ channel: 'unit', key: '', envelope: envelopeOf(aUnit('E001')) });
+  station.broker.say({ channel: 'deal', key: 'd1', envelope: envelopeOf(aDeal('d1')) });
+  const attach = (name: string): UnitClient => {
+    const client = UnitClient.attach({ host: HOST, port: station.port, tls: tlsFiles(certificates.place(name)) });
+    t.teardown(() => client.close());
+    return client;
+  };
+  const owner = attach('E001');
+  await owner.ready(3_000);
+  await owner.send({ kind: 'emergency-stop', reason: 'owner' });
+  const observer = attach('carol');
+  await observer.when(({ units: { E001 }, deals }) => E001?.unit !== undefined && deals.length === 1, 3_000);
+  await t.rejects(observer.send({ kind: 'emergency-stop', reason: 'observer' }));
+  t.same(station.operator, [{ kind: 'emergency-stop', reason: 'owner' } satisfies OperatorBody]);
+  await rm(certificates.place('carol'), { recursive: true });
+});
+
+const envelopeOf = <B>(body: B) => ({ id: 'x', sender: 'E001', session: 's', term: 0, time: 0, uptimeMsec: 0, body });

@@ -10,19 +10,18 @@ import { DaemonRecord } from './daemon-record.ts';
 import { lockData } from './data-lock.ts';
 import { portInUse, takenPort } from './port-owner.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
+import { NO_SUPERVISOR, openSupervisorLink, type SupervisorLink } from './supervisor-link.ts';
 
 export interface DaemonProcessOptions {
   readonly dataDir: string;
   readonly log: Log;
   readonly io: Io;
-  readonly start: () => Promise<Daemon>;
+  /** `onBeat` is to be called whenever all control loops go round. */
+  readonly start: (onBeat: () => void) => Promise<Daemon>;
+  /** Present: it has a supervisor, which knows it by these arguments of its command line. */
+  readonly supervised?: { readonly args: readonly string[] };
   /** When it is said what the daemon waits for: first, and then again and again. */
   readonly waitNotes?: WaitNotes;
-}
-
-/** What a supervised daemon tells its supervisor: its brokers can be reached; later, all its units are ready to trade. */
-export interface DaemonMessage extends DaemonFile {
-  readonly kind: 'listening' | 'ready';
 }
 
 interface WaitNotes {
@@ -44,12 +43,16 @@ export async function runDaemonProcess(options: DaemonProcessOptions): Promise<n
   const lock = await lockData(options.dataDir);
   const stop = listenForStop();
   const crash = listenForCrash(options.log);
+  let link = NO_SUPERVISOR;
   try {
-    const daemon = await started(options.start);
-    return await live(daemon, stop, crash.happened, options);
+    const { supervised, dataDir } = options;
+    if (supervised !== undefined) link = await openSupervisorLink(dataDir, supervised.args);
+    const daemon = await started(() => options.start(() => link.beat()));
+    return await live(daemon, stop, crash.happened, link, options);
   } finally {
     stop.dispose();
     crash.dispose();
+    await link.close();
     await lock.release();
   }
 }
@@ -70,19 +73,21 @@ async function live(
   daemon: Daemon,
   stop: StopRequest,
   crashed: Promise<Ending>,
+  link: SupervisorLink,
   options: DaemonProcessOptions,
 ): Promise<number> {
   const { dataDir, log, io } = options;
   const record = new DaemonRecord(join(dataDir, 'daemon.json'));
-  const asked = stop.asked.then((reason): Ending => ({ code: 0, reason }));
+  const asked = Promise.race([stop.asked, link.orphaned]).then((reason): Ending => ({ code: 0, reason }));
   const over = new AbortController();
-  const failed = announce(daemon, record, options, over.signal).then(
+  const failed = announce(daemon, record, link, options, over.signal).then(
     () => undefined,
     (error: unknown): Ending => ({ code: 3, reason: messageOf(error) }),
   );
   // `failed` says undefined when all went well: then only a stop or a crash ends the wait.
   const ending = (await Promise.race([failed, asked, crashed])) ?? (await Promise.race([asked, crashed]));
   over.abort();
+  link.say({ kind: 'stopping' });
   log.info({ reason: ending.reason }, 'daemon.stopping');
   if (ending.code !== 0) io.err(`apis: ${ending.reason}\n`);
   const isOrderly = await stopInTime(daemon, stop, log);
@@ -94,20 +99,20 @@ async function live(
 async function announce(
   daemon: Daemon,
   record: DaemonRecord,
+  link: SupervisorLink,
   { dataDir, io, log, waitNotes = WAIT_NOTES }: DaemonProcessOptions,
   over: AbortSignal,
 ): Promise<void> {
   const { units, speed, emulator, ready } = daemon;
   ready.catch(() => undefined); // heard below, once the record is written
   const content: DaemonFile = { pid: process.pid, units, speed, ...(emulator === undefined ? {} : { emulator }) };
-  const tell = (kind: DaemonMessage['kind']): boolean | undefined => process.send?.({ kind, ...content });
   if (!(await record.write(content))) return;
   daemon.watchSpeed((value) => {
     record
       .write({ ...content, speed: value })
       .catch((error: unknown) => log.warn({ message: messageOf(error) }, 'daemon.record-failed'));
   });
-  tell('listening');
+  link.say({ kind: 'listening' });
   const isThere = new AbortController();
   await Promise.all([
     ready.finally(() => isThere.abort()),
@@ -116,7 +121,7 @@ async function announce(
   if (over.aborted) return;
   const places = units.map(({ unitId, host, port }) => `${unitId} at ${host}:${port}`);
   io.out(`Gateway ready: ${places.join(', ')}; data in ${dataDir}\n`);
-  tell('ready');
+  link.say({ kind: 'ready' });
 }
 
 async function sayWhatIsMissing(

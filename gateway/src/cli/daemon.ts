@@ -30,6 +30,7 @@ import { startRsoc } from './demo-set-up.ts';
 import { emulationDesk, isEmulationBody } from './emulation-desk.ts';
 import { httpDeviceOf } from './http-device-of.ts';
 import { LiveSettings } from './live-settings.ts';
+import { LoopWatch } from './loop-watch.ts';
 import { waitingFor } from './waiting-for.ts';
 
 /** First port of the units' brokers; each further unit takes the next one. */
@@ -50,6 +51,8 @@ export interface DaemonOptions {
   readonly dataset?: Dataset;
   /** Default `FIRST_BROKER_PORT`; 0 takes free ports. */
   readonly firstBrokerPort?: number;
+  /** Called whenever a control loop has gone round and none of the others is late. */
+  readonly onBeat?: () => void;
 }
 
 /** Units, their brokers and, where devices are emulated, the physics: everything of one process. */
@@ -143,6 +146,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     throw error;
   }
   const { units } = network;
+  const loops = new LoopWatch(clock, options.onBeat);
   const live = settings.map((one) => new LiveSettings(one));
 
   const held = <T>(work: Promise<T>): Promise<T> => paced?.during(work) ?? work;
@@ -151,6 +155,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     hub: network,
     log,
     policyHash: hashOf(settings[0]?.policy),
+    pulse: loops.pulse,
     members: live.map((one, index) => {
       const { unitId } = one.unitConfig;
       const directory = directoryOf(one, dataDir);

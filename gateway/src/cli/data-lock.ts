@@ -3,17 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import * as v from 'valibot';
 import { UsageError } from './option.ts';
-import { identityOf, isRunning, type ProcessIdentity } from './process-identity.ts';
-
-const holder = v.object({
-  pid: v.pipe(v.number(), v.integer(), v.minValue(1)),
-  startedAt: v.exactOptional(v.string()),
-});
+import { identityOf, isRunning, type ProcessIdentity, processIdentity } from './process-identity.ts';
 
 /** Who holds the lock; undefined for a file that says nothing sensible, or is gone. */
 async function holderOf(path: string): Promise<ProcessIdentity | undefined> {
   try {
-    const found = v.safeParse(holder, JSON.parse(await readFile(path, 'utf8')));
+    const found = v.safeParse(processIdentity, JSON.parse(await readFile(path, 'utf8')));
     return found.success ? found.output : undefined;
   } catch {
     return undefined;
@@ -40,6 +35,12 @@ async function create(path: string, text: string): Promise<boolean> {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
     throw error;
   }
+}
+
+/** The running process that has a data directory; undefined when none has. */
+export async function lockHolder(directory: string, name = 'daemon.lock'): Promise<ProcessIdentity | undefined> {
+  const found = await holderOf(join(directory, name));
+  return found !== undefined && (await isRunning(found)) ? found : undefined;
 }
 
 export interface DataLock {

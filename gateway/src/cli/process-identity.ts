@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
+import * as v from 'valibot';
 
 /** A process: its id alone may be taken over by another one after it ended. */
-export interface ProcessIdentity {
-  readonly pid: number;
-  /** When the system says it started; undefined where there is no /proc. */
-  readonly startedAt?: string;
-}
+export const processIdentity = v.object({
+  pid: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** When the system says it started; absent where there is no /proc. */
+  startedAt: v.exactOptional(v.string()),
+});
+export type ProcessIdentity = Readonly<v.InferOutput<typeof processIdentity>>;
 
 /** Time stamp of a process's start as Linux tells it (field 22 of /proc/<pid>/stat). */
 async function startOf(pid: number): Promise<string | undefined> {

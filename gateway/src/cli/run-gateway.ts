@@ -5,6 +5,7 @@ import { type Daemon, startDaemon } from './daemon.ts';
 import { runDaemonProcess } from './daemon-process.ts';
 import { onFreePorts } from './free-broker-ports.ts';
 import { readSetUp, type SetUpValues } from './set-up.ts';
+import { SUPERVISED_ENV } from './supervisor-socket.ts';
 
 /** `apis gateway`: one or more units in this process, until it is told to stop. */
 export async function runGateway(values: SetUpValues, words: readonly string[], io: Io): Promise<number> {
@@ -14,7 +15,7 @@ export async function runGateway(values: SetUpValues, words: readonly string[], 
     settings.map(({ unitConfig }) => unitConfig.unitId),
   );
   const log = createPinoLog();
-  const start = (firstBrokerPort: number): Promise<Daemon> =>
+  const start = (firstBrokerPort: number, onBeat: () => void): Promise<Daemon> =>
     startDaemon({
       settings,
       dataDir,
@@ -22,6 +23,7 @@ export async function runGateway(values: SetUpValues, words: readonly string[], 
       speed,
       firstBrokerPort,
       dataset,
+      onBeat,
       ...(startAt === undefined ? {} : { startAt }),
     });
   const port = values['broker-port'];
@@ -29,6 +31,8 @@ export async function runGateway(values: SetUpValues, words: readonly string[], 
     dataDir,
     log,
     io,
-    start: () => (port === undefined ? onFreePorts(settings.length, start) : start(port)),
+    ...(process.env[SUPERVISED_ENV] === undefined ? {} : { supervised: { args: process.argv.slice(3) } }),
+    start: (onBeat) =>
+      port === undefined ? onFreePorts(settings.length, (first) => start(first, onBeat)) : start(port, onBeat),
   });
 }

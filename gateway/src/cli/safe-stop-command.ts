@@ -39,14 +39,26 @@ export const safeStopCommand = command({
   run: async ({ config, timeout = DEFAULT_LIMIT_SEC, json }, words, io) => {
     const files = [...config, ...words];
     if (files.length === 0) throw new UsageError('expected the config of a unit: --config FILE');
-    // A reference waits by itself for the others, which therefore all go at once (RULE-7). One bad file, or one dead
-    // converter, keeps nobody else from WAIT.
-    const outcomes = await Promise.all(files.map((file) => stopOne(file, timeout * 1000, io)));
+    const { outcomes, code } = await stopConverters(files, timeout * 1000, io);
     if (json) io.out(`${JSON.stringify({ units: outcomes })}\n`);
     else for (const { code, message } of outcomes) (code === 0 ? io.out : io.err)(`${message}\n`);
-    return Math.max(...outcomes.map(({ code }) => code));
+    return code;
   },
 });
+
+/**
+ * Brings the converters of unit configs to WAIT, for the command and for the supervisor. One bad file, or one dead
+ * converter, keeps nobody else from WAIT. `code` is the worst of all.
+ */
+export async function stopConverters(
+  files: readonly string[],
+  limitMsec: Milliseconds,
+  io: Io,
+): Promise<{ readonly outcomes: readonly Outcome[]; readonly code: number }> {
+  // A reference waits by itself for the others, which therefore all go at once (RULE-7).
+  const outcomes = await Promise.all(files.map((file) => stopOne(file, limitMsec, io)));
+  return { outcomes, code: Math.max(0, ...outcomes.map(({ code }) => code)) };
+}
 
 interface StoppedUnit {
   readonly unitConfig: UnitConfig;

@@ -10,7 +10,7 @@ export interface StopRequest {
   dispose(): void;
 }
 
-/** Listens for signals and, in a supervised process, for the end of its supervisor's pipe (RULE-17). */
+/** Listens for signals. */
 export function listenForStop(): StopRequest {
   const first = Promise.withResolvers<string>();
   const second = Promise.withResolvers<string>();
@@ -19,15 +19,12 @@ export function listenForStop(): StopRequest {
     (isAsked ? second : first).resolve(reason);
     isAsked = true;
   };
-  const onDisconnect = (): void => ask('the supervisor has gone');
   for (const signal of SIGNALS) process.on(signal, ask);
-  process.on('disconnect', onDisconnect);
   return {
     asked: first.promise,
     askedAgain: second.promise,
     dispose: () => {
       for (const signal of SIGNALS) process.off(signal, ask);
-      process.off('disconnect', onDisconnect);
     },
   };
 }

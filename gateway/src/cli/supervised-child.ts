@@ -1,6 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { ProcessIdentity } from './process-identity.ts';
+import { adoptLife, type Exit, type ProcessLife, spawnLife } from './process-life.ts';
 import { RestartPolicy } from './restart-policy.ts';
+import { type SilenceLimits, SilenceWatch } from './silence-watch.ts';
 
 export interface ChildPlan {
   readonly name: string;
@@ -10,8 +12,12 @@ export interface ChildPlan {
   readonly hasSafeMode?: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly say: (line: string) => void;
-  /** A message of the child over its pipe. */
+  /** A message of the child over its pipe; absent: it gets none. */
   readonly onMessage?: (message: unknown) => void;
+  /** How long it may be silent (`heard`) before it is killed and started again. */
+  readonly silence: SilenceLimits;
+  /** What must be done once it is dead, before it is started again. */
+  readonly afterDeath?: () => Promise<unknown>;
   /** Exits that no restart mends, e.g. bad input; the child then stays down. */
   readonly isFinal?: (code: number | null) => boolean;
 }
@@ -21,18 +27,19 @@ export interface Gone {
   readonly code: number | null;
 }
 
-const describe = (code: number | null, signal: string | null): string =>
-  signal === null ? `exit code ${code}` : `signal ${signal}`;
+const describe = ({ code, signal }: Exit): string => {
+  if (signal !== null) return `signal ${signal}`;
+  return code === null ? 'it was not our child' : `exit code ${code}`;
+};
 
-/**
- * A child process that is started again when it crashes. It stands in a process group of its own, so that Ctrl-C
- * reaches only the supervisor, and holds a pipe to it, so that it notices when the supervisor is killed.
- */
+/** A process that is started again when it dies or falls silent. */
 export class SupervisedChild {
   readonly #plan: ChildPlan;
   readonly #policy = new RestartPolicy();
   readonly #gone = Promise.withResolvers<Gone>();
-  #child: ChildProcess | undefined;
+  #life: ProcessLife | undefined;
+  #watch: SilenceWatch | undefined;
+  #burial: Promise<unknown> = Promise.resolve();
   #restart: NodeJS.Timeout | undefined;
   #isStopping = false;
 
@@ -46,27 +53,47 @@ export class SupervisedChild {
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#life?.pid;
   }
 
   start(): void {
     const { name, execPath, args, env, say, onMessage } = this.#plan;
     const isSafe = this.#plan.hasSafeMode === true && this.#policy.isSafeModeDue();
     if (isSafe) say(`${name} has crashed three times within a minute and is started in safe mode`);
-    // Results belong to the supervisor's stdout; what children say is progress.
-    const child = spawn(execPath, args(isSafe), { env, detached: true, stdio: ['ignore', 2, 2, 'ipc'] });
-    this.#child = child;
-    child.on('message', (message) => onMessage?.(message));
-    child.on('error', (error) => say(`${name}: ${error.message}`));
-    child.on('close', (code, signal) => this.#ended(code, signal));
+    this.#follow(
+      spawnLife({
+        execPath,
+        args: args(isSafe),
+        env,
+        hasPipe: onMessage !== undefined,
+        ...(onMessage === undefined ? {} : { onMessage }),
+        onError: (error) => say(`${name}: ${error.message}`),
+      }),
+    );
+  }
+
+  /** Takes over a process that runs already. */
+  adopt(identity: ProcessIdentity): void {
+    this.#follow(adoptLife(identity));
+  }
+
+  /** A sign of life. */
+  heard(): void {
+    this.#watch?.heard();
+  }
+
+  /** It has said that it will be silent for a while. */
+  allowSilence(msec: Milliseconds): void {
+    this.#watch?.allow(msec);
   }
 
   /** SIGTERM, and SIGKILL when it has not gone within `limit`. */
   async stop(limit: Milliseconds): Promise<void> {
     this.#isStopping = true;
+    this.#watch?.end();
     clearTimeout(this.#restart);
-    if (this.#child === undefined) this.#gone.resolve({ code: 0 });
-    this.#child?.kill('SIGTERM');
+    if (this.#life === undefined) void this.#burial.then(() => this.#gone.resolve({ code: 0 }));
+    this.#life?.kill('SIGTERM');
     const killer = setTimeout(() => this.kill(), limit);
     await this.#gone.promise;
     clearTimeout(killer);
@@ -74,23 +101,36 @@ export class SupervisedChild {
 
   /** Another SIGTERM: somebody cannot wait. */
   hurry(): void {
-    this.#child?.kill('SIGTERM');
+    this.#life?.kill('SIGTERM');
   }
 
   kill(): void {
-    this.#child?.kill('SIGKILL');
+    this.#life?.kill('SIGKILL');
   }
 
-  #ended(code: number | null, signal: string | null): void {
-    this.#child = undefined;
-    if (this.#isStopping || this.#plan.isFinal?.(code) === true) {
-      this.#gone.resolve({ code });
+  #follow(life: ProcessLife): void {
+    this.#life = life;
+    this.#watch = new SilenceWatch(this.#plan.silence, (msec) => {
+      this.#plan.say(`${this.#plan.name} has not been heard for ${(msec / 1000).toFixed(1)} s and is ended`);
+      this.kill();
+    });
+    life.ended.then((exit) => this.#ended(exit)).catch(() => undefined); // never rejects
+  }
+
+  #ended(exit: Exit): void {
+    this.#life = undefined;
+    this.#watch?.end();
+    const { afterDeath = async () => undefined, isFinal, name, say } = this.#plan;
+    if (this.#isStopping || isFinal?.(exit.code) === true) {
+      this.#gone.resolve({ code: exit.code });
       return;
     }
     const delay = this.#policy.crashed(performance.now());
-    this.#plan.say(
-      `${this.#plan.name} has ended by itself (${describe(code, signal)}), next start in ${delay / 1000} s`,
-    );
-    this.#restart = setTimeout(() => this.start(), delay);
+    say(`${name} has ended by itself (${describe(exit)}), next start in ${delay / 1000} s`);
+    const startAt = performance.now() + delay;
+    this.#burial = afterDeath().then(() => {
+      if (this.#isStopping) return;
+      this.#restart = setTimeout(() => this.start(), Math.max(0, startAt - performance.now()));
+    });
   }
 }

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../domain/errors.ts';
 import { command, type Io } from './command.ts';
-import { type DataLock, lockData } from './data-lock.ts';
+import { findDaemon } from './daemon-link.ts';
+import { lockData } from './data-lock.ts';
 import { dashboardPath, installFlow, readFlow, wiredUnits } from './flow-file.ts';
 import { forgetUnits } from './fresh-data.ts';
 import { answersInTime } from './http-answers.ts';
@@ -15,16 +16,16 @@ import { checkPortIsFree } from './port-owner.ts';
 import { readSetUp, SET_UP_OPTIONS, type SetUp, type SetUpValues } from './set-up.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
 import { SupervisedChild } from './supervised-child.ts';
+import { SupervisedGateway } from './supervised-gateway.ts';
 import { file, port } from './value-kinds.ts';
 
 const HOST = '127.0.0.1';
 const DEFAULT_PORT = 1880;
 /** A small machine needs its time for the first start of Node-RED. */
 const DASHBOARD_MSEC = 120_000;
-const DAEMON_STOP_MSEC = 20_000;
 const NODE_RED_STOP_MSEC = 5_000;
-/** Exit code of a gateway that no restart mends (architecture.md §7). */
-const BAD_INPUT = 2;
+/** Deploying a large flow keeps a small machine busy for some seconds; one that loops never comes back. */
+const NODE_RED_SILENCE = { firstMsec: 120_000, silentMsec: 20_000 };
 
 const OPTIONS = {
   ...SET_UP_OPTIONS,
@@ -55,11 +56,10 @@ export const up = command({
     const setUp = readSetUp(values, words, io);
     await checkDataset(setUp);
     const nodeRed = values['no-node-red'] ? undefined : await checkNodeRed(values, setUp.dataDir);
-    const lock = await lockBoth(setUp.dataDir);
+    const lock = await lockData(setUp.dataDir, 'supervisor.lock');
     const stop = listenForStop();
     try {
-      if (values.fresh && setUp.isDemo) await forgetUnits(setUp.dataDir, idsOf(setUp));
-      return await supervise({ setUp, args: daemonArguments(values, words, setUp), nodeRed, io, stop });
+      return await supervise({ values, words, setUp, nodeRed, io, stop });
     } finally {
       stop.dispose();
       await lock.release();
@@ -114,18 +114,6 @@ async function checkNodeRed(values: UpValues, dataDir: string): Promise<NodeRedP
   return plan;
 }
 
-/** The supervisor's own lock, and a look whether a gateway without supervisor is there. */
-async function lockBoth(dataDir: string): Promise<DataLock> {
-  const lock = await lockData(dataDir, 'supervisor.lock');
-  try {
-    await (await lockData(dataDir)).release();
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
-  return lock;
-}
-
 /** The same set-up for the daemon's own command line. */
 function daemonArguments(values: UpValues, words: readonly string[], { dataDir }: SetUp): readonly string[] {
   const pass = (name: string, value: string | number | undefined): readonly string[] =>
@@ -137,55 +125,50 @@ function daemonArguments(values: UpValues, words: readonly string[], { dataDir }
     ...pass('broker-port', values['broker-port']),
     ...pass('start', values.start === undefined ? undefined : new Date(values.start).toISOString().slice(0, 19)),
     ...values.wired.flatMap((id) => pass('wired', id)),
-    ...[...values.config, ...words].flatMap((path) => pass('config', path)),
+    ...configPaths(values, words).flatMap((path) => pass('config', path)),
   ];
 }
 
+/** Absolute: a gateway that is taken over was started elsewhere, perhaps. */
+const configPaths = (values: UpValues, words: readonly string[]): readonly string[] =>
+  [...values.config, ...words].map((path) => resolve(path));
+
 interface Supervision {
+  readonly values: UpValues;
+  readonly words: readonly string[];
   readonly setUp: SetUp;
-  readonly args: readonly string[];
   readonly nodeRed: NodeRedPlan | undefined;
   readonly io: Io;
   readonly stop: StopRequest;
 }
 
-/** The daemon makes much short-lived garbage: without this its memory is mostly that, at no gain in speed. */
-const SMALL_MEMORY = '--max-semi-space-size=4';
-
 /** Runs both children until it is asked to stop, or one of them cannot be run at all. */
-async function supervise({ setUp, args, nodeRed, io, stop }: Supervision): Promise<number> {
+async function supervise({ values, words, setUp, nodeRed, io, stop }: Supervision): Promise<number> {
   const say = (line: string): void => io.err(`apis: ${line}\n`);
-  const env = { ...process.env, APIS_DATA: setUp.dataDir, NODE_RED_DISABLE_TELEMETRY: '1' };
-  const listening = Promise.withResolvers<void>();
-  const daemon = new SupervisedChild({
-    name: 'The gateway',
-    execPath: process.execPath,
-    args: () => [
-      SMALL_MEMORY,
-      fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url)),
-      'gateway',
-      ...args,
-    ],
-    env,
-    say,
-    // Its first message tells that it can be reached; whether all its units are ready, it says by itself.
-    onMessage: () => listening.resolve(),
-    isFinal: (code) => code === BAD_INPUT,
+  const { dataDir } = setUp;
+  const env = { ...process.env, APIS_DATA: dataDir, NODE_RED_DISABLE_TELEMETRY: '1' };
+  const configs = configPaths(values, words);
+  const gateway = new SupervisedGateway({ dataDir, args: daemonArguments(values, words, setUp), configs, env, say });
+  const others: SupervisedChild[] = [];
+  stop.askedAgain.then(() => hurry(gateway, others)).catch(() => undefined); // never rejects
+  const forgetsUnits = values.fresh && setUp.isDemo;
+  await gateway.start(await findDaemon(dataDir), !forgetsUnits, async () => {
+    if (forgetsUnits) await forgetUnits(dataDir, idsOf(setUp));
   });
-  const children = [daemon];
-  daemon.start();
-  const ended = Promise.race([daemon.gone, stop.asked.then(() => undefined)]);
-  stop.askedAgain.then(() => hurry(children)).catch(() => undefined); // never rejects
-  const endedEarly = await Promise.race([listening.promise.then(() => false), ended.then(() => true)]);
+  const ended = Promise.race([gateway.gone, stop.asked.then(() => undefined)]);
+  const endedEarly = await Promise.race([gateway.listening.then(() => false), ended.then(() => true)]);
   if (!endedEarly) {
     const face = nodeRed && (await startNodeRed(nodeRed, env, say));
-    if (face !== undefined) children.push(face.child);
+    if (face !== undefined) others.push(face.child);
     await announce(setUp, face, ended, io, say);
   }
   await ended;
-  await stopAll(children, say);
+  say('stopping');
+  // The converters come first: the gateway ends its deals while Node-RED still shows it.
+  const code = await gateway.stop();
+  await Promise.all(others.map((child) => child.stop(NODE_RED_STOP_MSEC)));
   // Whether the converters are in WAIT is what the gateway's own end tells.
-  return (await daemon.gone).code ?? 3;
+  return code;
 }
 
 /** Node-RED as it runs, and who may enter. */
@@ -209,6 +192,8 @@ async function startNodeRed(plan: NodeRedPlan, env: NodeJS.ProcessEnv, say: (lin
     env,
     say,
     hasSafeMode: true,
+    silence: NODE_RED_SILENCE,
+    onMessage: () => child.heard(),
   });
   child.start();
   return { ...prepared, plan, child };
@@ -244,14 +229,7 @@ const loginLines = ({ login, password }: PreparedLogin): readonly string[] =>
     ? [`  User       ${login.user}, with the password from the first start; --new-password makes another`]
     : [`  User       ${login.user}`, `  Password   ${password}   (shown this once: keep it)`];
 
-/** The converters come first: the gateway ends its deals while Node-RED still shows it. */
-async function stopAll([daemon, ...others]: readonly SupervisedChild[], say: (line: string) => void): Promise<void> {
-  say('stopping');
-  await daemon?.stop(DAEMON_STOP_MSEC);
-  await Promise.all(others.map((child) => child.stop(NODE_RED_STOP_MSEC)));
-}
-
-function hurry([daemon, ...others]: readonly SupervisedChild[]): void {
-  daemon?.hurry();
+function hurry(gateway: SupervisedGateway, others: readonly SupervisedChild[]): void {
+  gateway.hurry();
   for (const child of others) child.kill();
 }

@@ -20,6 +20,8 @@ export interface AcquisitionNeeds {
   heard(what: 'unit' | 'status'): void;
   turnedStale(): void;
   failed(error: unknown): void;
+  /** One attempt has ended, well or not. */
+  beat(nextWithinMsec: Milliseconds): void;
 }
 
 const ALWAYS = (): void => {};
@@ -29,6 +31,10 @@ const EXCUSED: ReadonlySet<string> = new Set(['device.superseded', 'device.busy'
 /** A reading is used for decisions for two periods and one timeout at most (control.md Q2). */
 const staleAfterMsec = ({ controller }: Policy): Milliseconds =>
   2 * controller.dataAcquisitionPeriodMsec + controller.requestTimeoutMsec;
+
+/** A pause, a turn that does not come, a request that is not answered, and as much again for its end. */
+const longestRoundMsec = ({ controller }: Policy): Milliseconds =>
+  2 * (controller.dataAcquisitionPeriodMsec + controller.requestTimeoutMsec);
 
 /** Keeps the unit's picture of its own device young: reads periodically, merges replies, tells when it grew stale. */
 export class Acquisition {
@@ -146,6 +152,7 @@ export class Acquisition {
     } catch (error) {
       if (!EXCUSED.has(reasonOf(error))) this.#needs.failed(error);
     }
+    this.#needs.beat(longestRoundMsec(this.#needs.policy()));
     this.#arm(Math.max(0, this.#dueInMsec()));
   }
 }

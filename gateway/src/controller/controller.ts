@@ -55,6 +55,7 @@ export class Controller {
       heard: (what) => this.#heard(what),
       turnedStale: () => this.#turnedStale(),
       failed: (error) => this.#faults.raiseError(error),
+      beat: (nextWithinMsec) => needs.pulse?.('acquisition', nextWithinMsec),
     });
     this.#watch = new PermitWatch({
       clock,

@@ -9,6 +9,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Device, DeviceReading } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
+import type { Pulse } from '../ports/pulse.ts';
 
 /** Leave to be out of WAIT, as the unit holds it: which modes, and until when by the monotonic clock (INV-2). */
 export interface HeldPermit {
@@ -32,6 +33,8 @@ export interface ControllerNeeds {
   ownDeals(): readonly Deal[];
   permit(): HeldPermit | undefined;
   raise(fault: FaultInput): void;
+  /** Told by the loop that measures. */
+  readonly pulse?: Pulse;
 }
 
 /** The last full reading with everything merged into it since, and how far it may be trusted. */

@@ -8,6 +8,7 @@ import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
+import type { Pulse } from '../ports/pulse.ts';
 import type { Store } from '../ports/store.ts';
 import { identityOf, type NetworkIdentity, NO_NETWORK } from '../unit/identity.ts';
 import { Unit } from '../unit/unit.ts';
@@ -30,6 +31,8 @@ export interface CommunityOptions {
   readonly log: Log;
   readonly policyHash: string;
   readonly members: readonly CommunityMember[];
+  /** Told by the control loops of all units, with the unit's id before the loop's name. */
+  readonly pulse?: Pulse;
 }
 
 /** Several whole units in one process: daemon, tests, benchmarks, fault runs. */
@@ -73,6 +76,7 @@ export class LocalCommunity {
 function unitOf(member: CommunityMember, options: CommunityOptions): Unit {
   const { settings, entropy, addresses, batteryLocks } = member;
   const { unitConfig } = settings;
+  const { pulse } = options;
   return new Unit({
     identity: identityOf(unitConfig, member.network ?? NO_NETWORK),
     device: member.device,
@@ -86,6 +90,7 @@ function unitOf(member: CommunityMember, options: CommunityOptions): Unit {
     hwConfig: () => settings.hwConfig,
     scenario: () => settings.scenario,
     policyHash: options.policyHash,
+    ...(pulse === undefined ? {} : { pulse: (loop, within) => pulse(`${unitConfig.unitId} ${loop}`, within) }),
     ...(addresses === undefined ? {} : { addresses }),
     ...(batteryLocks === undefined ? {} : { batteryLocks }),
   });

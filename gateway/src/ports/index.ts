@@ -6,5 +6,6 @@ export * from './entropy.ts';
 export * from './exclusive-locks.ts';
 export * from './log.ts';
 export * from './memory-bus.ts';
+export * from './pulse.ts';
 export * from './store.ts';
 export * from './virtual-clock.ts';

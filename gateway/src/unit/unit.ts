@@ -25,6 +25,7 @@ import type { Device } from '../ports/device.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
+import type { Pulse } from '../ports/pulse.ts';
 import type { Store } from '../ports/store.ts';
 import { commandDesk } from './command-desk.ts';
 import type { FaultHands } from './fault-chains.ts';
@@ -38,6 +39,8 @@ import { ReferenceWatch } from './reference-watch.ts';
 import { SoftStopSchedule } from './soft-stop-schedule.ts';
 import { composeUnitData } from './unit-data.ts';
 
+/** So many heartbeats may be late, one behind the other, before the loop counts as hung. */
+const LATE_BEATS = 6;
 const VOW_KEY = 'vow';
 /** How long a unit that ends waits for its deals to be stopped in order. */
 const STAND_DOWN_MSEC = 5_000;
@@ -60,6 +63,8 @@ export interface UnitOptions {
   readonly policyHash: string;
   /** Where other processes use the same battery (`batteryCapacityManagement`). */
   readonly batteryLocks?: ExclusiveLocks;
+  /** Told by the unit's control loops (RULE-17). */
+  readonly pulse?: Pulse;
   /** Where clients find this unit and its peers. */
   readonly addresses?: Pick<Birth, 'broker' | 'peers'>;
 }
@@ -173,6 +178,7 @@ export class Unit {
       ownDeals: () => this.#journal.open(),
       permit: () => this.#permits.current(),
       raise: (fault) => this.#faults.raise(fault),
+      ...(options.pulse === undefined ? {} : { pulse: options.pulse }),
     });
     this.#battery = new BatteryCapacity({
       unitId,
@@ -346,6 +352,7 @@ export class Unit {
           this.#stampLowerings();
           this.#host.beat();
           this.#keepBattery();
+          this.#options.pulse?.('heartbeat', LATE_BEATS * policy().gridMaster.heartbeatMsec);
         },
       ),
     );

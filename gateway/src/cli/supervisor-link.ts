@@ -1,0 +1,90 @@
+import { rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Milliseconds } from '../domain/quantities.ts';
+import { identityOf } from './process-identity.ts';
+import { type DaemonMessage, messageLine, supervisorSocket } from './supervisor-socket.ts';
+
+/** A daemon that has lost its supervisor goes on for so long: a new one may take it over (RULE-17). */
+const ORPHAN_MSEC: Milliseconds = 10_000;
+/** Often enough for whoever listens, and no noise. */
+const BEAT_MSEC: Milliseconds = 400;
+
+/** The daemon's end of the line to its supervisor. */
+export interface SupervisorLink {
+  /** Resolves, with the reason, when no supervisor has been there for 10 s. */
+  readonly orphaned: Promise<string>;
+  /** Tells a change; whoever attaches later hears of the last one. */
+  say(message: DaemonMessage): void;
+  /** Tells that all control loops go round; more often than needed is fine. */
+  beat(): void;
+  close(): Promise<void>;
+}
+
+/** A daemon that runs without supervisor. */
+export const NO_SUPERVISOR: SupervisorLink = {
+  orphaned: new Promise(() => {}),
+  say: () => {},
+  beat: () => {},
+  close: async () => {},
+};
+
+/** Listens for supervisors of a data directory that this process has locked; `args` are those of its command line. */
+export async function openSupervisorLink(
+  dataDir: string,
+  args: readonly string[],
+  orphanMsec: Milliseconds = ORPHAN_MSEC,
+): Promise<SupervisorLink> {
+  const path = supervisorSocket(dataDir);
+  const orphaned = Promise.withResolvers<string>();
+  const supervisors = new Set<Socket>();
+  let state: DaemonMessage = { kind: 'hello', ...(await identityOf(process.pid)), args: [...args] };
+  const hello = state;
+  let beatAt = Number.NEGATIVE_INFINITY;
+  let patience: NodeJS.Timeout;
+  const wait = (): void => {
+    patience = setTimeout(() => orphaned.resolve('the supervisor has gone'), orphanMsec);
+  };
+  const tell = (message: DaemonMessage): void => {
+    for (const supervisor of supervisors) supervisor.write(messageLine(message));
+  };
+  const server = createServer((supervisor) => {
+    clearTimeout(patience);
+    supervisors.add(supervisor);
+    supervisor.on('error', () => undefined); // told by `close`
+    supervisor.on('close', () => {
+      supervisors.delete(supervisor);
+      if (supervisors.size === 0) wait();
+    });
+    supervisor.resume();
+    supervisor.write(messageLine(hello));
+    if (state !== hello) supervisor.write(messageLine(state));
+  });
+  // Left behind by a daemon that was killed: this process has the data directory now.
+  await rm(path, { force: true });
+  await listen(server, path);
+  server.unref();
+  wait();
+  return {
+    orphaned: orphaned.promise,
+    say: (message) => {
+      state = message;
+      tell(message);
+    },
+    beat: () => {
+      if (performance.now() - beatAt < BEAT_MSEC) return;
+      beatAt = performance.now();
+      tell({ kind: 'beat' });
+    },
+    close: async () => {
+      for (const supervisor of supervisors) supervisor.destroy();
+      await new Promise((resolve) => server.close(resolve));
+      clearTimeout(patience);
+    },
+  };
+}
+
+const listen = (server: Server, path: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import * as v from 'valibot';
+import { processIdentity } from './process-identity.ts';
+
+/** The system cuts or refuses longer names of sockets. */
+const LONGEST_PATH = 100;
+
+/** Where a supervised daemon of a data directory listens for its supervisor (RULE-17). */
+export function supervisorSocket(dataDir: string): string {
+  const path = join(resolve(dataDir), 'supervisor.sock');
+  if (Buffer.byteLength(path) <= LONGEST_PATH) return path;
+  return join(tmpdir(), `apis-${createHash('sha256').update(path).digest('hex').slice(0, 24)}.sock`);
+}
+
+/** How a daemon is told that it has a supervisor. */
+export const SUPERVISED_ENV = 'APIS_SUPERVISED';
+
+/** What a supervised daemon says, one JSON object a line. */
+const message = v.variant('kind', [
+  /** First line: who it is, and with which arguments it runs. */
+  v.object({ kind: v.literal('hello'), ...processIdentity.entries, args: v.array(v.string()) }),
+  /** Its brokers can be reached. */
+  v.object({ kind: v.literal('listening') }),
+  /** All its units are ready to trade. */
+  v.object({ kind: v.literal('ready') }),
+  /** All its control loops go round. */
+  v.object({ kind: v.literal('beat') }),
+  /** It ends in order, whoever asked for that. */
+  v.object({ kind: v.literal('stopping') }),
+]);
+export type DaemonMessage = v.InferOutput<typeof message>;
+export type DaemonHello = Extract<DaemonMessage, { kind: 'hello' }>;
+
+export const messageLine = (said: DaemonMessage): string => `${JSON.stringify(said)}\n`;
+
+/** Reads one line; undefined for what is none of ours. */
+export function parseMessage(line: string): DaemonMessage | undefined {
+  try {
+    const found = v.safeParse(message, JSON.parse(line));
+    return found.success ? found.output : undefined;
+  } catch {
+    return undefined;
+  }
+}

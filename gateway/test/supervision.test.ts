@@ -1,0 +1,232 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { findDaemon, followDaemon } from '../src/cli/daemon-link.ts';
+import { lockData } from '../src/cli/data-lock.ts';
+import { LoopWatch } from '../src/cli/loop-watch.ts';
+import { identityOf } from '../src/cli/process-identity.ts';
+import { SilenceWatch } from '../src/cli/silence-watch.ts';
+import { SupervisedChild } from '../src/cli/supervised-child.ts';
+import { openSupervisorLink } from '../src/cli/supervisor-link.ts';
+import { parseMessage, supervisorSocket } from '../src/cli/supervisor-socket.ts';
+import { VirtualClock } from '../src/ports/virtual-clock.ts';
+import { aBench } from './support/bench.ts';
+import { aDirectory } from './support/cli.ts';
+import { apis, eventually, isAlive, type Running } from './support/process.ts';
+import { unitFiles } from './support/unit-files.ts';
+
+t.setTimeout(110_000);
+
+t.test(
+  'loop-watch.ts: a daemon beats while all its control loops go round, and is silent as soon as one hangs',
+  async (t) => {
+    const clock = new VirtualClock();
+    let beats = 0;
+    const watch = new LoopWatch(clock, () => {
+      beats += 1;
+    });
+    watch.pulse('E001 heartbeat', 3_000);
+    watch.pulse('E001 acquisition', 12_000);
+    await clock.advance(3_000);
+    watch.pulse('E001 acquisition', 12_000);
+    t.equal(beats, 3, 'late is not yet hung');
+    await clock.advance(1);
+    watch.pulse('E001 acquisition', 12_000);
+    t.equal(beats, 3, 'the loop that still goes round says nothing for the other one');
+    t.same(watch.overdue(), ['E001 heartbeat']);
+    watch.pulse('E001 heartbeat', 3_000);
+    t.equal(beats, 4);
+  },
+);
+
+t.test('silence-watch.ts: tells once who is silent for too long; who has said so may be', async (t) => {
+  const silences: number[] = [];
+  const began = performance.now();
+  const watch = new SilenceWatch({ firstMsec: 600, silentMsec: 100 }, () => silences.push(performance.now() - began));
+  t.teardown(() => watch.end());
+  t.ok(await eventually(() => silences.length > 0, 5_000));
+  t.ok((silences[0] ?? 0) >= 600, 'a start may take its time');
+  const patient = new SilenceWatch({ firstMsec: 100, silentMsec: 100 }, () => silences.push(0));
+  patient.heard();
+  patient.allow(60_000);
+  await pause(600);
+  patient.end();
+  t.equal(silences.length, 1);
+});
+
+t.test('supervised-child.ts: a Node-RED whose event loop hangs is ended and started again', async (t) => {
+  const said: string[] = [];
+  let starts = 0;
+  const deaths: string[] = [];
+  const child = new SupervisedChild({
+    name: 'Node-RED',
+    execPath: process.execPath,
+    args: () => {
+      starts += 1;
+      const hang = starts === 1 ? 'setTimeout(() => { for (;;); }, 1_500);' : '';
+      return [
+        '--import',
+        new URL('../src/cli/watch-parent.ts', import.meta.url).href,
+        '--eval',
+        `setInterval(() => {}, 1000); ${hang}`,
+      ];
+    },
+    env: process.env,
+    say: (line) => said.push(line),
+    silence: { firstMsec: 20_000, silentMsec: 3_000 },
+    onMessage: () => child.heard(),
+    afterDeath: async () => deaths.push('dead'),
+  });
+  child.start();
+  t.ok(await eventually(() => starts === 2, 30_000));
+  t.match(
+    said.join('\n'),
+    /Node-RED has not been heard for 3\.\d s and is ended\n.*ended by itself \(signal SIGKILL\), next start/,
+  );
+  t.same(deaths, ['dead'], 'what must be done after its death was done first');
+  await child.stop(5_000);
+  await child.gone;
+});
+
+t.test('supervisor-socket.ts', async (t) => {
+  t.test('only what a daemon says is taken', async (t) => {
+    t.same(parseMessage('{"kind":"beat"}'), { kind: 'beat' });
+    for (const line of ['', '{', '{"kind":"x"}', '{"kind":"hello","pid":"1","args":[]}', '[]'])
+      t.equal(parseMessage(line), undefined);
+  });
+  t.test('a path that is too long for the system is replaced, the same one each time', async (t) => {
+    t.equal(supervisorSocket('/data'), '/data/supervisor.sock');
+    const long = `/${'x'.repeat(200)}`;
+    t.ok(supervisorSocket(long).length < 100);
+    t.equal(supervisorSocket(long), supervisorSocket(long));
+  });
+});
+
+t.test(
+  'supervisor-link.ts: a daemon waits for a supervisor, tells whoever comes, and ends when nobody comes again',
+  async (t) => {
+    const data = await aDirectory();
+    t.equal(await findDaemon(data), undefined, 'nobody there');
+    const lock = await lockData(data);
+    await t.rejects(findDaemon(data), { message: /is in use by process/ }, 'one without supervisor is left alone');
+    const link = await openSupervisorLink(data, ['--data', data], 300);
+    const over = new AbortController();
+    const heard: string[] = [];
+    const following = followDaemon(data, ({ kind }) => heard.push(kind), over.signal);
+    t.ok(await eventually(() => heard.includes('hello'), 5_000));
+    link.say({ kind: 'ready' });
+    for (let n = 0; n < 100; n += 1) link.beat();
+    t.ok(await eventually(() => heard.includes('beat'), 5_000));
+    t.same(heard, ['hello', 'ready', 'beat'], 'many beats at once are one');
+    t.match(await findDaemon(data), {
+      identity: await identityOf(process.pid),
+      hello: { args: ['--data', data] },
+      isStopping: false,
+    });
+    await pause(400);
+    t.equal(await Promise.race([link.orphaned, 'still ours']), 'still ours');
+    link.say({ kind: 'stopping' });
+    t.match(await findDaemon(data), { isStopping: true }, 'who comes late hears the last word');
+    const left = performance.now();
+    over.abort();
+    await following;
+    t.match(await link.orphaned, /supervisor has gone/);
+    t.ok(performance.now() - left >= 290);
+    await link.close();
+    await lock.release();
+  },
+);
+
+/** Its end, not that of its output, which the gateway it leaves behind still writes to. */
+async function killed({ child, pid }: Running): Promise<void> {
+  child.kill('SIGKILL');
+  await eventually(async () => !(await isAlive(pid)), 10_000);
+}
+
+/** `apis up` with converters that outlive every daemon. */
+async function aSupervisedStreet(t: Test, unitIds: readonly string[]) {
+  const bench = await aBench(t);
+  const directory = await aDirectory();
+  const data = join(directory, 'data');
+  const configs = await unitFiles(directory, unitIds, bench.port);
+  const up = (): Running => {
+    const running = apis('up', '--no-node-red', '--data', data, ...configs);
+    t.teardown(() => running.child.kill('SIGKILL'));
+    return running;
+  };
+  const pid = async (): Promise<number> => JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8')).pid;
+  /** E001 holds the bus and E002 feeds it, while the daemon that would object is frozen; gives the time of its freezing. */
+  const energise = (daemon: number): number => {
+    process.kill(daemon, 'SIGSTOP');
+    bench.set('E001', 'VOLTAGE_REFERENCE');
+    bench.set('E002', 'DISCHARGE');
+    return performance.now();
+  };
+  return { bench, data, up, pid, energise };
+}
+
+t.test(
+  'apis up: whatever becomes of the daemon, its converters come to WAIT and it comes back (RULE-7, RULE-17)',
+  async (t) => {
+    const { bench, data, up, pid, energise } = await aSupervisedStreet(t, ['E001', 'E002']);
+    const supervisor = up();
+    await supervisor.says('out', /APIS Edge is running/);
+    const isReady = (running: Running, times: number): Promise<void> =>
+      running.says('err', new RegExp(`(Gateway ready[^]*){${times}}`));
+    await isReady(supervisor, 1);
+
+    t.test(
+      'killed: constant current in WAIT within 2 s, the reference within 4 s, then it is started again',
+      async (t) => {
+        const first = await pid();
+        energise(first);
+        process.kill(first, 'SIGKILL');
+        const died = performance.now();
+        const currentMsec = (await bench.comesToWait('E002', 10_000)) - died;
+        const referenceMsec = (await bench.comesToWait('E001', 10_000)) - died;
+        t.comment(
+          `constant current after ${currentMsec.toFixed(0)} ms, reference after ${referenceMsec.toFixed(0)} ms`,
+        );
+        t.ok(currentMsec < 2_000, 'constant current');
+        t.ok(referenceMsec > 1_400 && referenceMsec < 4_000, 'the reference goes last');
+        t.match(supervisor.err, /The gateway has ended by itself \(signal SIGKILL\)/);
+        await isReady(supervisor, 2);
+      },
+    );
+
+    t.test('frozen: noticed within 5 s, ended, its converters stopped, started again', async (t) => {
+      const froze = energise(await pid());
+      await supervisor.says('err', /The gateway has not been heard for \d\.\d s and is ended/);
+      const noticed = performance.now();
+      const referenceMsec = (await bench.comesToWait('E001', 10_000)) - noticed;
+      t.comment(`noticed after ${(noticed - froze).toFixed(0)} ms, all in WAIT ${referenceMsec.toFixed(0)} ms later`);
+      t.ok(noticed - froze < 5_000);
+      t.equal(bench.mode('E002'), 'WAIT');
+      t.ok(referenceMsec < 4_000);
+      await isReady(supervisor, 3);
+    });
+
+    t.test('its supervisor killed: it goes on, and a new one takes it over', async (t) => {
+      const third = await pid();
+      await killed(supervisor);
+      const next = up();
+      await next.says('err', new RegExp(`taking over the gateway that runs already \\(process ${third}\\)`));
+      await next.says('out', /APIS Edge is running/);
+      await pause(11_000);
+      t.ok(await isAlive(third), 'it is not started again, and is no orphan');
+      process.kill(third, 'SIGKILL');
+      await next.says('err', /The gateway has ended by itself/);
+      await isReady(next, 1);
+      const fourth = await pid();
+      t.not(fourth, third, 'it is looked after');
+      await killed(next);
+      const lost = performance.now();
+      t.ok(await eventually(async () => !(await isAlive(fourth)), 30_000), 'nobody takes it over: it stops by itself');
+      t.ok(performance.now() - lost > 9_000, 'after 10 s');
+      t.notOk(existsSync(join(data, 'daemon.json')), 'in order');
+      t.same([bench.mode('E001'), bench.mode('E002')], ['WAIT', 'WAIT']);
+    });
+  },
+);

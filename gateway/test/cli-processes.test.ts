@@ -10,7 +10,7 @@ import { logIn } from './support/log-in.ts';
 import { apis, childrenOf, eventually, fakeDaemon, freePorts, isAlive } from './support/process.ts';
 
 /** Real processes need their time on a busy machine. */
-t.setTimeout(110_000);
+t.setTimeout(180_000);
 
 t.test('daemon-process: exit codes, record and lock, whatever the daemon does (architecture §7)', async (t) => {
   const table: readonly [behaviour: string, code: number, err: RegExp][] = [

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { DealLogFiles, formatDirectory } from '../src/adapters/deal-log-files.ts';
+import { DealLogFiles, formatDirectory, lastLoggedDeals } from '../src/adapters/deal-log-files.ts';
 import { type HttpDeviceOptions, httpDevice, openHttpDevice } from '../src/adapters/drivers/http-device.ts';
 import type { FileReport } from '../src/adapters/durable-file.ts';
 import { DurableStore } from '../src/adapters/durable-store.ts';
@@ -412,6 +412,19 @@ t.test('deal-log-files (market §3.9)', async (t) => {
     t.equal(await files.save({ ...done, cumulateAmountWh: 99 }), path, 'a younger record replaces it');
     t.match(JSON.parse(await readFile(path ?? '', 'utf8')), { cumulateAmountWh: 99 });
   });
+  t.test('the last records are found, the youngest first, whatever else lies there', async (t) => {
+    const directory = join(await aDirectory(), 'deals');
+    t.same(await lastLoggedDeals(directory, 3), [], 'no log yet');
+    const files = new DealLogFiles({ directory });
+    const dates = ['2025/12/31-10:00:00', '2026/03/04-08:00:00', '2026/03/04-09:00:00', '2026/03/05-01:00:00'];
+    for (const [index, createDateTime] of dates.entries())
+      await files.save({ ...done, dealId: `D${index}`, createDateTime });
+    await writeFile(join(directory, '2026/03/04/notes.json'), 'no deal');
+    await writeFile(join(directory, '2026/03/04/list.json'), '[]');
+    const ids = async (limit: number) => (await lastLoggedDeals(directory, limit)).map(({ dealId }) => dealId);
+    t.same(await ids(3), ['D3', 'D2', 'D1']);
+    t.same(await ids(9), ['D3', 'D2', 'D1', 'D0']);
+  });
   t.test('a deal that never began leaves no file', async (t) => {
     const directory = join(await aDirectory(), 'deals');
     const files = new DealLogFiles({ directory });
@@ -445,11 +458,13 @@ t.test('pino-log: one JSON line per event, levels by name, secrets hidden', asyn
   log.error({}, 'y');
   log.fatal({}, 'z');
   createPinoLog({ file, level: 'warn' }).info({}, 'not written');
+  log.child({ unitId: 'E002' }).info({ unitId: 'E003' }, 'w');
   const text = await readFile(file, 'utf8');
   const lines: Record<string, unknown>[] = text
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
+  t.equal(text.match(/"unitId":"E00[123]"/g)?.length, lines.length, 'no key stands twice in a line');
   t.match(lines[0], {
     level: 'info',
     event: 'deal.started',
@@ -462,7 +477,7 @@ t.test('pino-log: one JSON line per event, levels by name, secrets hidden', asyn
   t.notMatch(text, /p[123]"/);
   t.same(
     lines.map((line) => line.level),
-    ['info', 'warn', 'debug', 'error', 'fatal'],
+    ['info', 'warn', 'debug', 'error', 'fatal', 'info'],
   );
 });
 

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { emulatedCommunity } from '../src/emulation/emulated-community.ts';
-import { collectingLog, MemoryLocks, VirtualClock } from '../src/ports/index.ts';
+import { collectingLog, type LogLine, MemoryLocks, SeededEntropy, VirtualClock } from '../src/ports/index.ts';
 import {
   aCommunity,
   allWaiting,
@@ -26,6 +26,15 @@ t.test('a community trades by itself from the start: registered, authorised, sta
   const sum = IDS.reduce((total, id) => total + running.world.house(id).ig, 0);
   t.ok(Math.abs(sum) < 0.05, 'INV-4: what is fed in is taken out');
   t.equal(modesOf(running).filter((mode) => mode === 'VOLTAGE_REFERENCE').length, 1, 'INV-1');
+});
+
+t.test('a healthy community on a slow network trades without a fault', { timeout: 120_000 }, async (t) => {
+  const delays = new SeededEntropy(4);
+  const faults: LogLine[] = [];
+  const log = collectingLog((line) => /fault/.test(line.event) && faults.push(line));
+  const running = await aCommunity({ seed: 4, log, bus: { delay: () => 1 + 300 * delays.next() } });
+  await running.until(() => finishedDeals(running).length >= 4, 2 * HOUR, 'four deals');
+  t.strictSame(faults, []);
 });
 
 t.test('soft stop lets deals run to their end and makes no new ones', async (t) => {

@@ -1473,6 +1473,9 @@ t.test('local-safety: L1–L10 of control.md §5.2, 5.3, as pure checks', async 
     t.same(levels([0, true], [300, false], [600, true]), ['WARN', '', 'WARN']);
     const { holdMsec, ...atOnce } = violation;
     t.match(new SuspicionBook().judge([atOnce], 0), [{ level: 'ERROR' }]);
+    const usual = new SuspicionBook();
+    t.same(usual.judge([{ ...violation, isUsual: true }], 0), [], 'what is usual for a moment is no suspicion');
+    t.match(usual.judge([{ ...violation, isUsual: true }], 500), [{ level: 'ERROR' }], 'and counts when it lasts');
     t.match(
       new SuspicionBook().judge([{ ...violation, holdMsec: 0 }], 5),
       [{ level: 'WARN' }],

@@ -1431,6 +1431,10 @@ t.test('datasets (emulator.md 3)', async (t) => {
       solar(`${solarRow}\n${solarRow.replace('1000', 'sunny')}`),
       'sun.csv:2 column 13: expected a number of 0 or more, got sunny',
     );
+    t.equal(
+      solar(solarRow.replace('1000', '1e300')),
+      'sun.csv:1 column 13: expected at most 1000000 for a house, got 1e+300',
+    );
     t.equal(solar(solarRow.replace('1000', '-3')), 'sun.csv:1 column 13: expected a number of 0 or more, got -3');
     t.equal(solar(solarRow.replace('1000', '')), 'sun.csv:1 column 13: expected a number of 0 or more, got nothing');
     t.equal(solar(solarRow.replace('1000', '1.2.3')), 'sun.csv:1 column 13: expected a number of 0 or more, got 1.2.3');
@@ -1453,11 +1457,17 @@ t.test('datasets (emulator.md 3)', async (t) => {
     t.teardown(() => rm(folder, { recursive: true }));
     await t.rejects(loadDataset(folder), /\*solar\*.csv or .* got an empty folder/);
     await writeFile(join(folder, 'my_solar_2021.csv'), daily(solarRow));
-    await t.rejects(loadDataset(folder), /expected \*load\*\.csv or \*load\*\.csv\.gz, got my_solar_2021\.csv/);
+    await t.rejects(
+      loadDataset(folder),
+      /expected one file \*load\*\.csv or \*load\*\.csv\.gz, got my_solar_2021\.csv/,
+    );
     await writeFile(join(folder, 'my_load.csv.gz'), gzipSync(`${header}\n${daily(loadRow(1, flat(1)))}`));
     t.same(parseDataset(await loadDataset(folder)).homes, ['E001']);
-    await writeFile(join(folder, 'a_load.csv.gz'), 'not gzip');
-    await t.rejects(loadDataset(folder), /a_load\.csv\.gz: expected a readable file/);
+    await writeFile(join(folder, 'a_load.csv'), 'x');
+    await t.rejects(loadDataset(folder), /expected one file \*load.* got a_load\.csv, my_load\.csv\.gz/);
+    await rm(join(folder, 'a_load.csv'));
+    await writeFile(join(folder, 'my_load.csv.gz'), 'not gzip');
+    await t.rejects(loadDataset(folder), /my_load\.csv\.gz: expected a readable file/);
     await t.rejects(loadDataset(join(folder, 'nowhere')), /expected a folder with a dataset/);
   });
 

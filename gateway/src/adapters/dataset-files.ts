@@ -26,18 +26,19 @@ const unzip = promisify(gunzip);
 const refusal = (file: string, message: string): ConfigError => new ConfigError([{ file, path: '', message }]);
 
 /**
- * Finds and reads the sun and load files of a folder, gzipped or not; of several the first by name.
- * Throws `ConfigError` that names what is missing or cannot be read.
+ * Finds and reads the sun and load files of a folder, gzipped or not, exactly one of each.
+ * Throws `ConfigError` that names what is missing, stands there twice, or cannot be read.
  */
 export async function loadDataset(folder: string): Promise<DatasetFiles> {
   const names = (await listed(folder)).sort();
   const problems: Problem[] = [];
   const find = (kind: keyof typeof WANTED): string => {
-    const name = names.find((one) => WANTED[kind].pattern.test(one));
-    const got = names.length === 0 ? 'an empty folder' : names.slice(0, 10).join(', ');
-    if (name === undefined)
-      problems.push({ file: folder, path: '', message: `expected ${WANTED[kind].shown}, got ${got}` });
-    return join(folder, name ?? '');
+    const fitting = names.filter((one) => WANTED[kind].pattern.test(one));
+    const shown = fitting.length > 1 ? fitting : names;
+    const got = shown.length === 0 ? 'an empty folder' : shown.slice(0, 10).join(', ');
+    if (fitting.length !== 1)
+      problems.push({ file: folder, path: '', message: `expected one file ${WANTED[kind].shown}, got ${got}` });
+    return join(folder, fitting[0] ?? '');
   };
   const [solar, loads] = [find('solar'), find('loads')];
   if (problems.length > 0) throw new ConfigError(problems);

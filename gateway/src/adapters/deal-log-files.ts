@@ -1,6 +1,7 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Deal, isSaveworthy } from '../domain/deal.ts';
+import { type Deal, isSaveworthy, type LoggedDeal } from '../domain/deal.ts';
 import { InternalError } from '../domain/errors.ts';
 import { parseTimestamp } from '../domain/timestamp.ts';
 import { writeAtomically } from './atomic-file.ts';
@@ -27,8 +28,7 @@ export function formatDirectory(pattern: string, isoDate: string): string {
   return formatted.replaceAll('{tmpdir}', tmpdir());
 }
 
-/** A deal as the original logs it: without our order of copies. */
-function originalFields(deal: Deal): Omit<Deal, 'term' | 'revision'> {
+function originalFields(deal: Deal): LoggedDeal {
   const { term: _term, revision: _revision, ...fields } = deal;
   return fields;
 }
@@ -57,5 +57,38 @@ export class DealLogFiles {
     const path = this.#pathOf(new Date(createdAt).toISOString(), deal.dealId);
     await writeAtomically(path, JSON.stringify(originalFields(deal)));
     return path;
+  }
+}
+
+const PART_OF_DATE = /^\d{2}(?:\d{2})?$/;
+
+/** Folders of days below `<directory>/YYYY/MM`, the youngest first. */
+async function* youngestDays(directory: string, depth = 0): AsyncGenerator<string> {
+  if (depth === 3) return yield directory;
+  const names = await readdir(directory).catch(() => []); // no log yet, or not ours to read: nothing to show
+  const parts = names.filter((name) => PART_OF_DATE.test(name)).sort();
+  for (const part of parts.reverse()) yield* youngestDays(join(directory, part), depth + 1);
+}
+
+/** The last `limit` records below `<directory>/YYYY/MM/DD`, the youngest first; what is no record is passed over. */
+export async function lastLoggedDeals(directory: string, limit: number): Promise<readonly LoggedDeal[]> {
+  const deals: LoggedDeal[] = [];
+  for await (const day of youngestDays(directory)) {
+    const names = (await readdir(day)).filter((name) => name.endsWith('.json'));
+    const ofDay = await Promise.all(names.map((name) => readLogged(join(day, name))));
+    const known = ofDay.filter((deal) => deal !== undefined);
+    deals.push(...known.sort((a, b) => (a.createDateTime < b.createDateTime ? 1 : -1)));
+    if (deals.length >= limit) break;
+  }
+  return deals.slice(0, limit);
+}
+
+async function readLogged(path: string): Promise<LoggedDeal | undefined> {
+  try {
+    const record: unknown = JSON.parse(await readFile(path, 'utf8'));
+    const isRecord = typeof record === 'object' && record !== null && 'dealId' in record && 'createDateTime' in record;
+    return isRecord ? (record as LoggedDeal) : undefined; // only `save` above writes there
+  } catch {
+    return undefined; // a day may hold files of others; `save` leaves no half ones
   }
 }

@@ -1,4 +1,4 @@
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import type { Log } from '../ports/log.ts';
 
 export interface PinoLogOptions {
@@ -15,10 +15,10 @@ const SECRETS = ['password', 'token', 'secret', 'credentialSecret', 'authorizati
 
 /** Log of the daemon: one JSON object per line, `event` names what happened, secrets are replaced. */
 export function createPinoLog(options: PinoLogOptions = {}): Log {
-  return pino(
+  const logger = pino(
     {
       level: options.level ?? 'info',
-      base: options.bindings ?? {},
+      base: null,
       messageKey: 'event',
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -27,4 +27,15 @@ export function createPinoLog(options: PinoLogOptions = {}): Log {
     // Written at once: the last line before a crash is the one that matters. No worker thread (memory on small machines).
     pino.destination({ dest: options.file ?? 2, mkdir: true, sync: true }),
   );
+  return withBindings(logger, options.bindings ?? {});
 }
+
+/** pino's own children repeat a binding that a line gives anew, and JSON with a key twice is read differently by different readers. */
+const withBindings = (logger: Logger, bindings: object): Log => ({
+  fatal: (fields, event) => logger.fatal({ ...bindings, ...fields }, event),
+  error: (fields, event) => logger.error({ ...bindings, ...fields }, event),
+  warn: (fields, event) => logger.warn({ ...bindings, ...fields }, event),
+  info: (fields, event) => logger.info({ ...bindings, ...fields }, event),
+  debug: (fields, event) => logger.debug({ ...bindings, ...fields }, event),
+  child: (more) => withBindings(logger, { ...bindings, ...more }),
+});

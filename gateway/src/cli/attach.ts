@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { lastLoggedDeals } from '../adapters/deal-log-files.ts';
 import {
   type CommunityState,
   findUnits,
@@ -7,6 +8,7 @@ import {
   type UnitAddress,
   UnitClient,
 } from '../client/index.ts';
+import type { LoggedDeal } from '../domain/deal.ts';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
 import { one, UsageError } from './option.ts';
 import { brokerAddress, dataDirectory, file } from './value-kinds.ts';
@@ -136,4 +138,20 @@ export async function readCommunity(values: AttachValues): Promise<CommunityStat
     await client.when((state) => isWhole(client, state), PEERS_MSEC).catch(() => undefined);
     return client.state();
   });
+}
+
+/** How many finished deals a list shows. */
+const LAST_DEALS = 10;
+
+/** Finished deals as the units of the data directory have logged them, the youngest first; none of a gateway elsewhere. */
+export async function lastFinishedDeals({ gateway, data }: AttachValues): Promise<readonly LoggedDeal[]> {
+  const directory = data ?? DEFAULT_DATA_DIRECTORY;
+  if (gateway !== undefined) return [];
+  const daemon = await readDaemonFile(join(directory, 'daemon.json')).catch(() => undefined);
+  const logs = await Promise.all(
+    (daemon?.units ?? []).map(({ unitId }) => lastLoggedDeals(join(directory, unitId, 'deals'), LAST_DEALS)),
+  );
+  const byId = new Map(logs.flat().map((deal) => [deal.dealId, deal]));
+  const youngest = [...byId.values()].sort((a, b) => (a.createDateTime < b.createDateTime ? 1 : -1));
+  return youngest.slice(0, LAST_DEALS);
 }

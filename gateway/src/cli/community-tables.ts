@@ -1,6 +1,6 @@
 import type { CommunityState, KnownFault, UnitState } from '../client/index.ts';
 import { modeOfCode } from '../domain/converter-mode.ts';
-import { type Deal, isActivated, isDeactivated, isStarted, isStopped } from '../domain/deal.ts';
+import { isActivated, isDeactivated, isStarted, isStopped, type LoggedDeal } from '../domain/deal.ts';
 import { faultTag } from '../domain/fault.ts';
 import { labelOfMode } from '../domain/operation-mode.ts';
 import { textTable } from './text-table.ts';
@@ -42,12 +42,12 @@ export function statusText({ units, deals, grid, faults }: CommunityState): stri
     ),
     '',
     bus,
-    `Deals: ${open.length} open, ${deals.length - open.length} finished. Faults heard: ${faults.length}.`,
+    `Deals: ${open.length} open. Faults heard: ${faults.length}.`,
   ].join('\n');
 }
 
 /** Where a deal stands in its life, in one word. */
-export function dealPhase(deal: Deal): string {
+export function dealPhase(deal: LoggedDeal): string {
   if (deal.abortReason !== undefined) return 'aborted';
   if (deal.scramReason !== undefined) return 'scrammed';
   if (isDeactivated(deal)) return 'finished';
@@ -57,7 +57,7 @@ export function dealPhase(deal: Deal): string {
 }
 
 /** `apis deals` for people. */
-export function dealsText(deals: readonly Deal[]): string {
+export function dealsText(deals: readonly LoggedDeal[]): string {
   if (deals.length === 0) return 'No deals.';
   const head = ['deal', 'created', 'from', 'to', 'phase', 'current', 'moved', 'of', 'points/Wh'];
   return textTable(

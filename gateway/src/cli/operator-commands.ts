@@ -1,6 +1,6 @@
 import { PeerError } from '../domain/errors.ts';
 import { MODE_LABELS, type ModeLabel } from '../domain/operation-mode.ts';
-import { ATTACH_OPTIONS, readCommunity, withEveryUnit, withUnit } from './attach.ts';
+import { ATTACH_OPTIONS, lastFinishedDeals, readCommunity, withEveryUnit, withUnit } from './attach.ts';
 import { command, type Io } from './command.ts';
 import { dealsText, faultsText, statusText } from './community-tables.ts';
 import { suggestion } from './nearest.ts';
@@ -27,8 +27,10 @@ export const deals = command({
   summary: 'list open deals and the last finished ones',
   options: OPTIONS,
   run: async (values, _words, io) => {
-    const state = await readCommunity(values);
-    return answer(io, values.json, { deals: state.deals }, dealsText(state.deals));
+    const [state, finished] = await Promise.all([readCommunity(values), lastFinishedDeals(values)]);
+    const live = new Set(state.deals.map(({ dealId }) => dealId));
+    const all = [...finished.filter(({ dealId }) => !live.has(dealId)).reverse(), ...state.deals];
+    return answer(io, values.json, { deals: all }, dealsText(all));
   },
 });
 

@@ -120,7 +120,7 @@ export class Settlement {
   }
 
   #put(deal: Deal, event: string): void {
-    this.#needs.log.warn({ dealId: deal.dealId, term: deal.term, revision: deal.revision }, event);
+    this.#needs.log.info({ dealId: deal.dealId, term: deal.term, revision: deal.revision }, event);
     this.#needs.journal.put(deal).catch((error: unknown) => this.#failed(deal, error));
   }
 

@@ -1,6 +1,7 @@
 import type { ConverterMode } from '../domain/converter-mode.ts';
 import { masterSideMustBeActive, sideOf, slaveSideMustBeActive } from '../domain/deal.ts';
 import { type SafetyCheck, type SafetyInput, usualHoldMsec, type Violation } from './safety-check.ts';
+import { commandMsec } from './transition.ts';
 
 /** L5: out of WAIT without any deal; only a manual session may be (INV-2). */
 const checkOwner: SafetyCheck = ({ mode, effectiveMode, policy }) =>
@@ -59,7 +60,10 @@ function fittingModes(input: SafetyInput): readonly ConverterMode[] {
   return active.length === 0 ? ['WAIT'] : modes.filter(allowed);
 }
 
-/** L8: the mode fits the deals (control.md §5.2). */
+/**
+ * L8: the mode fits the deals (control.md §5.2). The intent stands in the record before the command comes (INV-7), and
+ * WAIT harms nobody: a converter that still rests is given the time of a command.
+ */
 const checkRole: SafetyCheck = (input) => {
   const fitting = fittingModes(input);
   if (fitting.some((mode) => mode === input.mode)) return [];
@@ -69,7 +73,9 @@ const checkRole: SafetyCheck = (input) => {
     category: 'HARDWARE',
     message: `in ${input.mode}, the deals want ${fitting.join(' or ')}`,
     stops: false,
-    holdMsec: usualHoldMsec(input.policy),
+    ...(input.mode === 'WAIT'
+      ? { holdMsec: commandMsec(input.policy), isUsual: true }
+      : { holdMsec: usualHoldMsec(input.policy) }),
   };
   return [violation];
 };

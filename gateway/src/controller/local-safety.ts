@@ -26,7 +26,9 @@ export class SuspicionBook {
   judge(violations: readonly Violation[], at: Milliseconds): readonly Finding[] {
     const present = new Set(violations.map(({ check }) => check));
     for (const check of this.#since.keys()) if (!present.has(check)) this.#since.delete(check);
-    return violations.map((violation) => ({ ...violation, level: this.#level(violation, at) }));
+    return violations
+      .map((violation) => ({ ...violation, level: this.#level(violation, at) }))
+      .filter(({ level, isUsual }) => level === 'ERROR' || isUsual !== true);
   }
 
   #level({ check, holdMsec }: Violation, at: Milliseconds): 'WARN' | 'ERROR' {

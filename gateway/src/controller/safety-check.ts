@@ -36,6 +36,8 @@ export interface Violation {
   readonly stops: boolean;
   /** Counts only when it has lasted this long, over two samples at least; absent counts at once (control.md S3). */
   readonly holdMsec?: Milliseconds;
+  /** Part of every normal start or end for a moment: told only when it counts, never as a suspicion. */
+  readonly isUsual?: boolean;
 }
 
 export type SafetyCheck = (input: SafetyInput) => readonly Violation[];

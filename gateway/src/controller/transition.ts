@@ -17,7 +17,8 @@ interface Row {
   readonly endsWithCommand: boolean;
 }
 
-const commandMsec = ({ controller }: Policy): Milliseconds =>
+/** How long a command may be under way, from the intent in the deal's record to the reading that shows its effect. */
+export const commandMsec = ({ controller }: Policy): Milliseconds =>
   controller.dataAcquisitionPeriodMsec + controller.requestTimeoutMsec;
 /** Outlasts a change of the grid master (RULE-8). */
 const handOverMsec = ({ gridMaster }: Policy): Milliseconds => 2 * gridMaster.permitMsec;

@@ -62,15 +62,18 @@ export interface Deal extends DealDraft {
   readonly revision: number;
 }
 
+/** A deal as the original logs it: without our order of copies. */
+export type LoggedDeal = Omit<Deal, 'term' | 'revision'>;
+
 /** A mark that is set, `--` included. */
 const isSet = (mark: string | undefined): boolean => mark !== undefined;
 
-export const isActivated = (deal: Deal): boolean => isSet(deal.activateDateTime);
+export const isActivated = (deal: LoggedDeal): boolean => isSet(deal.activateDateTime);
 export const isRampedUp = (deal: Deal): boolean => isSet(deal.rampUpDateTime);
 export const isWarmedUp = (deal: Deal): boolean => isSet(deal.warmUpDateTime);
-export const isStarted = (deal: Deal): boolean => isSet(deal.startDateTime);
-export const isStopped = (deal: Deal): boolean => isSet(deal.stopDateTime);
-export const isDeactivated = (deal: Deal): boolean => isSet(deal.deactivateDateTime);
+export const isStarted = (deal: LoggedDeal): boolean => isSet(deal.startDateTime);
+export const isStopped = (deal: LoggedDeal): boolean => isSet(deal.stopDateTime);
+export const isDeactivated = (deal: LoggedDeal): boolean => isSet(deal.deactivateDateTime);
 
 export const masterSideMustBeActive = (deal: Deal): boolean => isActivated(deal) && !isDeactivated(deal);
 export const slaveSideMustBeActive = (deal: Deal): boolean => isWarmedUp(deal) && !isStopped(deal);

@@ -113,7 +113,10 @@ class CsvCursor {
   }
 }
 
-/** Reads `count` numbers into `target`; a row that ends early is refused. */
+/** No house has more sun or load: a megawatt is a wrong unit or a slipped comma. */
+const MOST_WATTS = 1e6;
+
+/** Reads `count` numbers into `target`; a row that ends early is refused, and a number that no house can have. */
 function readRow(cursor: CsvCursor, target: number[], count: number, expected: number, factor: number): void {
   for (let index = 0; index < count; index += 1) {
     const code = cursor.file.text.charCodeAt(cursor.at);
@@ -124,7 +127,12 @@ function readRow(cursor: CsvCursor, target: number[], count: number, expected: n
     ) {
       throw refusal(cursor.file.name, cursor.line, undefined, `expected ${expected} columns, got ${cursor.column}`);
     }
-    target.push(cursor.number() * factor);
+    const watts = cursor.number() * factor;
+    if (watts > MOST_WATTS) {
+      const limit = `at most ${MOST_WATTS / factor} for a house`;
+      throw refusal(cursor.file.name, cursor.line, cursor.column - 1, `expected ${limit}, got ${watts / factor}`);
+    }
+    target.push(watts);
   }
   cursor.endRow(expected);
 }

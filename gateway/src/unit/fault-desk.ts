@@ -258,7 +258,8 @@ export class FaultDesk {
 
   #write({ faultId, fault }: FaultEntry): void {
     const level = fault.level === 'WARN' ? 'warn' : isFatal(fault) ? 'fatal' : 'error';
-    this.#needs.log[level]({ faultId, ...fault }, `fault.${fault.reason}`);
+    const { unitId: about, ...what } = fault; // the `unitId` of a line is whose log it is
+    this.#needs.log[level]({ faultId, about, ...what }, `fault.${fault.reason}`);
   }
 
   #warn(category: 'FRAMEWORK' | 'LOGIC', reason: string, message: string): void {

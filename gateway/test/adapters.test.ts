@@ -16,6 +16,7 @@ import { LatestValueGate } from '../src/adapters/latest-value-gate.ts';
 import { isTopicKey, parseTopic, topicOf } from '../src/adapters/mqtt-topics.ts';
 import { PacedClock } from '../src/adapters/paced-clock.ts';
 import { createPinoLog } from '../src/adapters/pino-log.ts';
+import { readableLine } from '../src/adapters/readable-log.ts';
 import { SystemClock } from '../src/adapters/system-clock.ts';
 import { SystemEntropy } from '../src/adapters/system-entropy.ts';
 import { timeHoldingStore } from '../src/adapters/time-holding-store.ts';
@@ -479,6 +480,26 @@ t.test('pino-log: one JSON line per event, levels by name, secrets hidden', asyn
     lines.map((line) => line.level),
     ['info', 'warn', 'debug', 'error', 'fatal', 'info'],
   );
+});
+
+t.test('readable-log: what a person at a terminal reads of a line', async (t) => {
+  const line = (fields: object): string => readableLine(JSON.stringify(fields));
+  t.equal(
+    line({
+      level: 'info',
+      time: '2026-11-28T09:00:03.123Z',
+      unitId: 'E001',
+      dealId: '0dad8211-1eb5-41df-b944-16c35614cbb1',
+      amountWh: 100.02575414886253,
+      event: 'deal.finished',
+    }),
+    '09:00:03 E001 deal.finished dealId 0dad8211 amountWh 100.026\n',
+  );
+  t.equal(
+    line({ level: 'error', time: '2026-11-28T09:00:03Z', message: 'x'.repeat(99), event: 'y' }),
+    `09:00:03 !! y message ${'x'.repeat(60)}…\n`,
+  );
+  t.equal(readableLine('no JSON\n'), 'no JSON\n');
 });
 
 /** A driver's server: answers by path, notes what it was asked. */

@@ -939,6 +939,18 @@ t.test('global-safety (§5.4)', async (t) => {
     t.same(checks({ E003: { mode: 'CHARGE', ig: 1 } }, []), [], 'an active one is the business of its owner');
   });
 
+  t.test('who is active sees the same bus, else a person should look (S5)', async (t) => {
+    const far = { E001: { ...VR, ig: 1, vg: 350 }, E002: { mode: 'DISCHARGE', ig: -1, vg: 378.1 } } as const;
+    t.same(checks({ ...far, E002: { ...far.E002, vg: 378 } }), [], 'lines may drop 20 V and meters be off by 4 V each');
+    t.same(checks(far), ['voltage-spread']);
+    t.same(checks({ ...far, E002: { ...far.E002, vg: 350 }, E003: { vg: 0 } }), [], 'who waits may stand apart');
+    const strikes = new StrikeCounter();
+    const spread = { check: 'voltage-spread', message: 'x', isImmediate: false, isWarning: true } as const;
+    t.same(strikes.faultsOf([spread], 0), [], 'not at the first sight');
+    t.match(strikes.faultsOf([spread], 1_000), [{ level: 'WARN', reason: 'grid.voltage-spread' }]);
+    t.equal(strikes.faultsOf([spread], 60_000)[0]?.level, 'WARN', 'and never more than that');
+  });
+
   t.test('branches', async (t) => {
     const base = gridPolicy();
     const topology = (forwardUnitIds: readonly string[], capacityA = 2): Policy => ({

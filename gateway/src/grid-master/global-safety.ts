@@ -5,10 +5,12 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import { type GridView, gridCurrentOf, modeOf } from './grid-view.ts';
 
 export interface Violation {
-  readonly check: 'balance' | 'idle-current' | 'branch';
+  readonly check: 'balance' | 'idle-current' | 'branch' | 'voltage-spread';
   readonly message: string;
   /** Acts at the first sight, without a second look. */
   readonly isImmediate: boolean;
+  /** A person should look; nothing is stopped for it, because each unit guards its own voltage (control.md §5.3). */
+  readonly isWarning?: true;
 }
 
 const EPSILON_A = 1e-9;
@@ -64,9 +66,27 @@ function branchViolation(view: GridView): Violation | undefined {
   return undefined;
 }
 
-/** Every violation of the global checks at this moment (control.md §5.4, G2 and G3). */
+/** Who is active sees the same bus, but for the drop that lines may have and what meters may be off: else a line is open or shorted (control.md S5). */
+function spreadViolation(view: GridView): Violation | undefined {
+  const seen = view.policy.memberUnitIds.flatMap((unitId) => {
+    const dcdc = view.dcdc(unitId);
+    const isActive = dcdc !== undefined && modeOfCode(dcdc.status.status) !== 'WAIT';
+    return isActive ? [{ unitId, vg: dcdc.meter.vg }] : [];
+  });
+  const sorted = seen.toSorted((a, b) => a.vg - b.vg);
+  const [lowest, highest] = [sorted[0], sorted.at(-1)];
+  if (lowest === undefined || highest === undefined) return undefined;
+  const limitV = view.policy.gridVoltageDropAllowanceV + 2 * view.policy.gridVoltageAllowanceV;
+  if (highest.vg - lowest.vg <= limitV) return undefined;
+  const message = `${lowest.unitId} sees ${lowest.vg} V and ${highest.unitId} ${highest.vg} V, allowed are ${limitV} V apart`;
+  return { check: 'voltage-spread', message, isImmediate: false, isWarning: true };
+}
+
+/** Every violation of the global checks at this moment (control.md §5.4, G2 and G3, S5, S6). */
 export const violationsOf = (view: GridView): readonly Violation[] =>
-  [balanceViolation(view), idleViolation(view), branchViolation(view)].filter((one) => one !== undefined);
+  [balanceViolation(view), idleViolation(view), branchViolation(view), spreadViolation(view)].filter(
+    (one) => one !== undefined,
+  );
 
 /** For how long a violation has to last before it counts: two strikes by time, not by evaluations (control.md S3). */
 export const STRIKE_MSEC = 1_000;
@@ -84,6 +104,7 @@ export class StrikeCounter {
       const since = this.#since.get(violation.check);
       if (since === undefined) this.#since.set(violation.check, now);
       const lasts = violation.isImmediate || (since !== undefined && now - since >= STRIKE_MSEC);
+      if (violation.isWarning) return lasts ? [this.#fault(violation, 'WARN')] : [];
       return lasts || since === undefined ? [this.#fault(violation, lasts ? 'ERROR' : 'WARN')] : [];
     });
   }

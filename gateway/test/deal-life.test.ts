@@ -32,6 +32,9 @@ const since = (grid: ScriptedGrid, count: number): readonly string[] => grid.com
 const isControl = (body: CommandBody, command: string): boolean =>
   body.kind === 'control' && body.device.command === command;
 
+/** Two deals of it together are more than one converter can bear. */
+const TWO = { dealGridCurrentA: 2 };
+
 /** Fails the first `times` commands of that name to that unit. */
 function failing(
   grid: ScriptedGrid,
@@ -116,6 +119,23 @@ t.test('§13.2.2 a second deal between two other units', async (t) => {
   t.equal(grid.deal(second.dealId).compensationTargetVoltageReferenceGridCurrentA, 1, 'the reference comes back');
   t.ok(await grid.runUntil(() => grid.finished.length === 2));
   safe(t, grid);
+});
+
+t.test('two constant-current sides come in by turns, each marked when its turn comes (S16)', async (t) => {
+  const grid = await aGrid();
+  const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004', TWO)];
+  await started(t, grid, first);
+  const count = grid.commands.length;
+  const marked: (string | undefined)[] = [];
+  grid.fate = (unitId, body) => {
+    if (body.kind === 'control' && unitId !== 'E001')
+      marked.push(grid.unit('E004').deals.get(second.dealId)?.warmUpDateTime);
+    return 'obey';
+  };
+  await started(t, grid, second);
+  t.same(since(grid, count), ['E003 CHARGE 1', 'E004 DISCHARGE 1', 'E003 current 2', 'E004 current 2']);
+  t.equal(marked[0], undefined, 'the slave side waits until it is its turn');
+  t.ok(marked[1]);
 });
 
 t.test('§13.2.3 the master deal ends first', async (t) => {
@@ -967,6 +987,20 @@ t.test('a grid master that takes over (RULE-4, RULE-8)', async (t) => {
     t.same(grid.violations, []);
   });
 
+  t.test('or had only begun to be: what is left of it comes in first', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004', TWO)];
+    await started(t, grid, first);
+    await grid.master.stop();
+    Object.assign(grid.unit('E003'), { mode: 'CHARGE', dig: 1 });
+    const at = { activateDateTime: '2026/01/01-00:00:05', compensationTargetVoltageReferenceGridCurrentA: 1 };
+    grid.add({ ...second, ...at });
+    grid.newMaster(2).start();
+    t.ok(await grid.runUntil(() => grid.isStarted(second.dealId), 2_000));
+    t.same(grid.commands.slice(-2), ['E003 current 2', 'E004 DISCHARGE 2']);
+    t.same(grid.violations, []);
+  });
+
   t.test('a deal that one party has lost is aborted on the other side', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002');
@@ -1496,8 +1530,6 @@ t.test('what rarely happens', async (t) => {
     t.match(grid.deal(second.dealId).abortReason, /deal.abort-failed : hand-over/);
     safe(t, grid);
   });
-
-  const TWO = { dealGridCurrentA: 2 }; // both together are more than one converter can bear
 
   t.test('RULE-10: the reference stays while nobody could bear what a lost converter goes on pushing', async (t) => {
     const grid = await aGrid();

@@ -12,6 +12,9 @@ import { masterSide, sidesOf } from './master-side.ts';
 import { performHandOver } from './perform-hand-over.ts';
 import { retryIn, type StepResult } from './step-result.ts';
 
+/** Commanded currents that differ by less are the same. */
+const SAME_A = 0.001;
+
 /** How soon an obstacle on the bus is looked at again. */
 const OBSTACLE_RETRY_MSEC = 500;
 
@@ -69,13 +72,19 @@ export async function join(grid: Grid, deal: Deal, vr: string): Promise<StepResu
   const plan = planJoin(grid.view(), deal, vr);
   if (!hasHeadRoom(grid, deal, plan, vr)) return retryIn(OBSTACLE_RETRY_MSEC);
   const former = masterDealOf(grid.view());
-  const bothSides = plan.steps.length > 0;
-  const warmUpDateTime = grid.timeOf(deal);
-  await grid.intend(deal.dealId, { ...activation(grid, deal, plan), ...(bothSides ? { warmUpDateTime } : {}) });
+  await grid.intend(deal.dealId, activation(grid, deal, plan));
   await moveReference(grid, deal, plan);
   if (plan.becomesMaster && former !== undefined) grid.note(former.dealId, { isMaster: undefined });
-  if (!bothSides) return warmUp(grid, deal);
-  await raiseAll(grid, plan.steps);
+  const [first, ...others] = plan.steps;
+  if (first === undefined) return warmUp(grid, deal);
+  await raiseAll(grid, [first]);
+  return bringIn(grid, deal, others);
+}
+
+/** Marked directly before the slave side's first command: until then its unit has to be in WAIT (control.md §5.2, L8). */
+async function bringIn(grid: Grid, deal: Deal, steps: readonly PlanStep[]): Promise<StepResult> {
+  await grid.intend(deal.dealId, { warmUpDateTime: grid.timeOf(deal) });
+  await raiseAll(grid, steps);
   return 'advanced';
 }
 
@@ -85,8 +94,18 @@ export async function warmUp(grid: Grid, deal: Deal): Promise<StepResult> {
   if (modeOf(grid.view(), masterUnitId) === 'WAIT') {
     throw new DeviceError('device.wrong-mode', `${masterUnitId} is in WAIT, it should hold the master side`);
   }
-  const steps = currentSteps(grid.view(), deal, slaveUnitId);
-  await grid.intend(deal.dealId, { warmUpDateTime: grid.timeOf(deal) });
-  await raiseAll(grid, steps);
-  return 'advanced';
+  return bringIn(grid, deal, [
+    ...restOfMaster(grid, deal, masterUnitId),
+    ...currentSteps(grid.view(), deal, slaveUnitId),
+  ]);
+}
+
+/** What a former grid master has left out of the master side's current, which it brought in by parts. */
+function restOfMaster(grid: Grid, deal: Deal, masterUnitId: string): readonly PlanStep[] {
+  const view = grid.view();
+  if (modeOf(view, masterUnitId) === 'VOLTAGE_REFERENCE') return [];
+  const presentA = Number(view.dcdc(masterUnitId)?.param.dig);
+  return currentSteps(view, deal, masterUnitId).filter(
+    ({ command }) => 'gridCurrentA' in command && Number(command.gridCurrentA) > presentA + SAME_A,
+  );
 }

@@ -44,6 +44,7 @@ import { masterSide, masterSideFor, mayFlip, sidesOf } from '../src/grid-master/
 import { orderDeals } from '../src/grid-master/order-deals.ts';
 import { permitsOf } from '../src/grid-master/permits.ts';
 import { newProgress } from '../src/grid-master/progress.ts';
+import { referenceDriftA } from '../src/grid-master/rebalance.ts';
 import { abortReason, GUARDS, maxDurationMsec, type Situation } from '../src/grid-master/situation.ts';
 import { Suspects } from '../src/grid-master/suspects.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
@@ -918,6 +919,17 @@ t.test('voltage-optimisation (§13.1)', async (t) => {
   t.equal(optimalGridVoltageV(policy, [wish(340, null)]), 340);
   t.equal(optimalGridVoltageV(policy, [wish(null, null)]), undefined);
   t.equal(optimalGridVoltageV(policy, [aDeal('E001', 'E002', { chargeUnitEfficientGridVoltageV: 340 })]), undefined);
+});
+
+t.test('rebalance: drift is what all parties together show, never what one reading suggests (S15)', async (t) => {
+  const deals = [running('E001', 'E002')];
+  const drift = (units: Record<string, Scripted>, of = deals) => referenceDriftA(view(of, 'E001', units));
+  const side: Scripted = { mode: 'DISCHARGE', dig: 1, ig: -1 };
+  t.equal(drift({ E001: { ...VR, ig: 1.2 }, E002: side })?.toFixed(3), '0.200');
+  t.equal(drift({ E001: { ...VR, ig: 1.2 } }), undefined, 'the other side was not seen since the last command');
+  t.equal(drift({ E002: side }), undefined);
+  const joining = aDeal('E003', 'E004', { activateDateTime: 'now' });
+  t.equal(drift({ E001: { ...VR, ig: 1.2 }, E002: side }, [...deals, joining]), undefined, 'a deal is on its way up');
 });
 
 t.test('global-safety (§5.4)', async (t) => {

@@ -15,13 +15,15 @@ export const expectedReferenceA = (deals: readonly Deal[], vr: string): Amperes 
     .filter((deal) => isInvolved(deal, vr) && isRunning(deal))
     .reduce((sum, deal) => sum + (compensatedCurrentA(deal, vr) ?? agreedCurrentA(deal, vr)), 0);
 
-/** How far the reference is off when all deals are on their way; undefined while any of them is changing. */
+/** How far the reference is off when all deals are on their way; undefined while any is changing, or a party not seen. */
 export function referenceDriftA(view: GridView): Amperes | undefined {
   const vr = view.voltageReferenceUnitId;
   const present = view.deals.filter(masterSideMustBeActive);
   if (vr === undefined || present.length === 0) return undefined;
   if (!present.every((deal) => isStarted(deal) && isRunning(deal))) return undefined;
   const measuredA = gridCurrentOf(view, vr);
+  const parties = present.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]);
+  if (parties.some((unitId) => gridCurrentOf(view, unitId) === undefined)) return undefined;
   return measuredA === undefined ? undefined : measuredA - expectedReferenceA(present, vr);
 }
 

@@ -627,6 +627,20 @@ t.test('§13.2.9 a command that fails leaves a safe bus and tells both converter
     t.equal(grid.deal(deal.dealId).reset, undefined);
   });
 
+  t.test('WAIT of a process that has begun anew: it is in WAIT and to blame for nothing (RULE-17)', async (t) => {
+    const grid = await aGrid();
+    const deal = aDeal('E001', 'E002', { dealAmountWh: 5 });
+    await started(t, grid, deal);
+    failing(grid, 'E002', 'WAIT', 'restarted', 1);
+    t.ok(await grid.runUntil(() => grid.isGone(deal.dealId)));
+    t.same(grid.faults, []);
+    const next = aDeal('E003', 'E002');
+    grid.push('E002');
+    await started(t, grid, next);
+    t.ok(await grid.runUntil(() => grid.isGone(next.dealId)));
+    safe(t, grid);
+  });
+
   t.test('WAIT of the slave side at the regular end: recorded, blamed on that unit, and its permit ends', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002', { dealAmountWh: 5 });

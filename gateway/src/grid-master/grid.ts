@@ -213,9 +213,13 @@ export class Grid {
     return { ...this.view(), dcdc: (unitId) => (isYounger(unitId) ? this.units.dcdc(unitId) : undefined) };
   }
 
-  /** Blamed on the unit that did not obey, never on the grid master's own (control.md D8). */
+  /**
+   * Blamed on the unit that did not obey, never on the grid master's own (control.md D8). A process that has begun
+   * anew is to blame for nothing: it put its converter to WAIT before it joined (RULE-17), which is still to be seen.
+   */
   #lowerFailed(unitId: string, device: DeviceCommand, error: unknown): void {
     this.suspects.doubt(unitId, this.now, this.policy.mediator.deal.gridCurrentA);
+    if (reasonOf(error) === 'peer.restarted') return;
     this.raiseFault({
       unitId,
       category: 'HARDWARE',

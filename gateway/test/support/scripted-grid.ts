@@ -25,7 +25,7 @@ export const UNITS = ['E001', 'E002', 'E003', 'E004'] as const;
 const START = Date.UTC(2026, 0, 1);
 
 /** What a command does beside its effect: `refuse` answers no, `silent` never answers, `deaf` does nothing at all. */
-export type Fate = 'obey' | 'refuse' | 'silent' | 'deaf';
+export type Fate = 'obey' | 'refuse' | 'silent' | 'deaf' | 'restarted';
 
 /** A policy for these tests: the demo's, without large units, with more rooms for override. */
 export function gridPolicy(
@@ -337,6 +337,10 @@ export class ScriptedGrid {
     if (this.hang(to, body)) await new Promise(() => {});
     await sleep(this.clock, body.kind === 'deal.update' ? 4 : this.latencyMsec);
     this.#settle();
+    if (fate === 'restarted') {
+      unit.mode = 'WAIT'; // RULE-17
+      throw new PeerError('peer.restarted', to, `${to} has begun anew and does not answer`);
+    }
     if (fate === 'refuse') throw new PeerError('peer.refused', to, `${to} refuses ${body.kind}`);
     const reply = this.#obey(unit, body);
     if (fate === 'silent') {

@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { systemdNotifier } from '../src/adapters/systemd-notifier.ts';
 import { findDaemon, followDaemon } from '../src/cli/daemon-link.ts';
 import { lockData } from '../src/cli/data-lock.ts';
 import { LoopWatch } from '../src/cli/loop-watch.ts';
@@ -11,6 +14,7 @@ import { SilenceWatch } from '../src/cli/silence-watch.ts';
 import { SupervisedChild } from '../src/cli/supervised-child.ts';
 import { openSupervisorLink } from '../src/cli/supervisor-link.ts';
 import { parseMessage, supervisorSocket } from '../src/cli/supervisor-socket.ts';
+import { collectingLog, type LogLine } from '../src/ports/log.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { aBench } from './support/bench.ts';
 import { aDirectory } from './support/cli.ts';
@@ -228,5 +232,70 @@ t.test(
       t.notOk(existsSync(join(data, 'daemon.json')), 'in order');
       t.same([bench.mode('E001'), bench.mode('E002')], ['WAIT', 'WAIT']);
     });
+  },
+);
+
+t.test('systemd-notifier.ts: says READY, STOPPING and, often enough, WATCHDOG; nothing without systemd', async (t) => {
+  const folder = await aDirectory();
+  const heard = join(folder, 'heard');
+  await writeFile(join(folder, 'systemd-notify'), `#!/bin/sh\necho "$@" >> ${heard}\n`, { mode: 0o755 });
+  const lines: LogLine[] = [];
+  const log = collectingLog((line) => lines.push(line));
+  const environment = {
+    PATH: `${folder}:${process.env.PATH}`,
+    NOTIFY_SOCKET: '/run/x',
+    WATCHDOG_USEC: '900000',
+    WATCHDOG_PID: String(process.pid),
+  };
+  const said = async (): Promise<string> => readFile(heard, 'utf8').catch(() => '');
+  const notifier = systemdNotifier(environment, log);
+  notifier.ready();
+  t.ok(await eventually(async () => (await said()) === 'READY=1\n', 5_000));
+  for (let n = 0; n < 50; n += 1) notifier.beat();
+  t.ok(await eventually(async () => (await said()) === 'READY=1\nWATCHDOG=1\n', 5_000), 'once for many');
+  await pause(310);
+  notifier.beat();
+  t.ok(
+    await eventually(async () => (await said()).endsWith('WATCHDOG=1\nWATCHDOG=1\n'), 5_000),
+    'a third of the timeout later again',
+  );
+  const other = systemdNotifier({ ...environment, WATCHDOG_PID: '1' }, log);
+  other.beat();
+  systemdNotifier({ PATH: environment.PATH }, log).ready();
+  other.stopping();
+  t.ok(
+    await eventually(async () => (await said()).endsWith('WATCHDOG=1\nSTOPPING=1\n'), 5_000),
+    'no beat for the watchdog of another process',
+  );
+  t.same(lines, []);
+
+  const lost = systemdNotifier({ ...environment, PATH: '/nowhere' }, log);
+  lost.ready();
+  lost.stopping();
+  t.ok(await eventually(() => lines.length > 0, 5_000));
+  await pause(100);
+  t.match(lines, [{ event: 'systemd.not-told' }], 'a missing program is warned of once');
+});
+
+const hasSystemd = ['/usr/bin/systemd-analyze', '/bin/systemd-analyze'].some((path) => existsSync(path));
+
+t.test(
+  'systemd takes the units that ship',
+  hasSystemd ? {} : { skip: 'needs systemd-analyze (Debian package systemd)' },
+  async (t) => {
+    const folder = fileURLToPath(new URL('../systemd/', import.meta.url));
+    const complaints = (path: string): readonly string[] => {
+      const { stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', path], { encoding: 'utf8' });
+      return `${stdout}${stderr}`.split('\n').filter((line) => line.includes('apis-'));
+    };
+    const names = (await readdir(folder)).sort();
+    t.same(names, ['apis-gateway@.service', 'apis-node-red.service']);
+    // A template is looked at as one of its instances.
+    for (const name of names) t.same(complaints(join(folder, name.replace('@', '@home'))), [], name);
+
+    const wrong = await aDirectory();
+    const text = await readFile(join(folder, 'apis-gateway@.service'), 'utf8');
+    await writeFile(join(wrong, 'apis-gateway@.service'), text.replace('WatchdogSec=', 'WatchdogSek='));
+    t.match(complaints(join(wrong, 'apis-gateway@home.service')), [/Unknown key.*WatchdogSek/], 'the check can fail');
   },
 );

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { type SystemdNotifier, systemdNotifier } from '../adapters/systemd-notifier.ts';
 import type { DaemonFile } from '../client/index.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
@@ -47,6 +48,7 @@ export async function runDaemonProcess(options: DaemonProcessOptions): Promise<n
   try {
     const { supervised, dataDir } = options;
     if (supervised !== undefined) link = await openSupervisorLink(dataDir, supervised.args);
+    link = alsoToSystemd(link, systemdNotifier(process.env, options.log));
     const daemon = await started(() => options.start(() => link.beat()));
     return await live(daemon, stop, crash.happened, link, options);
   } finally {
@@ -55,6 +57,22 @@ export async function runDaemonProcess(options: DaemonProcessOptions): Promise<n
     await link.close();
     await lock.release();
   }
+}
+
+/** systemd, where it has started this process, hears the same as a supervisor. */
+function alsoToSystemd(link: SupervisorLink, systemd: SystemdNotifier): SupervisorLink {
+  return {
+    ...link,
+    say: (message) => {
+      link.say(message);
+      if (message.kind === 'listening') systemd.ready();
+      if (message.kind === 'stopping') systemd.stopping();
+    },
+    beat: () => {
+      link.beat();
+      systemd.beat();
+    },
+  };
 }
 
 async function started(start: () => Promise<Daemon>): Promise<Daemon> {

@@ -45,6 +45,8 @@ export class SupervisedGateway {
   readonly #child: SupervisedChild;
   readonly #listening = Promise.withResolvers<void>();
   readonly #over = new AbortController();
+  /** The control loops of the daemon that runs now have gone round. */
+  #hasBeaten = false;
 
   constructor(options: SupervisedGatewayOptions) {
     this.#options = options;
@@ -102,10 +104,13 @@ export class SupervisedGateway {
   }
 
   #hear({ kind }: DaemonMessage): void {
+    if (kind === 'hello') this.#hasBeaten = false;
     if (kind === 'listening' || kind === 'ready') this.#listening.resolve();
-    if (kind === 'listening') this.#child.allowSilence(FIRST_ROUND_MSEC);
-    if (kind === 'beat') this.#child.heard();
+    if (kind === 'listening' && !this.#hasBeaten) this.#child.allowSilence(FIRST_ROUND_MSEC);
     if (kind === 'stopping') this.#child.allowSilence(STOP_MSEC);
+    if (kind !== 'beat' && kind !== 'ready') return;
+    this.#hasBeaten = true;
+    this.#child.heard();
   }
 
   /** One that hangs cannot stop in order. */

@@ -9,6 +9,7 @@ import { connect, createServer, type PeerCertificate, type TLSSocket } from 'nod
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
 import { CertificateAuthority } from '../src/adapters/certificates.ts';
+import { watchExpiry } from '../src/adapters/expiry-watch.ts';
 import { HeldRevocations } from '../src/adapters/held-revocations.ts';
 import {
   factsOf,
@@ -22,6 +23,7 @@ import { makeRevocationList, readRevocationList } from '../src/adapters/x509/rev
 import { readSigningKey } from '../src/adapters/x509/signing-key.ts';
 import { stateOf } from '../src/cli/certificate-state.ts';
 import { ConfigError, PeerError } from '../src/domain/errors.ts';
+import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { cli } from './support/cli.ts';
 import { eventually, freePorts } from './support/process.ts';
 
@@ -230,6 +232,47 @@ t.test('identity-files.ts', async (t) => {
     await rm(paths.cert);
     await t.rejects(readIdentity(paths), ConfigError);
   });
+});
+
+t.test('expiry-watch.ts: warns from 30 days before the end, once a day, until it is renewed', async (t) => {
+  const clock = new VirtualClock(Date.UTC(2027, 0, 1));
+  const directory = join(await aDirectory(t), 'ca');
+  const ca = await CertificateAuthority.create(directory, 'street', { days: 400, now: () => clock.now() });
+  const place = identityPaths(join(directory, 'E001'));
+  const put = async (pems: IdentityPems) => {
+    await installIdentity(join(directory, 'E001'), pems);
+    return readIdentity(place);
+  };
+  let identity = await put(await ca.issue({ name: 'E001', role: 'unit', days: 32 }));
+  const warnings: string[] = [];
+  const end = watchExpiry({
+    clock,
+    identity: () => identity,
+    warn: (reason, message) => warnings.push(`${reason}: ${message}`),
+  });
+  await clock.advance(1.5 * DAY_MSEC);
+  t.same(warnings, [], '31 days are enough');
+  await clock.advance(1 * DAY_MSEC);
+  const soon = 'tls.certificate-expires: the certificate of E001 expires on 2027-02-02; renew it: "apis ca renew E001"';
+  t.same(warnings, [soon]);
+  await clock.advance(30 * DAY_MSEC);
+  t.equal(warnings.length, 31, 'each day');
+  t.match(warnings.at(-1), /^tls\.certificate-expired: the certificate of E001 has expired on 2027-02-02/);
+
+  identity = await put(await ca.renew('E001', 10_000));
+  warnings.length = 0;
+  await clock.advance(2 * DAY_MSEC);
+  t.same(warnings, []);
+  await clock.advance(338 * DAY_MSEC);
+  t.match(
+    warnings.slice(0, 2),
+    [/the certificate of E001 expires/, /the CA "street CA" expires/],
+    'it ends with its CA',
+  );
+  end();
+  warnings.length = 0;
+  await clock.advance(3 * DAY_MSEC);
+  t.same(warnings, []);
 });
 
 t.test('held-revocations.ts', async (t) => {

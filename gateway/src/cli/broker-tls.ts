@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { TlsFiles } from '../adapters/broker-connection.ts';
 import type { BrokerTls } from '../adapters/broker-door.ts';
 import { brokerProblem } from '../adapters/certificate-roles.ts';
-import { EXPIRY_WARNING_MSEC, type IdentityPaths, identityPaths } from '../adapters/identity-files.ts';
+import { type IdentityPaths, identityPaths } from '../adapters/identity-files.ts';
 import { TlsIdentity } from '../adapters/tls-identity.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import { ConfigError } from '../domain/errors.ts';
@@ -45,10 +45,6 @@ export async function openTls(settings: UnitSettings, directory: string, log: Lo
   if (problem !== undefined) {
     identity.close();
     refuse('mqtt.tls.cert', problem);
-  }
-  const leftMsec = identity.identity.notAfter - Date.now();
-  if (leftMsec < EXPIRY_WARNING_MSEC) {
-    log.warn({ unitId, daysLeft: Math.floor(leftMsec / 86_400_000) }, 'tls.certificate-expires');
   }
   return {
     identity,

@@ -4,6 +4,7 @@ import { MqttMirror } from '../adapters/mqtt-mirror.ts';
 import { networkIdentity } from '../adapters/network-identity.ts';
 import { joinedPeers, type PeerSource, staticPeers } from '../adapters/peer-source.ts';
 import { shareRevocations } from '../adapters/revocation-gossip.ts';
+import type { TlsIdentity } from '../adapters/tls-identity.ts';
 import { UnitBroker } from '../adapters/unit-broker.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
@@ -37,6 +38,8 @@ export interface DaemonNetwork {
   join(unitId: string, session: string): Bus;
   /** What the births of the units tell clients, where the bus does not know it by itself. */
   addresses(unitId: string): Pick<Birth, 'broker' | 'peers'> | undefined;
+  /** The certificates of a unit; undefined for one whose broker speaks plainly. */
+  identity(unitId: string): TlsIdentity | undefined;
   /** Says a command to the flow that drives a unit's device. */
   tellDevice(unitId: string, id: string, command: unknown): void;
   close(): Promise<void>;
@@ -73,6 +76,7 @@ export async function openNetwork(options: NetworkOptions): Promise<DaemonNetwor
     stations.find(({ broker }) => broker.place.unitId === unitId) as Station; // one was opened for every unit
   return {
     units,
+    identity: (unitId) => stationOf(unitId).tls?.identity,
     tellDevice: (unitId, id, command) => stationOf(unitId).broker.tellDevice(id, command),
     ...(isMesh(options.settings) ? meshOf(options, stations, units) : hubOf(options, stations)),
   };

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { DealLogFiles } from '../adapters/deal-log-files.ts';
 import { FlowDevice } from '../adapters/drivers/flow-device.ts';
 import { DurableStore } from '../adapters/durable-store.ts';
+import { watchExpiry } from '../adapters/expiry-watch.ts';
 import { networkIdentity } from '../adapters/network-identity.ts';
 import { PacedClock } from '../adapters/paced-clock.ts';
 import { SystemClock } from '../adapters/system-clock.ts';
 import { SystemEntropy } from '../adapters/system-entropy.ts';
 import { timeHoldingStore } from '../adapters/time-holding-store.ts';
+import type { TlsIdentity } from '../adapters/tls-identity.ts';
 import { type EmulatorApi, startEmulatorApi } from '../api/emulator-api.ts';
 import type { Pacer } from '../api/emulator-routes.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
@@ -19,11 +21,13 @@ import type { WiredCommand } from '../domain/wired-device.ts';
 import { LocalCommunity } from '../emulation/community.ts';
 import type { Dataset } from '../emulation/dataset.ts';
 import { World } from '../emulation/world.ts';
+import type { Unsubscribe } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
 import { SeededEntropy } from '../ports/entropy.ts';
 import type { ExclusiveLocks } from '../ports/exclusive-locks.ts';
 import type { Log } from '../ports/log.ts';
+import type { Unit } from '../unit/unit.ts';
 import { lockConverters } from './converter-lock.ts';
 import { type DaemonNetwork, type DaemonUnit, isMesh, openNetwork } from './daemon-network.ts';
 import { startRsoc } from './demo-set-up.ts';
@@ -186,9 +190,10 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
       refused: (message, reason) => unit?.settingsRefused(message, reason),
     });
   });
+  const unwatch = community.units.map((unit) => watchCertificate(unit, network?.identity(unit.unitId)));
   const ready = started.then(() => community.ready());
   const stop = async (): Promise<void> => {
-    for (const end of unfollow) end();
+    for (const end of [...unfollow, ...unwatch]) end();
     await started.catch(() => undefined); // a failed start is the business of whoever awaits `ready`
     await community.stop();
     await emulator?.close();
@@ -208,6 +213,16 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     stop,
   };
 }
+
+/** Certificates age in true time, whatever the pace of emulated houses. */
+const watchCertificate = (unit: Unit, tls: TlsIdentity | undefined): Unsubscribe =>
+  tls === undefined
+    ? () => {}
+    : watchExpiry({
+        clock: new SystemClock(),
+        identity: () => tls.identity,
+        warn: (reason, message) => unit.warn(reason, message),
+      });
 
 const directoryOf = ({ unitConfig }: UnitSettings, dataDir: string): string =>
   unitConfig.dataDir ?? join(dataDir, unitConfig.unitId);

@@ -447,6 +447,11 @@ export class Unit {
     this.#faults.raise({ category: 'USER', extent: 'LOCAL', level: 'WARN', reason, message });
   }
 
+  /** Something around the unit will need a person soon: a fault that stops nothing. */
+  warn(reason: string, message: string): void {
+    this.#warn(reason, message);
+  }
+
   onDecision: Market['onDecision'] = (handle) => this.#market.onDecision(handle);
 
   /** An operator's word to this unit: see `OperatorDesk`. */

@@ -5,11 +5,15 @@ import { measureDay } from '../test/bench/day.ts';
 import { measureDeals } from '../test/bench/deals.ts';
 import { measureReaction } from '../test/bench/reaction.ts';
 
+/** Only when it is asked for: it needs a browser, and a Node-RED in this process. */
+const dashboard = async () => (await import('../../node-red-nodes/test/bench/dashboard.ts')).measureDashboard(3);
+
 const BENCHES = {
   reaction: () => measureReaction(7),
   deals: () => measureDeals(60),
   day: () => measureDay(4),
   daemon: () => measureDaemon(3),
+  dashboard,
 };
 
 /** The original as measured with four JVMs and its own emulator. */

@@ -20,6 +20,8 @@ const METER_ERROR_A = 0.2;
 const WAITING = '0x0000';
 const LIMIT_MSEC = 30_000;
 
+t.setTimeout(230_000);
+
 const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
@@ -175,6 +177,62 @@ t.test(
     } finally {
       await browser?.close();
       await client.close();
+      t.equal(await running.stop(), 0, 'an orderly end');
+    }
+  },
+);
+
+t.test(
+  'a fault injected on the Emulator page shows up on the Faults page; plots outlive a reload',
+  { ...chromiumSkip, timeout: 110_000 },
+  async (t) => {
+    const running = await startCommunity();
+    const browser = await launchChromium();
+    const at = (page: string): string => running.dashboard.replace('community', page);
+    try {
+      const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+      await page.goto(at('emulator'));
+      await logIn(page, 'not-the-pass-word');
+      await page.getByRole('alert').getByText('not right').waitFor();
+      await logIn(page, running.password);
+      t.match(page.url(), /\/dashboard\/emulator$/, 'the log-in leads to where one wanted to go');
+
+      await page.getByTestId('speed-300').click();
+      await page.locator('[data-testid=speed-300][aria-pressed=true]').waitFor();
+      await page.getByTestId('fault-kind').selectOption('heavyAlarm');
+      await page.getByTestId('fault-place').selectOption('E002');
+      await page.getByTestId('break').click();
+      await page.getByTestId('mend-E002-heavyAlarm').waitFor();
+
+      await page.goto(at('faults'));
+      const fault = page.locator('.apis-fault-list li', { hasText: 'E002' }).first();
+      await fault.waitFor();
+      t.match(await fault.textContent(), /Fatal|Error/);
+      t.match(await fault.textContent(), /What to do/);
+
+      await page.goto(at('emulator'));
+      await page.getByTestId('mend-all').click();
+      await page.getByTestId('mend-E002-heavyAlarm').waitFor({ state: 'detached' });
+
+      await page.goto(at('house'));
+      const line = page.locator('[data-testid=plot-rsoc] .apis-line').first();
+      const pointsDrawn = async (): Promise<number> => ((await line.getAttribute('d')) ?? '').split('L').length;
+      await page.waitForFunction(
+        () =>
+          (document.querySelector('[data-testid=plot-rsoc] .apis-line')?.getAttribute('d') ?? '').split('L').length > 8,
+      );
+      const before = await pointsDrawn();
+      await page.reload();
+      await line.waitFor({ state: 'attached' });
+      await page.waitForFunction(
+        (least) =>
+          (document.querySelector('[data-testid=plot-rsoc] .apis-line')?.getAttribute('d') ?? '').split('L').length >=
+          least,
+        before,
+      );
+      t.pass(`${before} points are drawn again after a reload`);
+    } finally {
+      await browser.close();
       t.equal(await running.stop(), 0, 'an orderly end');
     }
   },

@@ -415,7 +415,7 @@ t.test('emulator-view', async (t) => {
 
   t.test('tells what is broken in words, and how it is mended', async (t) => {
     const view = emulatorView(state, { E001: anEntry('E001') });
-    t.match(view.houses[0], { rsocPercent: 50, storedWh: 2400, broken: [{ title: 'Leak of 0.7 A' }] });
+    t.match(view.houses[0], { rsocPercent: 50, storedWh: 2400, broken: [{ title: 'Leak of 0.7 A on the bus' }] });
     t.same(view.houses[0]?.broken[0]?.target, { kind: 'leak', houseId: 'E001' });
     t.equal(view.houses[1]?.broken[0]?.title, 'meteorite', 'what is not known is shown as it came');
     t.match(view.brokenLines, [{ title: 'Line cut between E001 and E002', target: { branch: 'E001-E002' } }]);

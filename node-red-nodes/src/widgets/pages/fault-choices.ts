@@ -21,17 +21,17 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
     choices: [
       {
         fault: { kind: 'noReply' },
-        title: 'Does not answer',
+        title: 'Device does not answer',
         effect: 'The gateway hears nothing more from its device: the house becomes stale and its deals end.',
       },
       {
         fault: { kind: 'lateReply', delayMsec: 3000 },
-        title: 'Answers 3 s late',
+        title: 'Device answers 3 s late',
         effect: 'Every answer takes 3 s of the community’s time: longer than a driver waits.',
       },
       {
         fault: { kind: 'clockSkew', offsetMsec: HOUR_MSEC },
-        title: 'Clock is 1 h fast',
+        title: 'Device clock is 1 h fast',
         effect: 'Readings come from the future: they are not believed.',
       },
     ],
@@ -41,12 +41,12 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
     choices: [
       {
         fault: { kind: 'stuckMeter' },
-        title: 'Is stuck',
+        title: 'Meter is stuck',
         effect: 'The meter keeps saying what it says now, whatever flows.',
       },
       {
         fault: { kind: 'meterOffset', amperes: 0.5 },
-        title: 'Is 0.5 A off',
+        title: 'Meter is 0.5 A off',
         effect: 'Compensation works against a current that is not there.',
       },
     ],
@@ -56,33 +56,37 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
     choices: [
       {
         fault: { kind: 'heavyAlarm' },
-        title: 'Heavy alarm',
+        title: 'Heavy alarm of the converter',
         effect: 'The converter stops at once. The house does not trade until somebody has looked at it.',
       },
       {
         fault: { kind: 'trip', trip: 'over-current' },
-        title: 'Trips: over-current',
+        title: 'Converter trips: over-current',
         effect: 'The converter switches itself off. Its deals end, and others go on.',
       },
-      { fault: { kind: 'lightAlarm' }, title: 'Light alarm', effect: 'A warning: the converter works on.' },
+      {
+        fault: { kind: 'lightAlarm' },
+        title: 'Light alarm of the converter',
+        effect: 'A warning: the converter works on.',
+      },
       {
         fault: { kind: 'wrongMode', mode: 'WAIT' },
-        title: 'Does not leave waiting',
+        title: 'Converter does not leave waiting',
         effect: 'It takes commands and does not follow: a deal with it cannot begin.',
       },
       {
         fault: { kind: 'refuseVoltageReference' },
-        title: 'Will not hold the voltage',
+        title: 'Converter will not hold the voltage',
         effect: 'It refuses to be the voltage reference; another has to.',
       },
       {
         fault: { kind: 'offsetCurrent', amperes: 0.5 },
-        title: 'Carries 0.5 A too much',
+        title: 'Converter carries 0.5 A too much',
         effect: 'The voltage reference has to make up for the difference.',
       },
       {
         fault: { kind: 'overheat', ambientC: 80 },
-        title: 'Stands in 80 °C',
+        title: 'Converter stands in 80 °C',
         effect: 'It warms up and, in time, switches itself off.',
       },
     ],
@@ -108,12 +112,12 @@ export const FAULT_GROUPS: readonly FaultGroup[] = [
     choices: [
       {
         fault: { kind: 'secondVoltageSource', volts: 360 },
-        title: 'Foreign source of 360 V',
+        title: 'Foreign source of 360 V on the bus',
         effect: 'Somebody else holds a voltage on the bus: the community must not energise it.',
       },
       {
         fault: { kind: 'leak', siemens: 0.002 },
-        title: 'Leak of 0.7 A',
+        title: 'Leak of 0.7 A on the bus',
         effect: 'More goes in than comes out; the difference shows in the sum of all currents.',
       },
     ],

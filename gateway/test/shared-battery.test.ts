@@ -1,8 +1,16 @@
-import t from 'tap';
-import { demoPolicy } from '../src/config/defaults.ts';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { UnitClient } from '../src/client/index.ts';
+import { demoHwConfig, demoPolicy, demoUnitConfig } from '../src/config/defaults.ts';
 import { emulatedCommunity } from '../src/emulation/emulated-community.ts';
 import { MemoryLocks, VirtualClock } from '../src/ports/index.ts';
+import { apis, freePorts, type Running } from './support/process.ts';
 import { allWaiting, finishedDeals, HOUR, isFlowing, MAY_MORNING, openDeals } from './support/running-community.ts';
+
+// Real processes need their time on a busy machine.
+t.setTimeout(180_000);
 
 t.test('§13.2.15 two units on one battery, in clusters of their own', async (t) => {
   /** Two communities on one clock; the battery of `E001` is the same in both. */
@@ -61,4 +69,68 @@ t.test('§13.2.15 two units on one battery, in clusters of their own', async (t)
     t.ok(await clock.runUntil(() => allWaiting(first) && openDeals(first).length === 0, 30_000), 'it stops');
     t.ok(finishedDeals(first).every((deal) => String(deal.abortReason).includes('battery.in-use')));
   });
+});
+
+/** The process of a cluster of two houses with its own directory; the battery of `E001` is that of its neighbour, too. */
+async function aGateway(t: Test, directory: string, clusterId: string): Promise<Running> {
+  const path = (name: string): string => join(directory, `${clusterId}-${name}`);
+  const unitIds = ['E001', 'E004'];
+  const ports = await freePorts(unitIds.length);
+  const scenario = {
+    acceptSelection: { strategy: 'pointAndAmount' },
+    '00:00:00-24:00:00': {
+      batteryStatus: { '3600-': 'excess', '-3600': 'short' },
+      request: { short: { charge: { limitWh: 3600, pointPerWh: 10 } } },
+      accept: { excess: { discharge: { limitWh: 2400, pointPerWh: 10 } } },
+    },
+  };
+  const configOf = (unitId: string, port: number | undefined) => ({
+    ...demoUnitConfig(unitId, { clusterId }),
+    hwConfigFile: path('hwConfig.json'),
+    policyFile: path('policy.json'),
+    scenarioFile: path('scenario.json'),
+    mqtt: { port },
+    batteryCapacityManagement: { enabled: unitId === 'E001' },
+    fileSystemExclusiveLockFileFormat: join(directory, '%s.lock'),
+  });
+  const files = {
+    // So much energy that the first deal outlives the test.
+    'policy.json': demoPolicy(unitIds, { gridCurrentA: 2, amountWh: 1_000 }),
+    'hwConfig.json': demoHwConfig(),
+    'scenario.json': scenario,
+    ...Object.fromEntries(unitIds.map((unitId, index) => [`${unitId}.json`, configOf(unitId, ports[index])])),
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(path(name), JSON.stringify(content));
+  const configs = unitIds.flatMap((unitId) => ['--config', path(`${unitId}.json`)]);
+  const gateway = apis('gateway', ...configs, '--data', path('data'), '--speed', '60');
+  t.teardown(() => gateway.child.kill('SIGKILL'));
+  await gateway.says('out', /Gateway ready/);
+  return gateway;
+}
+
+async function clientOf(t: Test, { out }: Running): Promise<UnitClient> {
+  const [, host, port] = /E001 at ([\d.]+):(\d+)/.exec(out) ?? [];
+  const client = UnitClient.attach({ host: String(host), port: Number(port) });
+  t.teardown(() => client.close());
+  await client.ready(20_000);
+  return client;
+}
+
+t.test('§13.2.15 two gateways on one battery, one of them killed with -9', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'apis-shared-battery-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const first = await aGateway(t, directory, 'north');
+  const atFirst = await clientOf(t, first);
+  await atFirst.when(({ deals }) => deals.some((deal) => deal.startDateTime !== undefined), 30_000);
+  const second = await aGateway(t, directory, 'south');
+  const atSecond = await clientOf(t, second);
+  const since = Number(atSecond.state().time);
+  await atSecond.when(({ time }) => Number(time) - since > 5 * 60_000, 60_000); // of emulated time
+  t.equal(atSecond.state().deals.length, 0, 'no second discharge of the same battery');
+  t.equal(first.child.kill('SIGKILL'), true);
+  await first.ended;
+  await atSecond.when(({ deals }) => deals.some((deal) => deal.dischargeUnitId === 'E001'), 60_000);
+  t.pass('the dead hold nothing');
+  second.child.kill('SIGTERM');
+  t.equal(await second.ended, 0);
 });

@@ -73,6 +73,7 @@ const SCENARIOS: Readonly<Record<number, Places>> = {
   14: [['negotiation', '§13.2.14 a reset keeps the slots of deals']],
   15: [
     ['shared-battery', '§13.2.15 two units on one battery'],
+    ['shared-battery', '§13.2.15 two gateways on one battery, one of them killed with -9'],
     ['adapters', 'file-locks: shared by processes, and given back when one is killed with -9'],
   ],
   16: [['controller', 'driver calls: attempts, deadlines, echoes']],

@@ -439,6 +439,29 @@ t.test(
   },
 );
 
+t.test('what the scenario says now is told with its window, its status and the rules of that', async (t) => {
+  const scenario = scenarioOf({
+    '06:30:00-22:00:00': {
+      batteryStatus: { '2400-': 'excess', '1000-2400': 'fair' },
+      request: { excess: { discharge: { limitWh: 3600 } }, fair: {} },
+      accept: { excess: { discharge: { limitWh: 3000 } } },
+    },
+  });
+  const at = (rsoc: number, time = NINE) => market.scenarioNow(scenario, unitDataAt('E001', rsoc, time));
+  t.same(at(80), {
+    from: '06:30',
+    to: '22:00',
+    status: 'excess',
+    request: { discharge: { limitWh: 3600 } },
+    accept: { discharge: { limitWh: 3000 } },
+  });
+  t.same(at(40), { from: '06:30', to: '22:00', status: 'fair' }, 'a status without rules');
+  t.same(at(10), { from: '06:30', to: '22:00' }, 'a charge without a status');
+  t.equal(at(80, '2020/01/01-23:00:00'), undefined, 'a gap');
+  t.equal(at(80, 'soon'), undefined);
+  t.equal(market.scenarioNow(undefined, unitDataAt('E001', 80)), undefined);
+});
+
 // --- figures of a unit ----------------------------------------------------------------------------------------------
 
 t.test('remaining energy and slots are counted in 32-bit floats (market §1.9, UD-*)', { skip }, async (t) => {

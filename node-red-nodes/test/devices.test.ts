@@ -1,5 +1,6 @@
 import t from 'tap';
 import { hostFakeGrid } from '../../gateway/src/api/fake-grid.ts';
+import { EmulatorClient } from '../../gateway/src/client/index.ts';
 import { CONVERTER_MODES } from '../../gateway/src/domain/converter-mode.ts';
 import type { WiredCommand } from '../../gateway/src/domain/wired-device.ts';
 import { aUnit } from '../../gateway/test/support/messages.ts';
@@ -269,10 +270,15 @@ t.test('fake devices', async (t) => {
     helper.getNode('n').receive({ payload: HOLD });
     await until(() => replies.length === 1, 'the reply');
     t.match(replies[0], { payload: { status: { status: '0x0014' } } });
-    await until(() => statusOf('n').text === 'E001 WAIT by watchdog', 'the watchdog');
-    helper.getNode('n').receive({ payload: { command: 'status' } });
-    await until(() => replies.length === 2, 'the second reply');
-    t.match(replies[1], { payload: { status: { status: '0x0000' } } });
+    await helper.unload(); // whoever drove it is gone
+    const emulator = new EmulatorClient(async () => grid);
+    let mode: unknown = 'VOLTAGE_REFERENCE';
+    const look = async (): Promise<void> => {
+      ({ mode } = await emulator.state('E001'));
+    };
+    const looking = setInterval(() => void look(), 50);
+    t.teardown(() => clearInterval(looking));
+    await until(() => mode === 'WAIT', 'the watchdog', 2_000);
   });
 
   t.test('a battery answers with a reading, a house takes overrides, faults come and go', async (t) => {

@@ -146,6 +146,7 @@ export async function startEmulatorApi(options: EmulatorApiOptions): Promise<Emu
     port: session.port,
     close: () =>
       new Promise((resolve) => {
+        session.close();
         server.close(() => resolve());
         server.closeAllConnections();
       }),

@@ -1,12 +1,24 @@
 import { CONVERTER_MODES } from '../domain/converter-mode.ts';
 import { DeviceError } from '../domain/errors.ts';
 import { readFaultKind, readHouseFault } from '../emulation/read-fault.ts';
+import type { Device } from '../ports/device.ts';
 import { BadRequest, houseOf, modeFrom, numberOf, type Route, type RouteInput } from './emulator-routes.ts';
 
 /** The device itself gives up sooner. */
 const DEVICE_MSEC = 15_000;
 
-const deviceOf = (input: RouteInput) => input.session.world.device(houseOf(input));
+const LONGEST_WATCHDOG_MSEC = 600_000;
+
+/** The device of a house. `watchdogMsec` winds its watchdog up: without a further request for so long it goes to WAIT. */
+function deviceOf(input: RouteInput): Device {
+  const id = houseOf(input);
+  const limitMsec = numberOf(input.query, 'watchdogMsec');
+  if (limitMsec !== undefined && !(limitMsec >= 1 && limitMsec <= LONGEST_WATCHDOG_MSEC)) {
+    throw new BadRequest(`watchdogMsec: expected 1 … ${LONGEST_WATCHDOG_MSEC}, got ${limitMsec}`);
+  }
+  if (limitMsec !== undefined) input.session.windWatchdog(id, limitMsec);
+  return input.session.world.device(id);
+}
 const patience = (): AbortSignal => AbortSignal.timeout(DEVICE_MSEC);
 
 /** A command as a driver gives it: what is not named stays as it is. */

@@ -1,7 +1,9 @@
 import { type ConverterMode, modeOfCode } from '../domain/converter-mode.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
 import type { Dcdc } from '../domain/unit-data.ts';
 import type { ConverterWrite } from '../emulation/emulated-device.ts';
 import type { World } from '../emulation/world.ts';
+import type { Cancel } from '../ports/clock.ts';
 import { dcdcJson, emuJson, NOTHING_SHOWN, REDUCED, type ShownValues, unitJson } from './emulator-unit.ts';
 
 /** How fast virtual time goes; the owner of the clock provides it. */
@@ -28,11 +30,28 @@ export class EmulatorSession {
   /** The port that unit data name. */
   port = 0;
   readonly #shown = new Map<string, ShownValues>();
+  readonly #watchdogs = new Map<string, Cancel>();
   #saved: readonly SavedHouse[] | undefined;
 
   constructor(world: World, pacer: Pacer | undefined) {
     this.world = world;
     this.pacer = pacer;
+  }
+
+  /** The watchdog of an emulated converter (RULE-18): its end is WAIT, also when nobody asks any more. */
+  windWatchdog(houseId: string, limitMsec: Milliseconds): void {
+    this.#watchdogs.get(houseId)?.();
+    const bark = (): void => {
+      if (!this.world.houseIds().includes(houseId)) return;
+      const { dvg, dig, drg } = this.world.house(houseId);
+      this.world.command(houseId, { write: 'mode', mode: 'WAIT', dvg, dig, drg });
+    };
+    this.#watchdogs.set(houseId, this.world.clock.after(limitMsec, bark));
+  }
+
+  /** Nothing happens by itself any more. */
+  close(): void {
+    for (const cancel of this.#watchdogs.values()) cancel();
   }
 
   shown(houseId: string): ShownValues {

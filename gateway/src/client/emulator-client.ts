@@ -1,5 +1,6 @@
 import { getJson, type HttpEndpoint, type JsonObject } from '../adapters/drivers/http-get.ts';
 import { CONVERTER_MODES, type ConverterMode } from '../domain/converter-mode.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
 import type { WiredOrder } from '../domain/wired-device.ts';
 
 /** What can be set by hand in an emulated house; null gives sun or load back to the data set. */
@@ -50,12 +51,15 @@ export class EmulatorClient {
     return this.#get('/device/read/', house);
   }
 
-  /** Carries an order to the converter out and gives its reply. */
-  order(house: string, order: WiredOrder): Promise<JsonObject> {
-    if (order.command === 'get') return this.read(house);
-    if (order.command === 'status') return this.#get('/device/status/', house);
+  /**
+   * Carries an order to the converter out and gives its reply. With `watchdogMsec` the converter goes to WAIT by itself
+   * when no further request comes for so long (RULE-18).
+   */
+  order(house: string, order: WiredOrder, watchdogMsec?: Milliseconds): Promise<JsonObject> {
+    if (order.command === 'get') return this.#get('/device/read/', house, { watchdogMsec });
+    if (order.command === 'status') return this.#get('/device/status/', house, { watchdogMsec });
     const { mode, dvg, dig, drg } = order;
-    return this.#get('/device/set/', house, { mode: codeOf(mode), dvg, dig, drg });
+    return this.#get('/device/set/', house, { mode: codeOf(mode), dvg, dig, drg, watchdogMsec });
   }
 
   /** Sets charge, sun and load; resolves with the house's state. */

@@ -27,7 +27,8 @@ export interface Runtime {
   readonly url: string;
   /** Last status of each node that has shown one, as the editor gets it. */
   readonly statuses: ReadonlyMap<string, { readonly fill?: string; readonly text?: string }>;
-  deploy(flow: Flow): Promise<void>;
+  /** Resolves once the flow runs, or waits for node types that are not there. */
+  deploy(flow: Flow, type?: 'full' | 'flows' | 'nodes'): Promise<void>;
   node(id: string): { receive(message: object): void };
   stop(): Promise<void>;
 }
@@ -66,9 +67,14 @@ export async function startRuntime(flow: Flow): Promise<Runtime> {
   const started = new Promise<void>((resolve) => red.events.once('flows:started', () => resolve()));
   await red.start();
   await started;
-  const deploy = async (next: Flow): Promise<void> => {
-    const restarted = new Promise<void>((resolve) => red.events.once('flows:started', () => resolve()));
-    await red.runtime.flows.setFlows({ flows: { flows: next }, deploymentType: 'full' });
+  const deploy: Runtime['deploy'] = async (next, deploymentType = 'full') => {
+    const restarted = new Promise<void>((resolve) => {
+      red.events.once('flows:started', () => resolve());
+      red.events.on('runtime-event', ({ payload }: { payload?: { error?: string } }) => {
+        if (payload?.error === 'missing-types') resolve();
+      });
+    });
+    await red.runtime.flows.setFlows({ flows: { flows: next }, deploymentType });
     await restarted;
   };
   await deploy(flow);

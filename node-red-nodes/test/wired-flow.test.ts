@@ -1,0 +1,182 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EmulatorClient, type KnownFault, readDaemonFile, UnitClient } from '@apis-edge/gateway/client';
+import type { Deal } from '@apis-edge/gateway/domain';
+import t from 'tap';
+import { apis, eventually } from '../../gateway/test/support/process.ts';
+import { type Flow, type FlowNode, PACKAGE_DIR } from './support/package-files.ts';
+import { RedProcess } from './support/red-process.ts';
+
+const WIRED = 'E004';
+const flowOf = (name: string): Flow => JSON.parse(readFileSync(join(PACKAGE_DIR, '..', 'flows', name), 'utf8')) as Flow;
+const WIRED_FLOW = flowOf('wired-device.json');
+
+// Everything runs at the speed of life, and a flow that blocks for 20 s takes its time.
+t.setTimeout(220_000);
+
+/** Node-RED tells nodes from config nodes by their having a place. */
+const PLACED = { x: 0, y: 0 };
+
+const hasBegun = ({ startDateTime }: Deal): boolean => startDateTime?.startsWith('2') === true;
+const isRunning = (deal: Deal): boolean => hasBegun(deal) && deal.stopDateTime === undefined;
+const isWired = ({ chargeUnitId, dischargeUnitId }: Deal): boolean => [chargeUnitId, dischargeUnitId].includes(WIRED);
+
+interface Site {
+  readonly env: NodeJS.ProcessEnv;
+  readonly emulator: EmulatorClient;
+  readonly client: UnitClient;
+  readonly kill: () => void;
+}
+
+/** `apis gateway` with emulated houses, in which a flow drives the devices of E004; a client that looks at E001. */
+async function aSite(test: { teardown(act: () => unknown): unknown }): Promise<Site> {
+  const data = await mkdtemp(join(tmpdir(), 'apis-flow-'));
+  const gateway = apis('gateway', '--wired', WIRED, '--data', data);
+  test.teardown(async () => {
+    gateway.child.kill('SIGKILL');
+    await gateway.ended;
+    await rm(data, { recursive: true, force: true });
+  });
+  const file = join(data, 'daemon.json');
+  const isThere = await eventually(
+    () =>
+      readDaemonFile(file).then(
+        () => true,
+        () => false,
+      ),
+    20_000,
+  );
+  if (!isThere) throw new Error(`the gateway does not run: ${gateway.err}`);
+  const { units, emulator } = await readDaemonFile(file);
+  const [first] = units;
+  if (first === undefined || emulator === undefined) throw new Error('expected units and emulated houses');
+  const client = UnitClient.attach(first);
+  test.teardown(() => client.close());
+  return {
+    env: { APIS_DATA: data },
+    emulator: new EmulatorClient(() => emulator),
+    client,
+    kill: () => void gateway.child.kill('SIGKILL'),
+  };
+}
+
+/** The flow with one node changed. */
+const changed = (flow: Flow, id: string, more: Partial<FlowNode>): Flow =>
+  flow.map((node) => (node.id === id ? { ...node, ...more } : node));
+
+t.test('wired-device.json', async (t) => {
+  const { client, emulator, env } = await aSite(t);
+  let red = await RedProcess.start(WIRED_FLOW, env);
+  t.teardown(() => red.kill());
+  await client.ready(10_000);
+  const modeOf = async (house: string): Promise<unknown> => (await emulator.state(house)).mode;
+  const deals = (): readonly Deal[] => client.state().deals;
+  const wiredFaults = (): readonly KnownFault[] => client.state().faults.filter(({ unitId }) => unitId === WIRED);
+
+  await t.test(
+    'a unit whose battery and converter live in a flow trades like one with a driver of its own',
+    async (t) => {
+      await client.when((state) => state.deals.some((deal) => isWired(deal) && isRunning(deal)), 60_000);
+      t.equal(await modeOf(WIRED), 'CHARGE');
+      t.not(client.state().grid?.voltageReferenceUnitId, WIRED, 'and never holds the voltage (RULE-18)');
+      await client.when((state) => state.deals.some((deal) => !isWired(deal) && isRunning(deal)), 60_000);
+    },
+  );
+
+  const others = deals().filter((deal) => !isWired(deal) && isRunning(deal));
+  /** Deals of built-in drivers that ran before must still run. */
+  const areUntouched = (): boolean =>
+    others.length > 0 &&
+    others.every(({ dealId }) => deals().some((deal) => deal.dealId === dealId && isRunning(deal)));
+
+  await t.test('kill -9 of Node-RED: the watchdog stops the wired converter, the others go on', async (t) => {
+    t.equal(await modeOf(WIRED), 'CHARGE', 'it has something to lose');
+    await red.kill();
+    t.ok(await eventually(async () => (await modeOf(WIRED)) === 'WAIT', 4_000));
+    await client.when(({ units }) => units[WIRED]?.unit?.stale === true, 20_000);
+    t.ok(areUntouched());
+    red = await RedProcess.start(WIRED_FLOW, env);
+    await client.when(({ units }) => units[WIRED]?.unit?.stale !== true, 20_000);
+  });
+
+  await t.test('deploys of any kind do not touch the deals of built-in drivers', async (t) => {
+    const moved = changed(WIRED_FLOW, 'flow.wired.state', { x: 999, name: 'moved' });
+    const deploys: readonly (readonly [string, Flow, 'full' | 'flows' | 'nodes'])[] = [
+      ['nodes', moved, 'nodes'],
+      ['flows', WIRED_FLOW, 'flows'],
+      ['full', moved, 'full'],
+      [
+        'a missing node type',
+        [...WIRED_FLOW, { id: 'x', type: 'no-such-node', z: 'flow.wired', ...PLACED, wires: [] }],
+        'full',
+      ],
+    ];
+    for (const [what, flow, type] of deploys) {
+      await red.deploy(flow, type);
+      await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than any heartbeat: what must not happen has had its time
+      t.ok(areUntouched(), what);
+    }
+    // A flow that cannot start is a silent device.
+    await client.when(({ units }) => units[WIRED]?.unit?.stale === true, 15_000);
+  });
+
+  await t.test('a function that blocks Node-RED for 20 s stops the wired converter, and nobody else', async (t) => {
+    const block = { func: 'const end = Date.now() + 20000; while (Date.now() < end) {} return msg;', timeout: 0 };
+    const blocking = {
+      id: 'block',
+      type: 'function',
+      z: 'flow.wired',
+      ...PLACED,
+      name: '',
+      outputs: 1,
+      ...block,
+      wires: [[]],
+    };
+    await red.deploy([...WIRED_FLOW, blocking], 'full');
+    await client.when(({ units }) => units[WIRED]?.unit?.stale !== true, 20_000);
+    const faultsBefore = wiredFaults().length;
+    await red.receive('block', { payload: 1 });
+    const from = performance.now();
+    await client.when(({ units }) => units[WIRED]?.unit?.stale === true, 15_000);
+    t.equal(await modeOf(WIRED), 'WAIT');
+    t.ok(wiredFaults().length >= faultsBefore);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, 20_500 - (performance.now() - from))));
+    t.ok(areUntouched());
+    await client.when(({ units }) => units[WIRED]?.unit?.stale !== true, 20_000);
+  });
+
+  const between = (func: string, outputs = 1): Flow => [
+    ...changed(WIRED_FLOW, 'flow.wired.fake-dcdc', { wires: [['between']] }),
+    {
+      id: 'between',
+      type: 'function',
+      z: 'flow.wired',
+      ...PLACED,
+      name: '',
+      func,
+      outputs,
+      wires: [['flow.wired.reply']],
+    },
+  ];
+  const wrongs: Readonly<Record<string, readonly [flow: Flow, reason: RegExp]>> = {
+    'never answers': [between('return null;'), /device\.(no-reply|stale)/],
+    'answers twice': [between('node.send(RED.util.cloneMessage(msg)); return msg;'), /device\.duplicate-reply/],
+    'answers under another id': [between('msg.command = { id: "x" }; return msg;'), /device\.unsolicited/],
+    'answers nonsense': [between('msg.payload = { status: 7 }; return msg;'), /device\.malformed/],
+    'answers late': [between('setTimeout(() => node.send(msg), 5500); return null;'), /device\.late-reply/],
+  };
+  for (const [what, [flow, reason]] of Object.entries(wrongs)) {
+    await t.test(`a flow that ${what} ends in a device fault and WAIT`, async (t) => {
+      // Equal faults are told as one, with their count.
+      const sights = (): number =>
+        wiredFaults().reduce((sum, fault) => sum + (reason.test(fault.reason) ? (fault.count ?? 1) : 0), 0);
+      const before = sights();
+      await red.deploy(flow, 'full');
+      await client.when(() => sights() > before, 30_000);
+      t.ok(await eventually(async () => (await modeOf(WIRED)) === 'WAIT', 6_000));
+      t.ok(areUntouched());
+    });
+  }
+});

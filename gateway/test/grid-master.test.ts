@@ -943,6 +943,14 @@ t.test('global-safety (§5.4)', async (t) => {
     t.same(checks({ E001: { ...VR, ig: 1 } }), [], 'what is not known is judged elsewhere');
     t.same(checks({}), []);
     t.same(checks({}, []), []);
+    const untold = (mark: object): GridView => ({
+      ...view([deal], 'E001', { E001: { ...VR, ig: 1 }, E002: { mode: 'DISCHARGE', ig: -2 } }),
+      unit: (unitId) => (unitId === 'E002' ? (mark as UnitData) : undefined), // what is asked for
+    });
+    t.equal(violationsOf(untold({})).length, 1);
+    for (const mark of [{ stale: true }, { possiblyActive: true }]) {
+      t.same(violationsOf(untold(mark)), [], 'nor what a silent device carried before (RULE-3)');
+    }
   });
 
   t.test('a converter at rest moves nothing (S6)', async (t) => {

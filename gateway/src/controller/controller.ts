@@ -258,6 +258,7 @@ export class Controller {
   #troubled(error: DeviceError): void {
     this.#stopBehind(error.reason);
     this.#faults.raiseError(error);
+    if (this.#state.isRead) this.#tell(); // until it has confirmed nobody knows what it does (RULE-3)
   }
 
   #turnedStale(): void {

@@ -4,7 +4,7 @@ import { accrue, cumulated } from './accrue.ts';
 import { canBear, releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
 import { aborted, type DealChange, ended } from './deal-marks.ts';
 import type { Grid } from './grid.ts';
-import { masterDealOf, modeOf, othersOf } from './grid-view.ts';
+import { isUntold, masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import { HandOverLost, performHandOver } from './perform-hand-over.ts';
 import { permitsEnd } from './permits.ts';
@@ -27,10 +27,16 @@ async function release(grid: Grid, deal: Deal, unitId: string): Promise<void> {
   if (grid.needs.community.isAlive(unitId)) await told;
 }
 
-/** Both sides, slave side first (control.md §4.10, §4.11); the voltage reference is not touched here. */
+/**
+ * Both sides, slave side first (control.md §4.10, §4.11); the voltage reference is not touched here. A side that does
+ * not tell what it does goes first: while it may still carry its current, the other one balances it (RULE-9).
+ */
 async function releaseBoth(grid: Grid, deal: Deal): Promise<void> {
-  const side = masterSide(grid.view());
-  for (const one of [otherSide(side), side]) await release(grid, deal, unitOnSide(deal, one));
+  const view = grid.view();
+  const side = masterSide(view);
+  const units = [otherSide(side), side].map((one) => unitOnSide(deal, one));
+  const untold = units.filter((unitId) => isUntold(view, unitId));
+  for (const unitId of new Set([...untold, ...units])) await release(grid, deal, unitId);
 }
 
 /** The reference goes down: after it nobody holds the voltage. */

@@ -2,7 +2,7 @@ import { modeOfCode } from '../domain/converter-mode.ts';
 import { isInvolved, masterSideMustBeActive, slaveSideMustBeActive } from '../domain/deal.ts';
 import type { FaultInput } from '../domain/fault.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import { type GridView, gridCurrentOf, modeOf } from './grid-view.ts';
+import { type GridView, gridCurrentOf, isUntold, modeOf } from './grid-view.ts';
 
 export interface Violation {
   readonly check: 'balance' | 'idle-current' | 'branch' | 'voltage-spread';
@@ -24,7 +24,7 @@ function balanceViolation(view: GridView): Violation | undefined {
   const present = view.deals.filter(masterSideMustBeActive);
   const parties = [...new Set(present.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]))];
   const units = parties.filter((unitId) => modeOf(view, unitId) !== 'WAIT');
-  const currents = units.map((unitId) => gridCurrentOf(view, unitId));
+  const currents = units.map((unitId) => (isUntold(view, unitId) ? undefined : gridCurrentOf(view, unitId)));
   const known = currents.filter((currentA) => currentA !== undefined);
   // A unit that does not tell is the business of the guard on lost parties.
   if (known.length === 0 || known.length < currents.length) return undefined;

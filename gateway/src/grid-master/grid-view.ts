@@ -57,3 +57,12 @@ export const hasActiveDeal = (view: Pick<GridView, 'deals'>, unitId: string): bo
 /** RULE-18: a unit whose devices stand behind a flow never holds the bus voltage. */
 export const mayHoldVoltage = (view: Pick<GridView, 'unit'>, unitId: string): boolean =>
   view.unit(unitId)?.apis.wired_device !== true;
+
+/**
+ * The unit's word about its converter cannot be relied upon: the device is silent, or may be doing something that no
+ * reading has shown yet (RULE-3).
+ */
+export function isUntold(view: Pick<GridView, 'unit'>, unitId: string): boolean {
+  const unit = view.unit(unitId);
+  return unit?.stale === true || unit?.possiblyActive === true;
+}

@@ -116,6 +116,13 @@ t.test('safe-stop.ts (RULE-7, RULE-11)', async (t) => {
     t.ok(clock.monotonic() >= LIMIT_MSEC && clock.monotonic() < LIMIT_MSEC + 2_000);
   });
 
+  t.test('nor is a mode that nobody knows taken for WAIT', async (t) => {
+    const { run } = anOrphan((converter) => {
+      converter.status = { status: '0x0034' };
+    });
+    t.match(await run(), { reason: 'device.stop-failed', message: /expected WAIT, got an unknown mode/ });
+  });
+
   t.test('a driver that does not open yet is opened again; one that never will ends it at once', async (t) => {
     const clock = new VirtualClock();
     const converter = new FakeConverter(clock);

@@ -51,6 +51,8 @@ class Cluster {
   readonly hub = new MemoryBusHub(this.clock, { delay: (from, to) => (this.reaches(from, to) ? 2 : undefined) });
   /** How long a durable write takes; 0: at once. */
   diskMsec = 0;
+  /** Whose disk takes nothing. */
+  fullDisk: string | undefined;
   /** Terms that were announced before they were durable. */
   readonly tooEarly: string[] = [];
   #sessions = 0;
@@ -77,6 +79,7 @@ class Cluster {
       permitMsec: () => PERMIT_MSEC,
       founder: () => founder,
       persist: async (next) => {
+        if (id === this.fullDisk) throw new Error('no space left on device');
         await (this.diskMsec > 0 ? sleep(this.clock, this.diskMsec) : Promise.resolve());
         node.vow = next;
       },
@@ -240,6 +243,25 @@ t.test('election.ts', async (t) => {
     t.equal(cluster.get('E001').vow?.term, 3);
     t.strictSame(cluster.tooEarly, []);
   });
+
+  t.test(
+    'a unit whose disk takes no promise is silent and ends nothing, and is back when it does (market.md W33)',
+    async (t) => {
+      const cluster = new Cluster();
+      cluster.fullDisk = 'E002';
+      cluster.startAll();
+      t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 12_000));
+      const leader = cluster.leaders()[0];
+      await cluster.clock.advance(10_000);
+      t.notOk(leader?.members.isAlive('E002'), 'nothing is heard of it');
+      t.equal(cluster.get('E002').vow, undefined);
+      cluster.fullDisk = undefined;
+      await cluster.clock.advance(3_000);
+      t.ok(leader?.members.isAlive('E002'));
+      t.equal(cluster.get('E002').vow?.term, leader?.election.term);
+      t.same(cluster.tooEarly, [], 'INV-7');
+    },
+  );
 
   t.test('the founder does not stand against somebody who stands already', async (t) => {
     const cluster = new Cluster();

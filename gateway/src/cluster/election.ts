@@ -1,12 +1,16 @@
+import { messageOf } from '../domain/errors.ts';
 import type { ElectionState, GridState } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import type { Cancel, Clock } from '../ports/clock.ts';
+import { type Cancel, type Clock, sleep } from '../ports/clock.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
 import type { Member, Members } from './members.ts';
 
 /** A follower that hears no grid master for a random time in this range stands for election. */
 export const ELECTION_TIMEOUT_MSEC = { min: 2_500, max: 4_000 } as const;
+
+/** A promise that could not be written is written again after so long. */
+const SAVE_AGAIN_MSEC: Milliseconds = 1_000;
 
 /** What must outlive the process (RULE-16): no unit votes twice in a term. */
 export interface Vow {
@@ -63,6 +67,8 @@ export class Election {
   /** Until then this unit may have forgotten a promise: it neither votes nor stands (RULE-16). */
   #mutedUntil: Milliseconds = 0;
   #saved: Promise<void> = Promise.resolve();
+  /** The disk does not take the last promise. */
+  #isMute = false;
   /** When the `grid` of each pass was sent, for the lease. */
   readonly #sentPasses = new Map<number, Milliseconds>();
   /** When each member provably heard this leader: the sending time of the last `grid` that it echoed. */
@@ -90,7 +96,7 @@ export class Election {
     return this.#role === 'leader';
   }
 
-  /** Resolves when all that was promised so far is durable (RULE-3); rejects when it could not be made so. */
+  /** Resolves when all that was promised so far is durable (RULE-3), however long the disk takes. */
   promised(): Promise<void> {
     return this.#saved;
   }
@@ -331,8 +337,24 @@ export class Election {
     this.#term = term;
     this.#votedFor = votedFor;
     const promise = { term, ...(votedFor === undefined ? {} : { votedFor }) };
-    this.#saved = this.#saved.then(() => this.#needs.persist(promise));
+    this.#saved = this.#saved.then(() => this.#makeDurable(promise));
     this.#announce();
+  }
+
+  /** A disk that does not write leaves the unit silent: what is not durable is not said (INV-7). It is tried again. */
+  async #makeDurable(promise: Vow): Promise<void> {
+    const { clock, log, persist } = this.#needs;
+    for (;;) {
+      try {
+        await persist(promise);
+        this.#isMute = false;
+        return;
+      } catch (error) {
+        this.#isMute = true;
+        log.error({ term: promise.term, message: messageOf(error) }, 'election.promise-not-saved');
+        await sleep(clock, SAVE_AGAIN_MSEC);
+      }
+    }
   }
 
   /**
@@ -340,6 +362,7 @@ export class Election {
    * may be on its way to the disk when this one has arrived there.
    */
   #announce(): void {
+    if (this.#isMute) return; // the next heartbeat after the disk has written says it
     const state: Parameters<ElectionNeeds['announce']>[0] = {
       term: this.#term,
       role: this.#role,

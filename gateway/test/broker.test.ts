@@ -1,5 +1,9 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import t from 'tap';
@@ -20,6 +24,8 @@ type Test = Pick<typeof t, 'teardown'>;
 
 const HOST = '127.0.0.1';
 const STOP = JSON.stringify({ body: { kind: 'emergency-stop', reason: 'test' } });
+
+const envelopeOf = <B>(body: B) => ({ id: 'x', sender: 'E001', session: 's', term: 0, time: 0, uptimeMsec: 0, body });
 
 interface Station {
   readonly broker: UnitBroker;
@@ -320,4 +326,132 @@ t.test('clients attach by TLS: who holds the key of the unit operates it, an obs
   await rm(certificates.place('carol'), { recursive: true });
 });
 
-const envelopeOf = <B>(body: B) => ({ id: 'x', sender: 'E001', session: 's', term: 0, time: 0, uptimeMsec: 0, body });
+const MOSQUITTO = '/usr/sbin/mosquitto';
+
+/** A mosquitto with the rules that the package ships, and one operator. */
+async function aMosquitto(
+  test: Test,
+  certificates: Certificates,
+  unitId: string,
+): Promise<{ readonly port: number; restart(): Promise<void> }> {
+  const [port = 0] = await freePorts(1);
+  const shipped = (name: string): Promise<string> => readFile(new URL(`../mosquitto/${name}`, import.meta.url), 'utf8');
+  const acl = join(certificates.directory, 'apis.acl');
+  const conf = join(certificates.directory, 'apis.conf');
+  await writeFile(acl, `${await shipped('apis.acl')}\nuser alice\ntopic write apis/v1/+/+/+/operator/#\n`);
+  const text = (await shipped('apis.conf'))
+    .replace('listener 18830', `listener ${port} ${HOST}\nuser root`)
+    .replaceAll('certs/', `${certificates.place(unitId)}/`)
+    .replace('acl_file apis.acl', `acl_file ${acl}`);
+  await writeFile(conf, text);
+  let child: ChildProcess | undefined;
+  const stop = async (): Promise<void> => {
+    if (child === undefined || child.exitCode !== null) return;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  };
+  const start = async (): Promise<void> => {
+    child = spawn(MOSQUITTO, ['-c', conf], { stdio: 'ignore' });
+    const answers = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        const socket = connect(port, HOST, () => resolve(true)).on('error', () => resolve(false));
+        socket.on('connect', () => socket.destroy());
+      });
+    if (!(await eventually(answers, 5_000))) throw new Error('mosquitto did not start');
+  };
+  test.teardown(stop);
+  await start();
+  return {
+    port,
+    restart: async () => {
+      await stop();
+      await start();
+    },
+  };
+}
+
+t.test(
+  'a mosquitto stands in for the broker of a unit (mqtt.broker: external)',
+  { skip: existsSync(MOSQUITTO) ? false : 'needs mosquitto' },
+  async (t) => {
+    const certificates = await someCertificates(t);
+    const tls = await certificates.unit('E001');
+    const mosquitto = await aMosquitto(t, certificates, 'E001');
+    const operator: unknown[] = [];
+    const members = ['E001', 'E002'];
+    const open = (session: string) =>
+      aMeshEnd('E001', {
+        members,
+        peers: [],
+        session,
+        broker: {
+          host: HOST,
+          port: mosquitto.port,
+          external: true,
+          tls,
+          onOperator: (body) => {
+            operator.push(body);
+            return undefined;
+          },
+        },
+        mesh: { tls: tls.identity },
+      });
+    const other = await certificates.unit('E002');
+    const peer = await aMeshEnd('E002', {
+      members,
+      peers: [{ unitId: 'E001', host: HOST, port: mosquitto.port }],
+      broker: { tls: other },
+      mesh: { tls: other.identity },
+    });
+    t.teardown(() => peer.close());
+    const lives = (session: string): Promise<unknown> =>
+      heard(peer.bus, 'election', ({ envelope }) => envelope.session === session);
+
+    const former = await open('E001-1');
+    former.live();
+    former.bus.publish('deal', 'of-the-former', aDeal('of-the-former'));
+    await lives('E001-1');
+    await former.close();
+    const unit = await open('E001-2');
+    t.teardown(() => unit.close());
+    unit.live();
+    unit.bus.publish('deal', 'of-now', aDeal('of-now'));
+    await lives('E001-2');
+    const client = UnitClient.attach({ host: HOST, port: mosquitto.port, tls: tlsFiles(certificates.place('E002')) });
+    t.teardown(() => client.close());
+    await client.when(({ deals }) => deals.length > 0, 3_000);
+    t.same(
+      client.state().deals.map(({ dealId }) => dealId),
+      ['of-now'],
+      'what the former process kept is gone',
+    );
+
+    const attempts: readonly (readonly [name: string, role: Role, topic: string, may: boolean])[] = [
+      ['alice', 'operator', `${rootOf('E001')}/operator/1`, true],
+      ['alice', 'operator', `${rootOf('E001')}/mode`, false],
+      ['carol', 'observer', `${rootOf('E001')}/operator/2`, false],
+      ['E003', 'unit', `${rootOf('E001')}/operator/3`, false],
+      ['E003', 'unit', `${rootOf('E001')}/birth`, false],
+    ];
+    const strange: string[] = [];
+    client.on('message', ({ envelope }) => strange.push(envelope.session));
+    for (const [name, role, topic] of attempts) {
+      const pems = await certificates.authority.issue({ name, role }).catch(() => certificates.authority.renew(name));
+      const guest = await enter(t, mosquitto.port, pems);
+      await guest?.publishAsync(topic, topic.includes('operator') ? STOP : JSON.stringify(envelopeOf(aBirth('E001'))), {
+        qos: 1,
+      });
+    }
+    t.ok(await eventually(() => operator.length > 0, 2_000));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    t.equal(operator.length, 1, 'one operator was heard, and nobody else');
+    t.notOk(strange.includes('s'), 'nobody else spoke in the name of the unit');
+
+    await mosquitto.restart();
+    await lives('E001-2');
+    const late = UnitClient.attach({ host: HOST, port: mosquitto.port, tls: tlsFiles(certificates.place('E002')) });
+    t.teardown(() => late.close());
+    await late.when(({ deals }) => deals.length === 1, 5_000);
+    t.pass('what the unit keeps stands again on a broker that has lost its memory');
+  },
+);

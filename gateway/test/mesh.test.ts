@@ -258,3 +258,46 @@ t.test('strangers are told once and not listened to', async (t) => {
     [{ fields: { peer: 'X001' } }],
   );
 });
+
+t.test('of two that live under one id the later one must go, whoever tells of it (control.md D17)', async (t) => {
+  const [one, two] = await pair(t);
+  const told: string[] = [];
+  const intruder = async (unitId: string, peers: MeshOptions['peers']): Promise<MeshEnd> => {
+    const end = await aMeshEnd(unitId, {
+      members: ['E001', 'E002'],
+      peers,
+      session: `${unitId}-copy`,
+      mesh: { onDuplicate: ({ session }) => told.push(`${unitId} of ${session}`) },
+    });
+    t.teardown(() => end.close());
+    await end.mesh.firstLook();
+    return end;
+  };
+  await intruder('E002', [{ unitId: 'E001', ...one.broker.address }]);
+  t.ok(await eventually(() => told.includes('E002 of E002-1'), 2_000), 'the peer named the place of the first one');
+  await intruder('E001', [{ unitId: 'E001', ...one.broker.address }]);
+  t.ok(await eventually(() => told.includes('E001 of E001-1'), 2_000), 'the config named it');
+  await lives(one, 'E002', 'E002-1');
+  await lives(two, 'E001', 'E001-1');
+});
+
+t.test('the own broker under another address is no rival, and a silent place is no reason to wait', async (t) => {
+  const ports = await freePorts(2);
+  const [port = 0, nobody = 0] = ports;
+  const rivals: string[] = [];
+  const end = await aMeshEnd('E001', {
+    members: IDS,
+    peers: [
+      { unitId: 'E001', host: 'localhost', port },
+      { unitId: 'E001', host: HOST, port: nobody },
+    ],
+    broker: { port },
+    mesh: { onDuplicate: ({ session }) => rivals.push(session) },
+  });
+  t.teardown(() => end.close());
+  end.live();
+  const since = performance.now();
+  await end.mesh.firstLook();
+  t.ok(performance.now() - since < 2_500);
+  t.same(rivals, []);
+});

@@ -1,15 +1,23 @@
 import { messageOf } from '../domain/errors.ts';
-import { type Birth, type Bodies, type Channel, type Envelope, RETAINED } from '../domain/messages.ts';
+import {
+  type Birth,
+  type Bodies,
+  type Channel,
+  type ElectionState,
+  type Envelope,
+  RETAINED,
+} from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { Role } from '../domain/role.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
-import type { Clock } from '../ports/clock.ts';
+import { type Clock, sleep } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { UnitAddress } from './broker-connection.ts';
 import type { AnyDelivery } from './message-schemas.ts';
 import { NotedTroubles } from './noted-troubles.ts';
 import { PeerLink } from './peer-link.ts';
 import type { PeerAddress, PeerSource } from './peer-source.ts';
+import { type Rival, RivalWatch } from './rival-watch.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 import type { UnitBroker } from './unit-broker.ts';
 
@@ -26,12 +34,17 @@ export interface MeshBusOptions {
   readonly tls?: TlsIdentity;
   /** `mqtt.tls.roles`, for certificates without a role. */
   readonly roles?: Readonly<Record<string, Role>>;
+  /** Another process lives under the id of this unit, and was there first: this one must go (control.md D17). */
+  readonly onDuplicate?: (rival: Rival) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** How often silent connections are looked for. */
 const CHECK_MSEC: Milliseconds = 250;
+/** A first look at the others takes no longer. */
+const FIRST_LOOK_MSEC: Milliseconds = 2_000;
+const LOOK_AGAIN_MSEC: Milliseconds = 50;
 
 /** Kept for nobody: what was said before somebody listened proves nothing now. */
 const SIGNS_OF_LIFE: readonly Channel[] = ['election', 'grid'];
@@ -54,13 +67,25 @@ export class MeshBus {
   readonly #check: NodeJS.Timeout;
   #known: readonly PeerAddress[] = [];
   #birth: Birth | undefined;
+  readonly #rivals: RivalWatch;
   #session = '';
+  /** Of the last own beacon. */
+  #beacon = 0;
   #nextId = 0;
   #isClosed = false;
 
   constructor(options: MeshBusOptions) {
     this.#options = options;
     this.#troubles = new NotedTroubles(options.log);
+    this.#rivals = new RivalWatch({
+      place: options.broker.place,
+      ...(options.tls && { tls: options.tls }),
+      ...(options.roles && { roles: options.roles }),
+      clock: options.clock,
+      log: options.log,
+      ownSession: () => this.#session,
+      onRival: (rival) => this.#onRival(rival),
+    });
     this.#unlisten = options.peers.listen((peers) => this.#follow(peers));
     this.#forgetTls = options.tls?.onChange(() => {
       for (const link of this.#links.values()) link.judgeAgain();
@@ -87,13 +112,21 @@ export class MeshBus {
     };
   }
 
+  /** Resolves when whoever can be reached has said who is there, after 2 s at the latest: before the unit begins. */
+  async firstLook(): Promise<void> {
+    const { clock } = this.#options;
+    const end = clock.monotonic() + FIRST_LOOK_MSEC;
+    const isDone = (): boolean => [...this.#links.values()].every((link) => link.isSettled) && !this.#rivals.isLooking;
+    while (!isDone() && clock.monotonic() < end) await sleep(clock, LOOK_AGAIN_MSEC);
+  }
+
   /** Leaves all peers; nothing is delivered afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#unlisten();
     this.#forgetTls?.();
     clearInterval(this.#check);
-    await Promise.all([...this.#links.values()].map((link) => link.close()));
+    await Promise.all([this.#rivals.close(), ...[...this.#links.values()].map((link) => link.close())]);
   }
 
   #publish(
@@ -115,6 +148,7 @@ export class MeshBus {
       ...(expiryMsec === undefined ? {} : { expiryMsec }),
       body,
     };
+    if (channel === 'election') this.#beacon = (body as ElectionState).beacon;
     const delivery = { channel, key, envelope } as AnyDelivery; // the union cannot carry the link from channel to body
     broker.say(delivery);
     this.#take(delivery);
@@ -166,6 +200,7 @@ export class MeshBus {
     if (this.#isClosed) return;
     const { broker, isMember } = this.#options;
     const others = peers.filter(({ unitId }) => unitId !== broker.place.unitId);
+    this.#lookForRivals(peers);
     this.#known = others.filter(({ unitId }) => isMember(unitId));
     for (const { unitId, host, port } of others) {
       if (!isMember(unitId))
@@ -192,7 +227,10 @@ export class MeshBus {
         ...(roles === undefined ? {} : { roles }),
         clock,
         log,
-        hear: (delivery) => this.#take(delivery),
+        hear: (delivery) => {
+          if (delivery.channel === 'birth') this.#lookForRivals(delivery.envelope.body.peers ?? []);
+          this.#take(delivery);
+        },
         forget: (peerId) => this.#forget(peerId),
         gone: (peerId, channel, key) => this.#retained.delete(retainedKey(peerId, channel, key)),
       },
@@ -206,6 +244,23 @@ export class MeshBus {
     this.#links.delete(unitId);
     this.#forget(unitId);
     link?.close().catch((error: unknown) => this.#options.log.debug({ error: messageOf(error) }, 'mesh.close-failed'));
+  }
+
+  /** Whoever names this unit at another place than its own may have heard of a second one. */
+  #lookForRivals(places: readonly PeerAddress[]): void {
+    const { broker, reachedAt } = this.#options;
+    const isOwn = ({ host, port }: UnitAddress): boolean =>
+      [broker.address, reachedAt].some((own) => own?.host === host && own.port === port);
+    for (const { unitId, host, port } of places) {
+      if (unitId === broker.place.unitId && !isOwn({ host, port })) this.#rivals.look({ host, port });
+    }
+  }
+
+  #onRival(rival: Rival): void {
+    const isFirst = this.#beacon > rival.beacon || (this.#beacon === rival.beacon && this.#session < rival.session);
+    const { host, port } = rival.address;
+    this.#troubles.note(`rival ${rival.session}`, { host, port, isFirst }, 'mesh.rival-found');
+    if (!isFirst) this.#options.onDuplicate?.(rival);
   }
 
   #checkLinks(): void {

@@ -4,7 +4,7 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import type { Role } from '../domain/role.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
-import { BrokerConnection, type UnitAddress } from './broker-connection.ts';
+import { BrokerConnection, type ConnectionState, type UnitAddress } from './broker-connection.ts';
 import { brokerProblem } from './certificate-roles.ts';
 import { factsIn } from './identity-files.ts';
 import type { AnyDelivery } from './message-schemas.ts';
@@ -16,6 +16,9 @@ import type { TlsIdentity } from './tls-identity.ts';
 
 /** A unit that lives says something twice a second; a connection that is silent for so long is a dead one. */
 const SILENCE_MSEC: Milliseconds = 1_500;
+
+/** What a peer keeps comes within this time after a subscription. */
+const SETTLED_MSEC: Milliseconds = 200;
 
 /** Channels whose key begins with the unit that is meant. */
 const ADDRESSED: readonly Channel[] = ['command', 'reply'];
@@ -51,6 +54,8 @@ export class PeerLink {
   #attempts = 0;
   #address: UnitAddress | undefined;
   #heardAt: Milliseconds;
+  #connectedAt: Milliseconds | undefined;
+  #hasFailed = false;
   #certificate: X509Certificate | undefined;
 
   constructor(options: PeerLinkOptions, addresses: readonly UnitAddress[]) {
@@ -68,7 +73,7 @@ export class PeerLink {
         this.#troubles.note(message, { peer: options.peer.unitId, message }, 'mesh.peer-unreachable'),
       mustProve: true,
       log: options.log,
-      onState: (state) => state === 'connected' && this.#connected(),
+      onState: (state) => this.#onState(state),
       onMessage: (topic, payload, isRetained) => this.#onMessage(topic, payload, isRetained),
     });
   }
@@ -80,6 +85,12 @@ export class PeerLink {
 
   get isConnected(): boolean {
     return this.#connection.state === 'connected';
+  }
+
+  /** True once it is known whether the peer can be reached, and what it keeps has come. */
+  get isSettled(): boolean {
+    if (this.#connectedAt === undefined) return this.#hasFailed;
+    return this.#options.clock.monotonic() - this.#connectedAt >= SETTLED_MSEC;
   }
 
   /** Other places to look at when the present connection is lost. */
@@ -113,9 +124,12 @@ export class PeerLink {
     return address;
   }
 
-  /** All that the peer keeps comes again, without what it took back meanwhile. */
-  #connected(): void {
+  #onState(state: ConnectionState): void {
+    if (state === 'disconnected') this.#hasFailed = true;
+    if (state !== 'connected') return;
     this.#heardAt = this.#options.clock.monotonic();
+    this.#connectedAt ??= this.#heardAt;
+    // All that the peer keeps comes again, without what it took back meanwhile.
     this.#options.forget(this.#options.peer.unitId);
   }
 

@@ -8,6 +8,7 @@ import type { TlsIdentity } from '../adapters/tls-identity.ts';
 import { UnitBroker } from '../adapters/unit-broker.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
+import { ConfigError } from '../domain/errors.ts';
 import type { Birth, OperatorBody } from '../domain/messages.ts';
 import type { Bus } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -42,6 +43,10 @@ export interface DaemonNetwork {
   identity(unitId: string): TlsIdentity | undefined;
   /** Says a command to the flow that drives a unit's device. */
   tellDevice(unitId: string, id: string, command: unknown): void;
+  /** Resolves when the units may begin; rejects `ConfigError` when one of them lives already in another process. */
+  admitted(): Promise<void>;
+  /** Rejects, with the same, when that is found out later; never resolves. */
+  readonly displaced: Promise<never>;
   close(): Promise<void>;
 }
 
@@ -82,7 +87,7 @@ export async function openNetwork(options: NetworkOptions): Promise<DaemonNetwor
   };
 }
 
-type Wiring = Pick<DaemonNetwork, 'join' | 'addresses' | 'close'>;
+type Wiring = Omit<DaemonNetwork, 'units' | 'tellDevice'>;
 
 async function openStation(settings: UnitSettings, index: number, options: NetworkOptions): Promise<Station> {
   const { log, firstBrokerPort, operate, hearDevice } = options;
@@ -144,6 +149,8 @@ function hubOf({ clock }: NetworkOptions, stations: readonly Station[]): Wiring 
         peers: [...places.filter((place) => place !== own), ...named],
       };
     },
+    admitted: async () => {},
+    displaced: new Promise<never>(() => {}),
     close: async () => {
       await Promise.all(mirrors.map((mirror) => mirror.stop()));
       for (const { tls } of stations) tls?.identity.close();
@@ -158,6 +165,8 @@ interface Mesh {
 }
 
 function meshOf({ clock, log }: NetworkOptions, stations: readonly Station[], units: readonly DaemonUnit[]): Wiring {
+  const { promise: displaced, reject: displace } = Promise.withResolvers<never>();
+  displaced.catch(() => undefined); // heard by whoever waits for it
   const meshes = new Map<string, Mesh>(
     stations.map((station) => {
       const { broker, settings, tls } = station;
@@ -168,6 +177,7 @@ function meshOf({ clock, log }: NetworkOptions, stations: readonly Station[], un
         peers,
         reachedAt: publicAddress(station),
         isMember: (id) => settings.policy.memberUnitIds.includes(id),
+        onDuplicate: ({ address }) => displace(duplicate(settings, address)),
         clock,
         log: log.child({ unitId }),
         ...(tls && { tls: tls.identity, roles: tls.rules.roles }),
@@ -188,11 +198,24 @@ function meshOf({ clock, log }: NetworkOptions, stations: readonly Station[], un
       return bus;
     },
     addresses: () => undefined,
+    admitted: async () => {
+      await Promise.race([displaced, Promise.all([...meshes.values()].map(({ mesh }) => mesh.firstLook()))]);
+    },
+    displaced,
     close: async () => {
       await Promise.all([...meshes.values()].map(({ close }) => close()));
     },
   };
 }
+
+const duplicate = ({ file, unitConfig: { unitId } }: UnitSettings, { host, port }: UnitAddress): ConfigError =>
+  new ConfigError([
+    {
+      file: file ?? 'set-up',
+      path: 'unitId',
+      message: `expected an id that no other unit has, got ${unitId}, which lives at ${host}:${port} already`,
+    },
+  ]);
 
 /** Whom a unit may find: its neighbours in the same process, and those that its config names. */
 const peersOf = ({ unitId, peers }: UnitSettings['unitConfig'], units: readonly DaemonUnit[]): PeerSource =>

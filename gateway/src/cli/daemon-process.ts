@@ -38,7 +38,7 @@ const HURRIED_STOP_MSEC: Milliseconds = 1_000;
 
 /**
  * The process around a daemon: data lock, `daemon.json`, signals, exit code (architecture.md §7). 0 after an orderly
- * stop, 3 after a fault or a stop that took too long. Rejects UsageError for a data directory or port in use.
+ * stop, 2 when a unit of it lives elsewhere already, 3 after a fault or a stop that took too long. Rejects UsageError for a data directory or port in use.
  */
 export async function runDaemonProcess(options: DaemonProcessOptions): Promise<number> {
   const lock = await lockData(options.dataDir);
@@ -84,7 +84,7 @@ async function started(start: () => Promise<Daemon>): Promise<Daemon> {
   }
 }
 
-type Ending = { readonly code: 0 | 3; readonly reason: string };
+type Ending = { readonly code: 0 | 2 | 3; readonly reason: string };
 
 /** From the start to the end of the process's task; whatever happens, the daemon is stopped. */
 async function live(
@@ -97,13 +97,15 @@ async function live(
   const { dataDir, log, io } = options;
   const record = new DaemonRecord(join(dataDir, 'daemon.json'));
   const asked = Promise.race([stop.asked, link.orphaned]).then((reason): Ending => ({ code: 0, reason }));
+  const displaced = daemon.displaced.catch((error: unknown): Ending => ({ code: 2, reason: messageOf(error) }));
   const over = new AbortController();
   const failed = announce(daemon, record, link, options, over.signal).then(
     () => undefined,
     (error: unknown): Ending => ({ code: 3, reason: messageOf(error) }),
   );
   // `failed` says undefined when all went well: then only a stop or a crash ends the wait.
-  const ending = (await Promise.race([failed, asked, crashed])) ?? (await Promise.race([asked, crashed]));
+  const ending =
+    (await Promise.race([failed, asked, crashed, displaced])) ?? (await Promise.race([asked, crashed, displaced]));
   over.abort();
   link.say({ kind: 'stopping' });
   log.info({ reason: ending.reason }, 'daemon.stopping');

@@ -71,6 +71,8 @@ export interface Daemon {
   readonly ready: Promise<void>;
   /** What `ready` waits for, in words; empty when it is there. */
   waitingFor(): readonly string[];
+  /** Rejects `ConfigError` when a unit must go because it lives in another process already; never resolves. */
+  readonly displaced: Promise<never>;
   /** Orderly end: every converter in WAIT, brokers closed. */
   stop(): Promise<void>;
 }
@@ -181,6 +183,14 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     }),
   });
 
+  try {
+    await network.admitted();
+  } catch (error) {
+    await emulator?.close();
+    world?.close();
+    await network.close();
+    throw error;
+  }
   paced?.start();
   const started = community.start();
   const unfollow = live.map((one) => {
@@ -210,6 +220,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     watchSpeed: (tell) => onSpeed.add(tell),
     ready,
     waitingFor: () => waitingFor(running, members),
+    displaced: network.displaced,
     stop,
   };
 }

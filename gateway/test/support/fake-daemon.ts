@@ -14,6 +14,7 @@ const units = [{ unitId: 'E001', host: '127.0.0.1', port: 18830 }];
 const plain: Daemon = {
   units,
   speed: 1,
+  displaced: new Promise<never>(() => {}),
   watchSpeed: () => {},
   ready: Promise.resolve(),
   waitingFor: () => [],

@@ -1,0 +1,94 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { installIdentity } from '../src/adapters/identity-files.ts';
+import { type CommunityState, UnitClient } from '../src/client/index.ts';
+import { someCertificates, tlsFiles } from './support/certificates.ts';
+import { apis, freePorts, type Running } from './support/process.ts';
+import { type House, separateHouses } from './support/separate-houses.ts';
+
+/** Gateways as they stand in houses: a process each, mutual TLS, a real emulator; killed, frozen and copied. */
+
+t.setTimeout(230_000);
+
+t.test('separate gateways trade, and go on when one is killed, frozen or copied', { timeout: 220_000 }, async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'apis-gateways-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const certificates = await someCertificates(t, 'demo');
+  const { houses, emulator, emulatorPort, start } = await separateHouses(directory, { count: 3 });
+  t.teardown(() => emulator.child.kill('SIGKILL'));
+  for (const { unitId, data } of houses) {
+    const pems = await certificates.authority.issue({ name: unitId, role: 'unit' });
+    await installIdentity(join(data, unitId, 'certs'), pems);
+  }
+  await emulator.says('out', /Emulator ready/);
+  for (const [index, rsoc] of [92, 55, 30].entries()) {
+    await fetch(`http://127.0.0.1:${emulatorPort}/set/emu/E00${index + 1}?rsoc=${rsoc}`);
+  }
+
+  const running = new Map<string, Running>();
+  const launch = (house: House): Running => {
+    const gateway = start(house);
+    running.set(house.unitId, gateway);
+    return gateway;
+  };
+  t.teardown(() => {
+    for (const { child } of running.values()) child.kill('SIGKILL');
+  });
+  const [e1, e2, e3] = houses as [House, House, House]; // three were asked for
+  await Promise.all(houses.map((house) => launch(house).says('out', /Gateway ready/)));
+
+  // Who holds the key of E003 may look at all of them.
+  const tls = tlsFiles(join(e3.data, 'E003', 'certs'));
+  const client = UnitClient.attach({ host: '127.0.0.1', port: e3.port, tls });
+  t.teardown(() => client.close());
+  const isRunning = ({ deals }: CommunityState): boolean =>
+    deals.some(({ startDateTime, stopDateTime }) => startDateTime !== undefined && stopDateTime === undefined);
+  await client.when(isRunning, 60_000);
+  t.pass('a deal runs among three processes');
+
+  const former = client.state().grid;
+  const victim = houses.find(({ unitId }) => unitId === former?.gridMasterUnitId) ?? e1;
+  const survivor = victim === e2 ? e1 : e2;
+  const watch = UnitClient.attach({ host: '127.0.0.1', port: survivor.port, tls });
+  t.teardown(() => watch.close());
+  await watch.ready(5_000);
+  const killed = performance.now();
+  running.get(victim.unitId)?.child.kill('SIGKILL');
+  await watch.when(({ grid }) => (grid?.term ?? 0) > (former?.term ?? 0), 15_000);
+  t.comment(`another grid master after ${Math.round(performance.now() - killed)} ms`);
+  await launch(victim).says('out', /Gateway ready/);
+  await watch.when(isRunning, 60_000);
+  t.pass('trading resumes by itself after kill -9 of the grid master (INV-10)');
+
+  const master = watch.state().grid?.gridMasterUnitId;
+  const frozen = houses.find(({ unitId }) => unitId !== master && unitId !== survivor.unitId) ?? e3;
+  const frozenAt = running.get(frozen.unitId);
+  frozenAt?.child.kill('SIGSTOP');
+  await watch.when(({ units }) => units[frozen.unitId]?.online === false, 10_000);
+  frozenAt?.child.kill('SIGCONT');
+  await watch.when(({ units }) => units[frozen.unitId]?.online === true, 10_000);
+  await watch.when(isRunning, 60_000);
+  t.pass('a frozen gateway is missed, and taken back when it thaws');
+
+  const copied = JSON.parse(await readFile(e2.config, 'utf8'));
+  const [port] = await freePorts(1);
+  const config = join(directory, 'E002', 'copy.json');
+  // Another name for the same machine: the lock on the converter must not be what stops it.
+  const connection = { emulator: { host: 'localhost', port: emulatorPort } };
+  await writeFile(config, JSON.stringify({ ...copied, connection, mqtt: { ...copied.mqtt, port } }));
+  const data = join(directory, 'copy');
+  await installIdentity(join(data, 'E002', 'certs'), await certificates.authority.renew('E002'));
+  const copy = apis('gateway', '--config', config, '--data', data);
+  t.equal(await copy.ended, 2, copy.err);
+  t.match(copy.err, /unitId: expected an id that no other unit has, got E002, which lives at 127\.0\.0\.1:\d+ already/);
+  t.ok(watch.state().units.E002?.online, 'the first one goes on');
+
+  const endings = houses.map(({ unitId }) => {
+    const gateway = running.get(unitId);
+    gateway?.child.kill('SIGTERM');
+    return gateway?.ended;
+  });
+  t.same(await Promise.all(endings), [0, 0, 0]);
+});

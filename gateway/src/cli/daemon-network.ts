@@ -87,7 +87,7 @@ export async function openNetwork(options: NetworkOptions): Promise<DaemonNetwor
   };
 }
 
-type Wiring = Omit<DaemonNetwork, 'units' | 'tellDevice'>;
+type Wiring = Omit<DaemonNetwork, 'units' | 'identity' | 'tellDevice'>;
 
 async function openStation(settings: UnitSettings, index: number, options: NetworkOptions): Promise<Station> {
   const { log, firstBrokerPort, operate, hearDevice } = options;

@@ -19,6 +19,10 @@ export interface DealJournalNeeds {
   changed(deal: Deal): void;
 }
 
+/** Only `put` writes below the prefixes, so a record that is a deal of that name at all is a whole one. */
+const isDealNamed = (dealId: string, record: unknown): record is Deal =>
+  typeof record === 'object' && record !== null && 'dealId' in record && record.dealId === dealId;
+
 /**
  * This unit's own durable copies of the deals it is a party of: deals live at their two parties (architecture.md
  * §3). A copy is durable before anybody hears of it (INV-7), and only a younger one replaces it (INV-6).
@@ -47,9 +51,14 @@ export class DealJournal {
   }
 
   async #loadAll(prefix: string): Promise<readonly Deal[]> {
-    const { store } = this.#needs;
+    const { log, store } = this.#needs;
     const records: Deal[] = [];
-    for (const key of await store.list(prefix)) records.push((await store.load(key)) as Deal); // only `put` writes below it
+    for (const key of await store.list(prefix)) {
+      const record = await store.load(key);
+      if (isDealNamed(key.slice(prefix.length), record)) records.push(record);
+      // The partner's copy brings it back, or the deal ends without this side: no reason not to begin at all.
+      else log.error({ key }, 'journal.record-lost');
+    }
     return records;
   }
 

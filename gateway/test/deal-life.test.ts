@@ -627,6 +627,26 @@ t.test('§13.2.9 a command that fails leaves a safe bus and tells both converter
     t.equal(grid.deal(deal.dealId).reset, undefined);
   });
 
+  t.test(
+    'a reference that dies while it energises the bus: no other one does before it is out (INV-1, RULE-10)',
+    async (t) => {
+      const grid = await aGrid();
+      grid.slewVPerSec = 5;
+      const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+      grid.add(first);
+      t.ok(await grid.runUntil(() => grid.modes.E001 === 'VOLTAGE_REFERENCE', 10_000));
+      grid.kill('E001');
+      grid.add(second);
+      await grid.run(7_000);
+      t.same(grid.violations, []);
+      t.equal(grid.modes.E003, 'WAIT');
+      Object.assign(grid.unit('E001'), { mode: 'WAIT', isAlive: true });
+      grid.slewVPerSec = undefined;
+      grid.push('E001');
+      t.ok(await grid.runUntil(() => grid.isStarted(second.dealId), 30_000), 'then trading resumes (INV-10)');
+    },
+  );
+
   t.test('WAIT of a process that has begun anew: it is in WAIT and to blame for nothing (RULE-17)', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002', { dealAmountWh: 5 });

@@ -185,8 +185,12 @@ export class Grid {
     throw new InternalError(`${unitId} is not raised: permits of older terms may be alive, or no majority hears`);
   }
 
-  /** A command towards WAIT: never refused here, and its failure is a fault, not an exception. */
+  /**
+   * A command towards WAIT: never refused here, and its failure is a fault, not an exception. Nobody waits for the
+   * answer of a dead unit, so its converter is in doubt from now on, not only when the time of the answer has passed.
+   */
   async lower(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<boolean> {
+    if (!this.needs.community.isAlive(unitId)) this.#doubt(unitId);
     try {
       await this.#command(unitId, device, deadlineMsec);
       if (device.command === 'WAIT' || device.command === 'scram') this.suspects.clear(unitId);
@@ -218,7 +222,7 @@ export class Grid {
    * anew is to blame for nothing: it put its converter to WAIT before it joined (RULE-17), which is still to be seen.
    */
   #lowerFailed(unitId: string, device: DeviceCommand, error: unknown): void {
-    this.suspects.doubt(unitId, this.now, this.policy.mediator.deal.gridCurrentA);
+    this.#doubt(unitId);
     if (reasonOf(error) === 'peer.restarted') return;
     this.raiseFault({
       unitId,
@@ -228,6 +232,10 @@ export class Grid {
       reason: 'deal.stop-failed',
       message: `${unitId} did not carry out ${device.command}: ${messageOf(error)} (${reasonOf(error)})`,
     });
+  }
+
+  #doubt(unitId: string): void {
+    this.suspects.doubt(unitId, this.now, this.policy.mediator.deal.gridCurrentA);
   }
 
   #busyCurrentA(device: DeviceCommand): Amperes {

@@ -19,9 +19,12 @@ export class Suspects {
     this.#active.set(unitId, { currentA: Math.max(currentA, known?.currentA ?? 0) });
   }
 
-  /** A lowering was not confirmed; a former grid master may have put the converter there, to `currentA` at most. */
+  /**
+   * A lowering is not confirmed; a former grid master may have put the converter there, to `currentA` at most. An older
+   * doubt stands: nothing has been granted since.
+   */
   doubt(unitId: string, now: Milliseconds, currentA: Amperes): void {
-    this.#active.set(unitId, { currentA, ...this.#active.get(unitId), doubtedAt: now });
+    this.#active.set(unitId, { currentA, doubtedAt: now, ...this.#active.get(unitId) });
   }
 
   /** Seen in WAIT. */

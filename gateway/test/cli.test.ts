@@ -477,6 +477,7 @@ t.test('waiting-for: what keeps units from trading, in words', async (t) => {
     unitId,
     data: () => (hasRead ? aUnit(unitId) : undefined),
     isReady: () => hasRead && isLed,
+    present: () => [unitId],
   });
   const members = ['E001', 'E002', 'E003'];
   const said = (...units: readonly (readonly [string, boolean, boolean])[]) =>

@@ -1,8 +1,10 @@
 import type { UnitAddress } from '../adapters/broker-connection.ts';
+import type { Discovery } from '../adapters/discovery/discovery.ts';
+import { mdnsPeers } from '../adapters/discovery/mdns-peers.ts';
 import { MeshBus } from '../adapters/mesh-bus.ts';
 import { MqttMirror } from '../adapters/mqtt-mirror.ts';
 import { networkIdentity } from '../adapters/network-identity.ts';
-import { joinedPeers, type PeerSource, staticPeers } from '../adapters/peer-source.ts';
+import { joinedPeers, staticPeers } from '../adapters/peer-source.ts';
 import { shareRevocations } from '../adapters/revocation-gossip.ts';
 import type { TlsIdentity } from '../adapters/tls-identity.ts';
 import { UnitBroker } from '../adapters/unit-broker.ts';
@@ -15,6 +17,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import { MemoryBusHub } from '../ports/memory-bus.ts';
 import { isEverywhere, openTls, type UnitTls } from './broker-tls.ts';
+import { openDiscovery } from './daemon-discovery.ts';
 
 /** A unit, and where clients on this machine reach it. */
 export type DaemonUnit = { readonly unitId: string } & UnitAddress;
@@ -77,15 +80,32 @@ export async function openNetwork(options: NetworkOptions): Promise<DaemonNetwor
     throw error;
   }
   const units = stations.map(localAddress);
+  const discoveries = await Promise.all(stations.map((station) => discoveryOf(station, units, options)));
   const stationOf = (unitId: string): Station =>
     stations.find(({ broker }) => broker.place.unitId === unitId) as Station; // one was opened for every unit
   return {
     units,
     identity: (unitId) => stationOf(unitId).tls?.identity,
     tellDevice: (unitId, id, command) => stationOf(unitId).broker.tellDevice(id, command),
-    ...(isMesh(options.settings) ? meshOf(options, stations, units) : hubOf(options, stations)),
+    ...(isMesh(options.settings)
+      ? meshOf(options, stations, units, discoveries)
+      : hubOf(options, stations, discoveries)),
   };
 }
+
+const discoveryOf = (
+  { broker, settings, tls }: Station,
+  units: readonly DaemonUnit[],
+  { clock, log }: NetworkOptions,
+): Promise<Discovery | undefined> =>
+  openDiscovery({
+    settings,
+    broker,
+    fingerprint: tls?.identity.identity.fingerprint,
+    localIds: units.map(({ unitId }) => unitId),
+    clock,
+    log: log.child({ unitId: broker.place.unitId }),
+  });
 
 type Wiring = Omit<DaemonNetwork, 'units' | 'identity' | 'tellDevice'>;
 
@@ -135,7 +155,11 @@ function publicAddress({ broker, settings }: Station): UnitAddress {
 }
 
 /** All members live here: they share one bus in memory, which runs at any speed, and their brokers mirror it. */
-function hubOf({ clock }: NetworkOptions, stations: readonly Station[]): Wiring {
+function hubOf(
+  { clock }: NetworkOptions,
+  stations: readonly Station[],
+  discoveries: readonly (Discovery | undefined)[],
+): Wiring {
   const hub = new MemoryBusHub(clock);
   const mirrors = stations.map(({ broker }) => new MqttMirror(broker, hub));
   return {
@@ -152,6 +176,7 @@ function hubOf({ clock }: NetworkOptions, stations: readonly Station[]): Wiring 
     admitted: async () => {},
     displaced: new Promise<never>(() => {}),
     close: async () => {
+      await Promise.all(discoveries.map((discovery) => discovery?.close()));
       await Promise.all(mirrors.map((mirror) => mirror.stop()));
       for (const { tls } of stations) tls?.identity.close();
     },
@@ -164,14 +189,24 @@ interface Mesh {
   readonly close: () => Promise<void>;
 }
 
-function meshOf({ clock, log }: NetworkOptions, stations: readonly Station[], units: readonly DaemonUnit[]): Wiring {
+function meshOf(
+  { clock, log }: NetworkOptions,
+  stations: readonly Station[],
+  units: readonly DaemonUnit[],
+  discoveries: readonly (Discovery | undefined)[],
+): Wiring {
   const { promise: displaced, reject: displace } = Promise.withResolvers<never>();
   displaced.catch(() => undefined); // heard by whoever waits for it
   const meshes = new Map<string, Mesh>(
-    stations.map((station) => {
+    stations.map((station, index) => {
       const { broker, settings, tls } = station;
+      const discovery = discoveries[index];
       const { unitId } = broker.place;
-      const peers = peersOf(settings.unitConfig, units);
+      const peers = joinedPeers([
+        staticPeers(units.filter((unit) => unit.unitId !== unitId)),
+        staticPeers(settings.unitConfig.peers),
+        ...(discovery === undefined ? [] : [mdnsPeers(discovery, broker.place)]),
+      ]);
       const mesh = new MeshBus({
         broker,
         peers,
@@ -216,7 +251,3 @@ const duplicate = ({ file, unitConfig: { unitId } }: UnitSettings, { host, port 
       message: `expected an id that no other unit has, got ${unitId}, which lives at ${host}:${port} already`,
     },
   ]);
-
-/** Whom a unit may find: its neighbours in the same process, and those that its config names. */
-const peersOf = ({ unitId, peers }: UnitSettings['unitConfig'], units: readonly DaemonUnit[]): PeerSource =>
-  joinedPeers([staticPeers(units.filter((unit) => unit.unitId !== unitId)), staticPeers(peers)]);

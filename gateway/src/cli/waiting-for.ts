@@ -5,12 +5,12 @@ import type { Unit } from '../unit/unit.ts';
  * that cannot be elected because too few members are there (architecture.md §3). Empty once all are ready.
  */
 export function waitingFor(
-  units: readonly Pick<Unit, 'unitId' | 'data' | 'isReady'>[],
+  units: readonly Pick<Unit, 'unitId' | 'data' | 'isReady' | 'present'>[],
   memberUnitIds: readonly string[],
 ): readonly string[] {
   const unread = units.filter((unit) => unit.data() === undefined);
   const isLedBySomebody = units.every((unit) => unit.isReady() || unread.includes(unit));
-  const present = memberUnitIds.filter((id) => units.some(({ unitId }) => unitId === id));
+  const present = memberUnitIds.filter((id) => units.some((unit) => unit.present().includes(id)));
   return [
     ...unread.map(({ unitId }) => `${unitId}: no reading`),
     ...(isLedBySomebody ? [] : [`no grid master: ${present.length} of ${memberUnitIds.length} members present`]),

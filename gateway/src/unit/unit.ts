@@ -432,6 +432,11 @@ export class Unit {
     return this.#data !== undefined && this.#election.gridMasterUnitId !== undefined;
   }
 
+  /** Members that live, this unit included. */
+  present(): readonly string[] {
+    return this.#members.alive();
+  }
+
   get isGridMaster(): boolean {
     return this.#host.gridMaster !== undefined;
   }

@@ -1,0 +1,21 @@
+import type { UnitPlace } from '../mqtt-topics.ts';
+import type { PeerSource } from '../peer-source.ts';
+import type { Discovery } from './discovery.ts';
+
+/**
+ * The units of one cluster that announce themselves, as peers of one of them. Somebody who announces himself under the
+ * id of this unit is told as well: whether he lives is found out by asking him.
+ */
+export function mdnsPeers(discovery: Discovery, { communityId, clusterId }: UnitPlace): PeerSource {
+  return {
+    listen: (handle) =>
+      discovery.listen(({ units, rivals }) =>
+        handle(
+          [...units, ...rivals]
+            .filter((one) => one.communityId === communityId && one.clusterId === clusterId)
+            .map(({ unitId, host, port }) => ({ unitId, host, port })),
+        ),
+      ),
+    close: () => discovery.close(),
+  };
+}

@@ -11,10 +11,13 @@ import { chromium } from 'playwright-core';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
-const PAGES = ['community', 'deals', 'house', 'grid', 'faults', 'emulator'];
+const PAGES = ['community', 'deals', 'house', 'grid'];
+const BROKEN_PAGES = ['faults', 'emulator'];
 const VIEWPORTS = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 /** So long the community runs before pictures are taken: plots and tables need a past. */
-const RUN_MSEC = Number(process.env.RUN_SECONDS ?? 90) * 1000;
+const RUN_MSEC = Number(process.env.RUN_SECONDS ?? 25) * 1000;
+/** Plots arrive, and pages come to rest. */
+const SETTLE_MSEC = 2500;
 const CANDIDATES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 const freePort = () =>
@@ -49,23 +52,63 @@ const logIn = async (browser, site, password) => {
   return context;
 };
 
+/** Something to see on every page: houses that give and take. */
+const CHARGES = { E001: 93, E002: 84, E003: 48, E004: 27 };
+/** What is broken for the pictures of the last two pages. */
+const FAULTS = { heavyAlarm: 'E002', lateReply: 'E004' };
+
+const at = async (page, site, name) => {
+  await page.goto(`${site}/dashboard/${name}`);
+  await page.locator('.apis-view').waitFor();
+};
+
+const setTheStage = async (page, site) => {
+  await at(page, site, 'emulator');
+  await page.getByTestId('mend-all').or(page.getByTestId('no-emulation')).first().waitFor();
+  for (const [house, percent] of Object.entries(CHARGES))
+    await page.getByTestId(`charge-${house}`).fill(String(percent));
+};
+
+const breakThings = async (page, site) => {
+  await at(page, site, 'emulator');
+  for (const [kind, house] of Object.entries(FAULTS)) {
+    await page.getByTestId('fault-kind').selectOption(kind);
+    await page.getByTestId('fault-place').selectOption(house);
+    await page.getByTestId('break').click();
+    await page.getByTestId(`mend-${house}-${kind}`).waitFor();
+  }
+};
+
+const mend = async (page, site) => {
+  await at(page, site, 'emulator');
+  await page.getByTestId('mend-all').click();
+  await at(page, site, 'faults');
+  await page.waitForTimeout(SETTLE_MSEC);
+  for (const button of await page.locator('.apis-fault-foot .apis-button').all()) await button.click();
+};
+
+const shoot = async (page, site, name, device) => {
+  await at(page, site, name);
+  await page.waitForTimeout(SETTLE_MSEC);
+  const file = device === 'desktop' ? `${name}.png` : `${name}-${device}.png`;
+  await page.screenshot({ path: join(here, file) });
+  process.stderr.write(`${file}\n`);
+};
+
 const takePictures = async (site, password) => {
   const executablePath = process.env.CHROMIUM ?? CANDIDATES.find((path) => existsSync(path));
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
   try {
-    const context = await logIn(browser, site, password);
+    const page = await (await logIn(browser, site, password)).newPage();
     for (const [device, viewport] of Object.entries(VIEWPORTS)) {
-      for (const name of PAGES) {
-        const file = device === 'desktop' ? `${name}.png` : `${name}-${device}.png`;
-        const page = await context.newPage();
-        await page.setViewportSize(viewport);
-        await page.goto(`${site}/dashboard/${name}`);
-        await page.locator('.apis-view').waitFor();
-        await page.waitForTimeout(2500); // plots arrive, and pages settle
-        await page.screenshot({ path: join(here, file) });
-        await page.close();
-        process.stderr.write(`${file}\n`);
-      }
+      await page.setViewportSize(viewport);
+      await setTheStage(page, site);
+      await page.waitForTimeout(RUN_MSEC);
+      for (const name of PAGES) await shoot(page, site, name, device);
+      await breakThings(page, site);
+      await page.waitForTimeout(SETTLE_MSEC);
+      for (const name of BROKEN_PAGES) await shoot(page, site, name, device);
+      await mend(page, site);
     }
   } finally {
     await browser.close();
@@ -79,7 +122,6 @@ const child = spawn(process.execPath, ['gateway/bin/apis.js', 'up', ...options],
 const exited = new Promise((resolve) => child.once('exit', resolve));
 try {
   const [, password] = /Password +(\S+)/.exec(await said(child, 'Stop it with Ctrl-C')) ?? [];
-  await new Promise((resolve) => setTimeout(resolve, RUN_MSEC));
   await takePictures(`http://127.0.0.1:${port}`, password);
 } finally {
   child.kill('SIGINT');

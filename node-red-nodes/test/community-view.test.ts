@@ -8,7 +8,7 @@ import { dealView, openDeals } from '../src/widgets/community/deal-view.ts';
 import { houseOutline, panelOutline } from '../src/widgets/community/house-shape.ts';
 import { houseView } from '../src/widgets/community/house-view.ts';
 import { assignLanes, laneCount } from '../src/widgets/community/lanes.ts';
-import { arrangementFor, type Box, HOUSE, laneAt, layoutOf } from '../src/widgets/community/layout.ts';
+import { arrangementFor, type Box, HOUSE, laneAt, layoutOf, SMALL_HOUSE } from '../src/widgets/community/layout.ts';
 import { notableFaults } from '../src/widgets/community/notable-faults.ts';
 import { flowPoints, laneMiddle, roundedPath } from '../src/widgets/community/paths.ts';
 import { skyOf } from '../src/widgets/community/sky.ts';
@@ -348,9 +348,15 @@ t.test('layout', async (t) => {
     t.equal(layoutOf(326, 4, 3).width, 326);
   });
   t.test('too many houses make the picture wider than the screen rather than the houses too narrow', async (t) => {
-    const layout = layoutOf(700, 20, 1);
+    const layout = layoutOf(700, 40, 1);
     t.ok(layout.width > 700);
-    t.ok(layout.houses.every((house) => house.w >= HOUSE.minWidth));
+    t.ok(layout.houses.every((house) => house.w >= SMALL_HOUSE.minWidth));
+  });
+  t.test('twenty houses stand on a laptop without scrolling, small ones', async (t) => {
+    const layout = layoutOf(1000, 20, 1);
+    t.equal(layout.width, 1000);
+    t.equal(layout.size, SMALL_HOUSE);
+    t.equal(layoutOf(1000, 4, 1).size, HOUSE);
   });
 });
 
@@ -407,6 +413,7 @@ t.test('paths', async (t) => {
 t.test('house-shape draws closed outlines at every size', async (t) => {
   for (const width of [120, 172, 300]) {
     t.match(houseOutline(width, HOUSE.height, HOUSE.roof), /^M.* Z$/);
+    t.notMatch(panelOutline(SMALL_HOUSE.minWidth, SMALL_HOUSE.roof), /NaN|Infinity/);
     t.equal(panelOutline(width, HOUSE.roof).split('Z').length - 1, 3, 'three panels');
     t.notMatch(houseOutline(width, HOUSE.height, HOUSE.roof) + panelOutline(width, HOUSE.roof), 'NaN');
   }

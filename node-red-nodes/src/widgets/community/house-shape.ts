@@ -25,7 +25,9 @@ export function panelOutline(width: number, roof: number): string {
   const ridge = width / 2;
   const pitch = Math.atan2(roof, ridge);
   const length = Math.hypot(roof, ridge);
-  const step = (length - 50) / FIELDS;
+  const begin = Math.min(30, 0.3 * length);
+  const step = (length - begin - Math.min(20, 0.2 * length)) / FIELDS;
+  const joint = Math.min(4, step / 4);
   // Along the slope from the ridge, and up from it.
   const at = (along: number, up: number): string => {
     const x = ridge + along * Math.cos(pitch) + up * Math.sin(pitch);
@@ -33,8 +35,8 @@ export function panelOutline(width: number, roof: number): string {
     return `${x.toFixed(1)} ${y.toFixed(1)}`;
   };
   return Array.from({ length: FIELDS }, (_, index) => {
-    const near = 30 + index * step;
-    const far = near + step - 4;
+    const near = begin + index * step;
+    const far = near + step - joint;
     return `M${at(near, 1)} L${at(far, 1)} L${at(far, THICKNESS)} L${at(near, THICKNESS)} Z`;
   }).join(' ');
 }

@@ -12,17 +12,30 @@ export interface Point {
 /** `row`: all houses above the bus; `rows`: above and below it; `column`: left and right of an upright bus (phones). */
 export type Arrangement = 'row' | 'rows' | 'column';
 
+/** What a house needs, and its shape. */
+export interface HouseSize {
+  readonly minWidth: number;
+  readonly maxWidth: number;
+  readonly height: number;
+  readonly roof: number;
+  readonly gap: number;
+  readonly crown: number;
+}
+
 export interface Layout {
   readonly arrangement: Arrangement;
   readonly width: number;
   readonly height: number;
   readonly pipe: Box;
   readonly houses: readonly Box[];
+  readonly size: HouseSize;
   /** Where the wire of each house leaves it. */
   readonly ports: readonly Point[];
 }
 
-export const HOUSE = { minWidth: 172, maxWidth: 300, height: 250, roof: 58, gap: 20, crown: 30 } as const;
+export const HOUSE: HouseSize = { minWidth: 172, maxWidth: 300, height: 250, roof: 58, gap: 20, crown: 30 };
+/** Where many stand side by side: battery and current only. */
+export const SMALL_HOUSE: HouseSize = { minWidth: 88, maxWidth: 160, height: 170, roof: 32, gap: 8, crown: 30 };
 const PHONE_BELOW = 620;
 const PIPE_GAP = 36;
 const LANE = { row: 32, rows: 32, column: 12 } as const;
@@ -50,24 +63,25 @@ export function arrangementFor(width: number, houses: number): Arrangement {
 
 function horizontal(arrangement: 'row' | 'rows', available: number, count: number, lanes: number): Layout {
   const columns = arrangement === 'row' ? Math.max(1, count) : Math.ceil(count / 2);
-  const width = Math.max(available, columns * (HOUSE.minWidth + HOUSE.gap));
+  const size = fits(columns, available) ? HOUSE : SMALL_HOUSE;
+  const width = Math.max(available, columns * (size.minWidth + size.gap));
   const cell = width / columns;
-  const w = Math.min(HOUSE.maxWidth, cell - HOUSE.gap);
-  const pipe = { x: 0, y: HOUSE.crown + HOUSE.height + PIPE_GAP, w: width, h: pipeSize(arrangement, lanes) };
-  const below = pipe.y + pipe.h + PIPE_GAP + HOUSE.crown;
+  const w = Math.min(size.maxWidth, cell - size.gap);
+  const pipe = { x: 0, y: size.crown + size.height + PIPE_GAP, w: width, h: pipeSize(arrangement, lanes) };
+  const below = pipe.y + pipe.h + PIPE_GAP + size.crown;
   const houses = Array.from({ length: count }, (_, index) => ({
     x: cell * (index % columns) + (cell - w) / 2,
-    y: index < columns ? HOUSE.crown : below,
+    y: index < columns ? size.crown : below,
     w,
-    h: HOUSE.height,
+    h: size.height,
   }));
   const ports = houses.map((box, index) =>
     index < columns
       ? { x: box.x + box.w / 2, y: box.y + box.h }
-      : { x: box.x + box.w * EAVE, y: box.y + HOUSE.roof * (1 - 2 * EAVE) - 2 },
+      : { x: box.x + box.w * EAVE, y: box.y + size.roof * (1 - 2 * EAVE) - 2 },
   );
-  const height = (arrangement === 'row' ? pipe.y + pipe.h : below + HOUSE.height) + 8;
-  return { arrangement, width, height, pipe, houses, ports };
+  const height = (arrangement === 'row' ? pipe.y + pipe.h : below + size.height) + 8;
+  return { arrangement, width, height, pipe, houses, ports, size };
 }
 
 function upright(width: number, count: number, lanes: number): Layout {
@@ -83,7 +97,15 @@ function upright(width: number, count: number, lanes: number): Layout {
   }));
   const ports = houses.map((box, index) => ({ x: index % 2 === 0 ? box.x + box.w : box.x, y: box.y + box.h - 28 }));
   const height = Math.ceil(count / 2) * rowHeight + 8;
-  return { arrangement: 'column', width, height, pipe: { x: w + wire, y: 6, w: pipeW, h: height - 12 }, houses, ports };
+  return {
+    arrangement: 'column',
+    size: HOUSE,
+    width,
+    height,
+    pipe: { x: w + wire, y: 6, w: pipeW, h: height - 12 },
+    houses,
+    ports,
+  };
 }
 
 /** Layout of `count` houses in `width` pixels with `lanes` lanes in the bus. Wider than `width` when they do not fit. */

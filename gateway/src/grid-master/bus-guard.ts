@@ -15,6 +15,7 @@ export class BusGuard {
   readonly #strikes = new StrikeCounter();
   #running = '';
   #voltageMovedAt: Milliseconds = Number.NEGATIVE_INFINITY;
+  #driftsSince: Milliseconds | undefined;
   #rebalancedAt: Milliseconds = Number.NEGATIVE_INFINITY;
 
   constructor(grid: Grid, halting: Halting) {
@@ -82,20 +83,31 @@ export class BusGuard {
 
   /**
    * Brings a reference that has drifted back to what its deals were balanced to, once in a period (control.md S15).
-   * Currents that do not add up at all are no drift: a side is lost, or an orphan is on the bus (RULE-10), and no
-   * side of a deal is moved for it.
+   * A drift lasts until everybody has been measured anew: a side that has just been lost looks like one at first.
    */
   async #rebalance(): Promise<void> {
     const grid = this.#grid;
     const { voltageReferenceUnitId: vr, policy, now } = grid;
-    const view = grid.alignedView();
-    if (violationsOf(view).length > 0) return;
-    const driftA = referenceDriftA(view);
-    if (vr === undefined || driftA === undefined || this.#halting.isActive || !grid.mayRaise) return;
-    if (Math.abs(driftA) <= policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA) return;
+    if (vr === undefined || !this.#isDrifting() || this.#halting.isActive || !grid.mayRaise) {
+      this.#driftsSince = undefined;
+      return;
+    }
+    this.#driftsSince ??= now;
+    if (now - this.#driftsSince < 2 * policy.controller.dataAcquisitionPeriodMsec) return;
     if (now - this.#rebalancedAt < policy.gridMaster.mainLoopPeriodMsec) return;
     this.#rebalancedAt = now;
     await rebalance(grid, vr);
+  }
+
+  /**
+   * Currents that do not add up at all are no drift: a side is lost, or an orphan is on the bus (RULE-10), and no
+   * side of a deal is moved for it.
+   */
+  #isDrifting(): boolean {
+    const view = this.#grid.alignedView();
+    const driftA = referenceDriftA(view);
+    const allowanceA = view.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA;
+    return driftA !== undefined && Math.abs(driftA) > allowanceA && violationsOf(view).length === 0;
   }
 
   /** A violation that lasts stops everything in order (control.md §5.4). */

@@ -23,6 +23,7 @@ import { until } from './support/until.ts';
 const TYPES = [apisUnit, apisBattery, apisDcdc, apisDealNegotiator, apisGridMaster, catchNode];
 const STARTED = { activateDateTime: '2026/01/02-03:00:05', startDateTime: '2026/01/02-03:00:20' };
 
+t.setTimeout(110_000);
 t.before(() => new Promise<void>((resolve) => helper.startServer(resolve)));
 t.teardown(() => new Promise<void>((resolve) => helper.stopServer(resolve)));
 t.afterEach(() => helper.unload());
@@ -295,16 +296,18 @@ t.test('apis-deal-negotiator', async (t) => {
 
   t.test('keeps to its unit, unless the whole community is asked for', async (t) => {
     const community = await running(t, ['E001', 'E002', 'E003']);
-    const [, unit, node, ...rest] = aFlow('apis-deal-negotiator', 2);
-    const all = { ...node, id: 'all', scope: 'community', wires: [['all1'], ['all2']] };
+    const all = {
+      ...aFlow('apis-deal-negotiator', 2).find(({ id }) => id === 'n'),
+      id: 'all',
+      scope: 'community',
+      wires: [['all1'], ['all2']],
+    };
     await helper.load(TYPES, [
-      unit,
-      node,
+      ...aFlow('apis-deal-negotiator', 2),
       all,
-      ...rest,
-      { id: 'all1', type: 'helper' },
-      { id: 'all2', type: 'helper' },
-    ] as object[]);
+      { id: 'all1', type: 'helper', z: 'tab' },
+      { id: 'all2', type: 'helper', z: 'tab' },
+    ]);
     const [own, everything] = [collect('out2'), collect('all2')];
     const others = { requestUnitId: 'E002', acceptUnitId: 'E003', chargeUnitId: 'E002', dischargeUnitId: 'E003' };
     community.unit('E002').bus.publish('deal', 'theirs', aDeal('theirs', others));
@@ -353,6 +356,37 @@ t.test('apis-grid-master', async (t) => {
       { kind: 'emergency-stop', reason: 'smoke' },
       { kind: 'emergency-stop', reason: /^node / },
     ]);
+  });
+
+  t.test('stop-all and clear-faults are one order for each deal and fault', async (t) => {
+    const { bus, heard } = (await running(t, ['E001'])).unit('E001');
+    await helper.load(TYPES, aFlow('apis-grid-master', 3));
+    const [deals, faults] = [collect('out2'), collect('out3')];
+    bus.publish('deal', 'd1', aDeal('d1'));
+    bus.publish('deal', 'd2', aDeal('d2'));
+    const fault = {
+      unitId: 'E001',
+      category: 'HARDWARE',
+      extent: 'LOCAL',
+      level: 'ERROR',
+      at: 'now',
+      message: '',
+    } as const;
+    bus.publish('fault', 'f1', { ...fault, reason: 'device.no-reply' });
+    bus.publish('fault', 'f2', { ...fault, reason: 'device.stale', acknowledgedAt: 'then' });
+    await until(() => (deals.at(-1)?.payload as unknown[] | undefined)?.length === 2 && faults.length === 2, 'all');
+    helper.getNode('n').receive({ payload: 'stop-all', topic: 'storm' });
+    await until(() => heard.length === 2, 'the stops');
+    helper.getNode('n').receive({ payload: 'clear-faults' });
+    await until(() => heard.length === 3, 'the acknowledgement');
+    t.match(heard, [
+      { kind: 'deal.stop', dealId: 'd1', reason: 'storm' },
+      { kind: 'deal.stop', dealId: 'd2', reason: 'storm' },
+      { kind: 'fault.acknowledge', faultId: 'f1' },
+    ]);
+    helper.getNode('n').receive({ payload: { kind: 'schedule', scope: 'cluster', at: 1_900_000_000_000 } });
+    await until(() => heard.length === 4, 'the schedule');
+    t.match(heard[3], { kind: 'schedule', scope: 'cluster' });
   });
 
   t.test('nonsense and refusals end at the Catch node (INV-11)', async (t) => {

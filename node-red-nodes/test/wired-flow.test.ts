@@ -66,6 +66,17 @@ async function aSite(test: { teardown(act: () => unknown): unknown }): Promise<S
 const changed = (flow: Flow, id: string, more: Partial<FlowNode>): Flow =>
   flow.map((node) => (node.id === id ? { ...node, ...more } : node));
 
+for (const name of ['modbus-battery.json', 'serial-eza2500.json']) {
+  t.test(`${name} starts, and its unit trades`, async (t) => {
+    const { client, emulator, env } = await aSite(t);
+    const red = await RedProcess.start(flowOf(name), env);
+    t.teardown(() => red.kill());
+    await client.ready(10_000);
+    await client.when((state) => state.deals.some((deal) => isWired(deal) && isRunning(deal)), 60_000);
+    t.equal((await emulator.state(WIRED)).mode, 'CHARGE');
+  });
+}
+
 t.test('wired-device.json', async (t) => {
   const { client, emulator, env } = await aSite(t);
   let red = await RedProcess.start(WIRED_FLOW, env);

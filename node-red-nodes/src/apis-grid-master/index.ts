@@ -3,7 +3,7 @@ import { type GridState, labelOfMode } from '@apis-edge/gateway/domain';
 import type { NodeAPI, NodeStatus } from 'node-red';
 import { attachToUnit, type UnitNodeDef } from '../lib/attach.ts';
 import { openDealsOf } from '../lib/deals.ts';
-import { operatorCommand } from '../lib/operator-command.ts';
+import { operatorCommands } from '../lib/operator-command.ts';
 import { RecentKeys } from '../lib/recent-keys.ts';
 import { registerNode } from '../lib/register.ts';
 import { respond } from '../lib/respond.ts';
@@ -51,7 +51,13 @@ export default function register(RED: NodeAPI): void {
       if (attached === undefined) throw new Error(RED._('apis-grid-master.errors.noUnit'));
       const reason =
         typeof message.topic === 'string' && message.topic !== '' ? message.topic : `node ${node.name ?? node.id}`;
-      await attached.client.send(operatorCommand(message.payload, reason));
+      const { client } = attached;
+      // One that fails keeps nobody from hearing the others; the first failure is told.
+      const sent = await Promise.allSettled(
+        operatorCommands(message.payload, reason, client.state()).map((body) => client.send(body)),
+      );
+      const failed = sent.find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
     });
   });
 }

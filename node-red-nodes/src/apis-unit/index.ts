@@ -14,6 +14,21 @@ interface ApisUnitDef extends NodeDef {
   readonly port?: string | number;
   /** One of `ROLES`; what is none of them counts as operator, the default. */
   readonly role?: string;
+  /** Files of the cluster's CA, of the certificate and of its key: all three or none. */
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+const FILES = ['ca', 'cert', 'key'] as const;
+
+/** The files for TLS; undefined when none is named. Throws when some are missing. */
+function filesOf(config: ApisUnitDef): UnitChoice['tls'] {
+  const [ca = '', cert = '', key = ''] = FILES.map((name) => config[name]?.trim());
+  const missing = FILES.filter((name) => !config[name]?.trim());
+  if (missing.length === FILES.length) return undefined;
+  if (missing.length > 0) throw new Error(`certificate files: expected ca, cert and key, got no ${missing.join(', ')}`);
+  return { ca, cert, key };
 }
 
 const portOf = (value: string | number | undefined): number | undefined => {
@@ -25,7 +40,8 @@ const choiceOf = (config: ApisUnitDef): UnitChoice => {
   const port = portOf(config.port);
   // A port alone means a gateway of this machine.
   const host = config.host?.trim() || (port === undefined ? '' : '127.0.0.1');
-  return { unitId: config.unitId?.trim() ?? '', host, port };
+  const tls = filesOf(config);
+  return { unitId: config.unitId?.trim() ?? '', host, port, ...(tls === undefined ? {} : { tls }) };
 };
 
 const roleOf = ({ role }: ApisUnitDef): Role => ROLES.find((one) => one === role) ?? 'operator';

@@ -6,6 +6,8 @@ export interface UnitChoice {
   readonly unitId: string;
   readonly host: string;
   readonly port: number | undefined;
+  /** Files by which these nodes prove who they are; without them those that the local daemon names. */
+  readonly tls?: NonNullable<UnitAddress['tls']>;
 }
 
 /** Why there is no address; also the key of the status text. */
@@ -53,6 +55,11 @@ async function localAddress({ unitId }: UnitChoice, path: string): Promise<UnitA
  * nobody has named: anybody may announce any name. Rejects AddressError while there is no such unit.
  */
 export async function addressOf(choice: UnitChoice, path: string, onlyLooks = false): Promise<UnitAddress> {
+  const address = await placeOf(choice, path, onlyLooks);
+  return choice.tls === undefined ? address : { ...address, tls: choice.tls };
+}
+
+async function placeOf(choice: UnitChoice, path: string, onlyLooks: boolean): Promise<UnitAddress> {
   if (hasAddress(choice)) return { host: choice.host, port: choice.port };
   try {
     return await localAddress(choice, path);

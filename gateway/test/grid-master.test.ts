@@ -44,7 +44,7 @@ import { masterSide, masterSideFor, mayFlip, sidesOf } from '../src/grid-master/
 import { orderDeals } from '../src/grid-master/order-deals.ts';
 import { permitsOf } from '../src/grid-master/permits.ts';
 import { newProgress } from '../src/grid-master/progress.ts';
-import { referenceDriftA } from '../src/grid-master/rebalance.ts';
+import { expectedReferenceA, referenceDriftA } from '../src/grid-master/rebalance.ts';
 import { abortReason, GUARDS, maxDurationMsec, type Situation } from '../src/grid-master/situation.ts';
 import { Suspects } from '../src/grid-master/suspects.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
@@ -928,6 +928,11 @@ t.test('rebalance: drift is what all parties together show, never what one readi
   t.equal(drift({ E001: { ...VR, ig: 1.2 }, E002: side })?.toFixed(3), '0.200');
   t.equal(drift({ E001: { ...VR, ig: 1.2 } }), undefined, 'the other side was not seen since the last command');
   t.equal(drift({ E002: side }), undefined);
+  t.equal(drift({ E001: { ...VR, ig: 1.2 }, E002: side }, []), undefined, 'no deal, no drift');
+  t.equal(referenceDriftA(view(deals, undefined, {})), undefined, 'nobody holds the voltage');
+  t.equal(referenceDriftA(view(deals, 'E003', { E001: side, E002: side })), undefined, 'who holds it was not seen');
+  const warmed = [aDeal('E001', 'E002', { ...ACTIVE, warmUpDateTime: AT })];
+  t.equal(expectedReferenceA(warmed, 'E001'), 1, 'what was agreed, until it is compensated');
   const joining = aDeal('E003', 'E004', { activateDateTime: 'now' });
   t.equal(drift({ E001: { ...VR, ig: 1.2 }, E002: side }, [...deals, joining]), undefined, 'a deal is on its way up');
 });

@@ -15,8 +15,7 @@ const hours: ValueKind<number> = {
   },
 };
 
-const realWorld: ChaosWorld = {
-  width: availableParallelism(),
+const realWorld: Omit<ChaosWorld, 'width'> = {
   runner: (options) => new ChaosWorker(options),
   monotonic: () => performance.now(),
 };
@@ -28,6 +27,7 @@ export const chaosCommand = command({
     units: one(wholeNumber('N', 2, 100), 'how many units (default 4)'),
     hours: one(hours, 'how long each run is, in virtual time (default 6)'),
     seeds: one(seedRange, 'which runs; a seed decides everything in its run (default 1..10)'),
+    jobs: one(wholeNumber('N', 1, 100), 'how many seeds run at the same time (default: one for each core)'),
     json: flag('print one JSON object'),
   },
   notes: [
@@ -35,6 +35,6 @@ export const chaosCommand = command({
     'what happened before; the same units, hours and seed show it again, byte for byte.',
     ...(NOT_YET.length === 0 ? [] : [`Not yet injected: ${NOT_YET.join(', ')}.`]),
   ],
-  run: ({ units = 4, hours = 6, seeds = { first: 1, last: 10 }, json }, _words, io) =>
-    chaos({ units, hours, seeds, json }, realWorld, io),
+  run: ({ units = 4, hours = 6, seeds = { first: 1, last: 10 }, jobs = availableParallelism(), json }, _words, io) =>
+    chaos({ units, hours, seeds, json }, { ...realWorld, width: jobs }, io),
 });

@@ -84,6 +84,7 @@ export class ChaosRun {
       seed: this.#options.seed,
       violations: this.#violations,
       log: this.#stage.log.lines(this.#now),
+      fingerprint: this.#stage.log.fingerprint,
       deals: this.#stage.traffic.startedDeals.size,
       virtualMsec: this.#now,
     };

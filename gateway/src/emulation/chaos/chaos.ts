@@ -17,6 +17,8 @@ export interface SeedReport {
   readonly faults: number;
   readonly deals: number;
   readonly virtualMsec: Milliseconds;
+  /** Of the whole event log: the same seed and options always give the same. */
+  readonly fingerprint: string;
   readonly violations: readonly Violation[];
   /** Of a failure: the few faults that are enough for it, and what happened before it. */
   readonly shrunk?: { readonly faults: readonly string[]; readonly log: readonly string[]; readonly trials: number };
@@ -34,8 +36,8 @@ export async function chaosSeed(seed: number, { units, hours }: ChaosOptions): P
     new ChaosRun({ seed, units, faults, faultsUntilMsec }).run();
   const plan = faultPlan(seed, houseIds(units), faultsUntilMsec);
   const result = await run(plan);
-  const { deals, virtualMsec, violations } = result;
-  const report = { seed, faults: plan.length, deals, virtualMsec, violations };
+  const { deals, virtualMsec, fingerprint, violations } = result;
+  const report = { seed, faults: plan.length, deals, virtualMsec, fingerprint, violations };
   if (violations.length === 0) return report;
   const { faults, result: least, trials } = await shrink(result, plan, run);
   return {

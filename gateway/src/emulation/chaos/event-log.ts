@@ -29,20 +29,35 @@ const lineOf = ({ at, who, event, fields }: Entry): string =>
     ...Object.entries(fields).map(([name, value]) => `${name}=${textOf(value)}`),
   ].join('  ');
 
+/** FNV-1a of 32 bits over the code units of a text. */
+function hashed(seed: number, text: string): number {
+  let hash = seed;
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 16_777_619);
+  return hash;
+}
+
 /** What happened lately, for people: time of the run, unit, event, numbers. Older entries are forgotten. */
 export class EventLog {
   readonly #keepMsec: Milliseconds;
   #entries: Entry[] = [];
+  #hash = 2_166_136_261;
 
   constructor(keepMsec: Milliseconds) {
     this.#keepMsec = keepMsec;
   }
 
   add(at: Milliseconds, who: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    this.#entries.push({ at, who, event, fields });
+    const entry = { at, who, event, fields };
+    this.#entries.push(entry);
+    this.#hash = hashed(this.#hash, lineOf(entry));
     if (this.#entries.length < 2 * SLACK) return;
     const first = this.#entries.findIndex((entry) => entry.at >= at - this.#keepMsec);
     this.#entries = this.#entries.slice(Math.min(first < 0 ? SLACK : first, SLACK));
+  }
+
+  /** Of every line that was ever added: equal ones belong to runs that are the same from beginning to end. */
+  get fingerprint(): string {
+    return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }
 
   /** The entries of the last so many ms before `at`, one line each. */

@@ -10,6 +10,8 @@ export interface RunResult {
   readonly violations: readonly Violation[];
   /** What happened in the minutes before the end, one line each. */
   readonly log: readonly string[];
+  /** Of the whole event log. */
+  readonly fingerprint: string;
   /** Deals that were started. */
   readonly deals: number;
   readonly virtualMsec: Milliseconds;

@@ -1,11 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import fc from 'fast-check';
 import t from 'tap';
 import { EmbeddedBroker } from '../src/adapters/embedded-broker.ts';
+import { type Judgement, type Moment, PeerEar } from '../src/adapters/peer-ear.ts';
+import { bodyProblem } from '../src/adapters/peer-schemas.ts';
 import type { Channel } from '../src/domain/messages.ts';
 import { silentLog } from '../src/ports/log.ts';
 import { aMeshEnd, heard, type MeshEnd, type MeshOptions, PLACE, rootOf } from './support/mesh.ts';
-import { aBeacon, aBirth, aDeal, aMode, aUnit } from './support/messages.ts';
+import { aBeacon, aBirth, aDeal, aGrid, aMode, aUnit } from './support/messages.ts';
 import { eventually, freePorts } from './support/process.ts';
+import { aCommunity } from './support/running-community.ts';
 
 type Test = Pick<typeof t, 'teardown'>;
 
@@ -215,8 +219,16 @@ t.test('words of a former session, signs of life that were kept, and late ones c
   const topic = `${rootOf('E002')}/command/E001/`;
   say('election', aBeacon({ beacon: 1 }), { uptimeMsec: 100_000 });
   say('election', aBeacon({ beacon: 2 }), { uptimeMsec: 95_000 });
-  say('command', { kind: 'deal.stop' }, { topic: `${topic}fresh`, expiryMsec: 1_000, uptimeMsec: 99_500 });
-  say('command', { kind: 'deal.stop' }, { topic: `${topic}late`, expiryMsec: 1_000, uptimeMsec: 98_000 });
+  say(
+    'command',
+    { kind: 'fault.acknowledge', faultId: 'f' },
+    { topic: `${topic}fresh`, expiryMsec: 1_000, uptimeMsec: 99_500 },
+  );
+  say(
+    'command',
+    { kind: 'fault.acknowledge', faultId: 'f' },
+    { topic: `${topic}late`, expiryMsec: 1_000, uptimeMsec: 98_000 },
+  );
   say('birth', { ...aBirth('E002'), session: 's2' }, { session: 's2' });
   say('election', aBeacon({ beacon: 3 }), { uptimeMsec: 101_000 });
   say('birth', { ...aBirth('E002'), session: 's1' });
@@ -300,4 +312,94 @@ t.test('the own broker under another address is no rival, and a silent place is 
   await end.mesh.firstLook();
   t.ok(performance.now() - since < 2_500);
   t.same(rivals, []);
+});
+
+t.test('all that units say while they trade passes the judgement of their peers', async (t) => {
+  const { hub, clock, community } = await aCommunity();
+  const kinds = new Set<string>();
+  const problems = new Set<string>();
+  hub.tap(({ channel, envelope }) => {
+    const body: unknown = JSON.parse(JSON.stringify(envelope.body));
+    kinds.add(channel === 'command' && 'kind' in envelope.body ? `command ${envelope.body.kind}` : channel);
+    const problem = bodyProblem(channel, body);
+    if (problem !== undefined) problems.add(problem);
+  });
+  const isTrading = (): boolean => community.units.some((unit) => unit.deals().some((deal) => deal.startDateTime));
+  t.ok(await clock.runUntil(isTrading, 600_000));
+  await clock.advance(300_000);
+  const stopped = community.units[0]?.operate({ kind: 'mode', value: 'stop' });
+  await clock.advance(30_000);
+  await stopped;
+  t.same([...problems], []);
+  t.ok(kinds.has('command control') && kinds.has('reply') && kinds.has('command deal.propose'), [...kinds].join(', '));
+});
+
+/** What JSON can hold where something else is expected. */
+const nonsense = fc.oneof(
+  fc.jsonValue({ maxDepth: 3 }),
+  fc.constantFrom<unknown>(null, -1, 1e308, '', '__proto__', [], {}, { length: 1e9 }, 'x'.repeat(3_000)),
+);
+
+/** The value with another one at a path that the numbers choose. */
+function mutated(value: unknown, choices: readonly number[], other: unknown): unknown {
+  const [choice = 0, ...rest] = choices;
+  if (typeof value !== 'object' || value === null || choices.length === 0) return other;
+  const keys = Object.keys(value);
+  const key = keys[choice % Math.max(1, keys.length)];
+  if (key === undefined) return other;
+  const inner = mutated((value as Record<string, unknown>)[key], rest, other);
+  return Array.isArray(value) ? value.with(Number(key), inner) : { ...value, [key]: inner };
+}
+
+t.test('malformed messages of a thousand kinds are refused, and never throw (INV-11)', (t) => {
+  const bodies: Readonly<Partial<Record<Channel, unknown>>> = {
+    unit: aUnit('E002'),
+    election: aBeacon({ heardGrid: { term: 1, pass: 1 } }),
+    grid: aGrid('E002', {
+      permits: [{ unitId: 'E001', session: 's', beacon: 1, modes: ['CHARGE'], dealIds: ['d'] }],
+      handOver: { from: 'E001', to: 'E002' },
+    }),
+    deal: aDeal('d'),
+    mode: { ...aMode(), lowerings: [{ id: 'l', value: 'stop', at: 1 }] },
+    command: { kind: 'control', device: { command: 'CHARGE', gridCurrentA: 1 }, deals: [aDeal('d')] },
+    reply: { ok: true, deal: aDeal('d'), unit: aUnit('E001') },
+  };
+  const place = { ...PLACE, unitId: 'E002' };
+  const ear = new PeerEar(place);
+  const envelope = { id: 'x', sender: 'E002', session: 's1', term: 0, time: 0, uptimeMsec: 1 };
+  let now = 0;
+  const later = (): Moment => {
+    now += 20;
+    return { now: 0, monotonic: now };
+  };
+  const judge = (channel: Channel, message: unknown): Judgement =>
+    ear.judge(`${rootOf('E002')}/${channel}`, Buffer.from(JSON.stringify(message) ?? ''), false, later());
+  t.equal(judge('birth', { ...envelope, body: { ...aBirth('E002'), session: 's1' } }).kind, 'born');
+  const whole = Object.entries(bodies) as [Channel, unknown][]; // the keys of the table above
+  for (const [channel, body] of whole) {
+    const judgement = judge(channel, { ...envelope, body });
+    t.equal(judgement.kind, 'message', `${channel} ${JSON.stringify(judgement)}`);
+  }
+  const kinds = new Map<string, number>();
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...whole),
+      fc.array(fc.nat(50), { minLength: 1, maxLength: 6 }),
+      nonsense,
+      ([channel, body], path, other) => {
+        const { kind } = judge(channel, mutated({ ...envelope, body }, path, other));
+        kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+        return true;
+      },
+    ),
+    { numRuns: 3_000, seed: 7 },
+  );
+  t.ok((kinds.get('refused') ?? 0) > 1_000, JSON.stringify([...kinds]));
+  fc.assert(
+    fc.property(fc.constantFrom(...whole), fc.oneof(fc.string(), fc.json()), ([channel], raw) => {
+      return ear.judge(`${rootOf('E002')}/${channel}`, Buffer.from(raw || '?'), false, later()).kind === 'refused';
+    }),
+    { numRuns: 1_000, seed: 8 },
+  );
+  t.end();
 });

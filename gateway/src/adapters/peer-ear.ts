@@ -3,6 +3,7 @@ import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
 import { MessageAge } from './message-age.ts';
 import { type AnyDelivery, hear } from './message-schemas.ts';
 import { parseTopic, type UnitPlace } from './mqtt-topics.ts';
+import { bodyProblem } from './peer-schemas.ts';
 import { type Allowance, TokenBucket } from './token-bucket.ts';
 
 /** What a peer may say: some ten messages a second are usual, and all that it keeps comes at once after a connect. */
@@ -67,6 +68,8 @@ export class PeerEar {
       this.#held.delete(topicText);
       return heard;
     }
+    const problem = bodyProblem(heard.delivery.channel, heard.delivery.envelope.body);
+    if (problem !== undefined) return refused(problem);
     return this.#judgeSession(topicText, heard.delivery, isRetained, at);
   }
 

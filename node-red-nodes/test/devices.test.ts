@@ -167,6 +167,26 @@ t.test('apis-dcdc drives a converter (RULE-18)', async (t) => {
   });
 });
 
+t.test('apis-dcdc carries a person’s set-points to the core, which decides (RULE-19)', async (t) => {
+  const { heard } = (await aWiredUnit(t)).unit('E001');
+  await helper.load(TYPES, aFlow({ ...DCDC, drives: false }, 2, 'operator'));
+  const errors = collect('errors');
+  await until(() => /A$/.test(statusOf('n').text ?? ''), 'the connection');
+  helper.getNode('n').receive({ topic: 'manual', payload: { mode: 'CHARGE', gridCurrentA: 1, holdMsec: 5_000 } });
+  await until(() => heard.length === 1, 'the set-point');
+  t.same(heard, [{ kind: 'manual', mode: 'CHARGE', gridCurrentA: 1, holdMsec: 5_000 }]);
+  for (const payload of [
+    undefined,
+    { mode: 'GO' },
+    { mode: 'CHARGE', gridCurrentA: -1 },
+    { mode: 'WAIT', holdMsec: 1e6 },
+  ]) {
+    helper.getNode('n').receive({ topic: 'manual', payload });
+  }
+  await until(() => errors.length === 4, 'the refusals');
+  t.equal(heard.length, 1);
+});
+
 t.test('apis-battery asks for a reading and hands it over', async (t) => {
   const unit = (await aWiredUnit(t)).unit('E001');
   await helper.load(TYPES, aFlow(BATTERY, 2));

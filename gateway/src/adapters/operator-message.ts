@@ -1,8 +1,11 @@
 import * as v from 'valibot';
+import { CONVERTER_MODES, type ConverterMode } from '../domain/converter-mode.ts';
 import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import type { OperatorBody } from '../domain/messages.ts';
 import { LOCAL_MODES, OPERATION_MODES } from '../domain/operation-mode.ts';
 import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
+
+const CONVERTER_MODE_NAMES = Object.keys(CONVERTER_MODES) as ConverterMode[]; // the table has no other keys
 
 const word = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
 const reason = v.pipe(v.string(), v.maxLength(1000));
@@ -20,6 +23,13 @@ const operatorBody = v.variant('kind', [
   v.strictObject({ kind: v.literal('emergency-stop'), reason }),
   v.strictObject({ kind: v.literal('deal.stop'), dealId: word, reason }),
   v.strictObject({ kind: v.literal('fault.acknowledge'), faultId: word }),
+  v.strictObject({
+    kind: v.literal('manual'),
+    mode: v.picklist(CONVERTER_MODE_NAMES),
+    gridCurrentA: v.exactOptional(v.pipe(v.number(), v.finite(), v.minValue(0))),
+    gridVoltageV: v.exactOptional(v.pipe(v.number(), v.finite(), v.minValue(0))),
+    holdMsec: v.exactOptional(v.pipe(v.number(), v.minValue(500), v.maxValue(60_000))),
+  }),
   v.strictObject({
     kind: v.literal('schedule'),
     scope: v.picklist(['cluster', 'unit']),
@@ -118,6 +128,7 @@ export function parseOperatorAnswer(payload: Uint8Array): OperatorAnswer | undef
 const isStop = (body: OperatorBody | EmulationBody): boolean =>
   body.kind === 'emergency-stop' ||
   body.kind === 'deal.stop' ||
+  (body.kind === 'manual' && body.mode === 'WAIT') ||
   (body.kind === 'mode' && body.value === 'stop') ||
   (body.kind === 'local-mode' && body.value !== null);
 

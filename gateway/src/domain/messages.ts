@@ -3,7 +3,7 @@ import type { Deal } from './deal.ts';
 import type { DeviceCommand } from './device-command.ts';
 import type { Fault } from './fault.ts';
 import type { LocalMode, Lowering, OperationMode, StampedMode } from './operation-mode.ts';
-import type { EpochMsec, Milliseconds } from './quantities.ts';
+import type { Amperes, EpochMsec, Milliseconds, Volts } from './quantities.ts';
 import type { Answer, Refusal, Request } from './trade.ts';
 import type { Dcdc, UnitData } from './unit-data.ts';
 
@@ -114,6 +114,17 @@ export type ReplyBody =
     }
   | { readonly ok: false; readonly refusal: Refusal; readonly message: string };
 
+/** Where an operator wants the converter of one unit, in mode manual only; repeated before it runs out (RULE-19). */
+export interface ManualSetPoint {
+  readonly mode: ConverterMode;
+  /** Magnitude of the bus current, for CHARGE and DISCHARGE. */
+  readonly gridCurrentA?: Amperes;
+  /** Moves a bus that the unit holds already; it is brought up at the policy's voltage. */
+  readonly gridVoltageV?: Volts;
+  /** How long it is held without a further one; then WAIT. */
+  readonly holdMsec?: Milliseconds;
+}
+
 /** Operator's words to any unit (`operator/#`). */
 export type OperatorBody =
   | { readonly kind: 'mode'; readonly value: OperationMode; readonly unitId?: string }
@@ -121,6 +132,8 @@ export type OperatorBody =
   | { readonly kind: 'emergency-stop'; readonly reason: string }
   | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reason: string }
   | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
+  /** To the converter of the unit that hears it. */
+  | ({ readonly kind: 'manual' } & ManualSetPoint)
   /** A soft stop at a later time, of the cluster or of this unit; null takes it back. */
   | { readonly kind: 'schedule'; readonly scope: 'cluster' | 'unit'; readonly at: EpochMsec | null };
 

@@ -3,7 +3,7 @@ import type { Members } from '../cluster/members.ts';
 import type { Modes } from '../cluster/modes.ts';
 import type { Requests } from '../cluster/requests.ts';
 import { messageOf, PeerError } from '../domain/errors.ts';
-import type { CommandBody, OperatorBody } from '../domain/messages.ts';
+import type { CommandBody, ManualSetPoint, OperatorBody } from '../domain/messages.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
 import { type Clock, sleep } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
@@ -27,6 +27,8 @@ export interface OperatorDeskNeeds {
   /** False when the fault is not known here. */
   acknowledge(faultId: string): boolean;
   schedule(scope: 'cluster' | 'unit', at: EpochMsec | null): Promise<void>;
+  /** Own converter to an operator's set-point (RULE-19). */
+  manual(setPoint: ManualSetPoint): Promise<void>;
   /** Something could not be carried out; a warning, because what could be done locally is done. */
   warn(reason: string, message: string): void;
 }
@@ -48,6 +50,7 @@ export class OperatorDesk {
     'emergency-stop': (body) => this.#emergencyStopEverywhere(body.reason),
     'deal.stop': (body) => this.stopDeal(body.dealId, body.reason),
     'fault.acknowledge': (body) => this.#acknowledge(body),
+    manual: ({ kind: _, ...setPoint }) => this.#needs.manual(setPoint),
     schedule: (body) => this.#needs.schedule(body.scope, body.at),
   };
 

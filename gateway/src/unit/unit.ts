@@ -10,6 +10,7 @@ import type { HwConfig } from '../config/hw-config.ts';
 import type { Policy } from '../config/policy.ts';
 import type { Scenario } from '../config/scenario.ts';
 import { type Acquired, BatteryCapacity, Controller } from '../controller/index.ts';
+import { checkWrite, writeLimits } from '../controller/write-limits.ts';
 import { modeOfCode } from '../domain/converter-mode.ts';
 import { type Deal, isInvolved, isStopped } from '../domain/deal.ts';
 import { DeviceError, messageOf } from '../domain/errors.ts';
@@ -33,6 +34,7 @@ import { FaultDesk } from './fault-desk.ts';
 import { faultHands } from './fault-hands.ts';
 import { GridMasterHost } from './grid-master-host.ts';
 import { every } from './heartbeat.ts';
+import { ManualSession } from './manual-session.ts';
 import { OperatorDesk } from './operator-desk.ts';
 import { PolicyWatch } from './policy-watch.ts';
 import { ReferenceWatch } from './reference-watch.ts';
@@ -86,6 +88,7 @@ export class Unit {
   readonly #battery: BatteryCapacity;
   readonly #market: Market;
   readonly #host: GridMasterHost;
+  readonly #manual: ManualSession;
   readonly #operator: OperatorDesk;
   readonly #schedule: SoftStopSchedule;
   readonly #policies: PolicyWatch;
@@ -176,7 +179,7 @@ export class Unit {
       hwConfig,
       effectiveMode: () => this.#modes.effective(),
       ownDeals: () => this.#journal.open(),
-      permit: () => this.#permits.current(),
+      permit: () => this.#manual.permit() ?? this.#permits.current(),
       raise: (fault) => this.#faults.raise(fault),
       ...(options.pulse === undefined ? {} : { pulse: options.pulse }),
     });
@@ -218,6 +221,22 @@ export class Unit {
       softStop: (scope) => this.#softStop(scope),
       changed: () => this.#publishMode(),
     });
+    this.#manual = new ManualSession({
+      unitId,
+      clock,
+      effectiveMode: () => this.#modes.effective(),
+      deals: () => this.#community.deals().map(({ deal }) => deal),
+      others: () =>
+        memberUnitIds()
+          .filter((id) => id !== unitId)
+          .flatMap((id) => this.#community.unit(id)?.data ?? []),
+      checkRange: (setting) => checkWrite(setting, writeLimits(policy(), hwConfig())),
+      execute: (command, fence) => this.#controller.execute(command, fence),
+      stopNow: async (reason) => {
+        await this.#controller.stopLocal(reason);
+      },
+      permitChanged: () => this.#controller.permitChanged(),
+    });
     this.#operator = new OperatorDesk({
       unitId,
       clock,
@@ -232,6 +251,7 @@ export class Unit {
       },
       acknowledge: (faultId) => this.#faults.acknowledge(faultId),
       schedule: (scope, at) => this.#schedule.set(scope, at),
+      manual: (setPoint) => this.#manual.set(setPoint),
       warn: (reason, message) => this.#warn(reason, message),
     });
     this.#policies = new PolicyWatch({
@@ -584,6 +604,7 @@ export class Unit {
     const effective = this.#modes.effective();
     if (effective === this.#effective) return;
     this.#effective = effective;
+    if (effective !== 'manual') this.#manual.end();
     if (effective === 'autonomous') this.#market.evaluate('mode.changed');
     if (isLowering('manual', effective)) void this.#stopHere();
   }

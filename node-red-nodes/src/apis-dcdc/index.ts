@@ -1,4 +1,5 @@
 import type { CommunityState } from '@apis-edge/gateway/client';
+import type { OperatorBody } from '@apis-edge/gateway/domain';
 import type { Node, NodeAPI, NodeStatus } from 'node-red';
 import { type Attached, attachToUnit, type UnitNodeDef } from '../lib/attach.ts';
 import { converterState } from '../lib/converter-state.ts';
@@ -13,6 +14,9 @@ interface DcdcDef extends UnitNodeDef {
   /** This flow drives the converter; absent in nodes of version 1, which only told. */
   readonly drives?: boolean;
 }
+
+/** A set-point as it was sent; what is wrong in it the client says. */
+const manualOrder = (payload: unknown): OperatorBody => ({ ...Object(payload), kind: 'manual' });
 
 const problem = (node: Node, key: string): NodeStatus => ({
   fill: 'red',
@@ -56,6 +60,8 @@ export default function register(RED: NodeAPI): void {
     respond(node, async (message) => {
       // Converters obey the core alone (INV-2): one with a driver of its own takes nothing from a flow.
       if (attached === undefined) throw new Error(RED._('apis-dcdc.errors.noUnit'));
+      // The core takes it in mode manual only, and within the hardware's limits (RULE-19).
+      if (message.topic === 'manual') return attached.client.send(manualOrder(message.payload));
       if (driver === undefined || isWired(attached.client.state(), attached.link.unitId) === false) {
         throw new Error(RED._('apis-dcdc.errors.builtInDriver'));
       }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { aHwConfig, aPolicy, aScenario, aUnitConfig } from './config/samples.ts';
@@ -125,7 +125,17 @@ t.test('apis up without Node-RED: restarts a crashed gateway, leaves no orphan',
   const up = apis('up', '--no-node-red', '--data', data, '--speed', '30', '--start', '2026-06-21T10:00');
   t.teardown(() => up.child.kill('SIGKILL'));
   await up.says('out', /APIS Edge is running\.\n {2}Data {7}/);
-  t.match(JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8')), { speed: 30 });
+  const { units, speed } = JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8'));
+  t.equal(speed, 30);
+  const operator = ['ca.crt', 'own.crt', 'own.key'].map((name) => join(data, 'certs', name));
+  const [ca = '', cert = '', key = ''] = operator;
+  const from = ['status', '--gateway', `127.0.0.1:${units[1].port}`, '--ca', ca, '--cert', cert, '--key', key];
+  t.match(await cli(from), { code: 0, out: /E002 +online/ }, 'the emulated community has certificates of its own');
+  const plain = connect(units[1].port, '127.0.0.1');
+  plain.end(Buffer.from('101000044d5154540402003c000474657374', 'hex'));
+  plain.resume();
+  t.ok(await eventually(() => plain.destroyed, 5_000), 'nobody comes in without');
+  t.equal(plain.bytesRead, 0);
   const again = apis('up', '--no-node-red', '--data', data);
   t.equal(await again.ended, 2);
   t.match(again.err, new RegExp(`in use by process ${up.pid}`));
@@ -140,6 +150,12 @@ t.test('apis up without Node-RED: restarts a crashed gateway, leaves no orphan',
   const third = apis('up', '--no-node-red', '--data', data, '--fresh');
   t.teardown(() => third.child.kill('SIGKILL'));
   await third.says('out', /APIS Edge is running/);
+  const issued = JSON.parse(await readFile(join(data, 'ca', 'issued.json'), 'utf8')).certificates;
+  t.same(
+    issued.map(({ name }: { name: string }) => name),
+    ['E001', 'E002', 'E003', 'E004', 'operator', 'E001', 'E002', 'E003', 'E004'],
+    'what was forgotten is issued anew, by the same CA',
+  );
   t.match(third.err, new RegExp(`ending the gateway that runs already \\(process ${next}\\)`), 'its memory is to go');
   t.notOk(await isAlive(next));
   const children = await childrenOf(third.pid);

@@ -16,7 +16,7 @@ import { MemoryBusHub } from '../src/ports/memory-bus.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { aDeal } from './support/messages.ts';
 
-t.setTimeout(240_000);
+t.setTimeout(Math.max(240_000, 2_000 * Number(process.env.APIS_KILLS ?? 0)));
 
 /** More for a long test of the disk: APIS_KILLS=500. */
 const KILLS = Number(process.env.APIS_KILLS ?? 40);

@@ -144,6 +144,15 @@ export class CertificateAuthority {
     return this.#ledger.certificates;
   }
 
+  /** True when a name has a certificate that can be used. */
+  isValid(name: string): boolean {
+    return this.#valid(name).length > 0;
+  }
+
+  get hasRevoked(): boolean {
+    return this.issued.some(({ revokedAt }) => revokedAt !== undefined);
+  }
+
   /** The list as the cluster should know it. */
   revocationListPem(): Promise<string> {
     return readFile(this.#path('crl.pem'), 'utf8');
@@ -152,7 +161,7 @@ export class CertificateAuthority {
   /** Issues a certificate with a new key. Rejects `ConfigError` when the name has a valid one, or cannot be one. */
   async issue({ name, role, hosts = [], days = DEFAULT_DAYS }: IssueOptions): Promise<IdentityPems> {
     checkName(name, 'a name');
-    if (this.#valid(name).length > 0) {
+    if (this.isValid(name)) {
       refuse(this.#certPath(name), `${name} has a valid certificate already: renew it, or revoke it first`);
     }
     return this.#make({ name, role, hosts, days });

@@ -5,6 +5,7 @@ import { ConfigError } from '../domain/errors.ts';
 import { command, type Io } from './command.ts';
 import { findDaemon } from './daemon-link.ts';
 import { lockData } from './data-lock.ts';
+import { ensureDemoCertificates } from './demo-certificates.ts';
 import { dashboardPath, installFlow, readFlow, wiredUnits } from './flow-file.ts';
 import { forgetUnits } from './fresh-data.ts';
 import { answersInTime } from './http-answers.ts';
@@ -82,6 +83,7 @@ async function checkDataset(setUp: SetUp): Promise<void> {
   await readDataset(setUp.dataset, idsOf(setUp));
 }
 
+const clusterOf = ({ settings }: SetUp): string => settings[0]?.unitConfig.clusterId ?? 'NA';
 const idsOf = ({ settings }: SetUp): readonly string[] => settings.map(({ unitConfig }) => unitConfig.unitId);
 
 interface NodeRedPlan {
@@ -154,6 +156,7 @@ async function supervise({ values, words, setUp, nodeRed, io, stop }: Supervisio
   const forgetsUnits = values.fresh && setUp.isDemo;
   await gateway.start(await findDaemon(dataDir), !forgetsUnits, async () => {
     if (forgetsUnits) await forgetUnits(dataDir, idsOf(setUp));
+    if (setUp.isDemo) await ensureDemoCertificates(dataDir, clusterOf(setUp), idsOf(setUp));
   });
   const ended = Promise.race([gateway.gone, stop.asked.then(() => undefined)]);
   const endedEarly = await Promise.race([gateway.listening.then(() => false), ended.then(() => true)]);

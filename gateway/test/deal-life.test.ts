@@ -885,6 +885,30 @@ t.test('a grid master that takes over (RULE-4, RULE-8)', async (t) => {
     t.same([grid.commands.length, grid.published.length], count);
   });
 
+  t.test('RULE-6: gives the office up with no hand-over running, and grants nothing from then on', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002', { dealAmountWh: 20 }), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    const isCut = (): boolean => grid.grid?.handOver !== undefined && grid.unit('E001').drg > 0;
+    t.ok(await grid.runUntil(isCut), 'in the midst of a hand-over');
+    let hasStopped = false;
+    const stopped = grid.master.stop().then(() => {
+      hasStopped = true;
+    });
+    t.ok(await grid.runUntil(() => hasStopped, 2_000));
+    await stopped;
+    t.strictSame([grid.unit('E001').mode, grid.unit('E003').mode], ['WAIT', 'VOLTAGE_REFERENCE'], 'it is complete');
+    t.equal(grid.unit('E003').drg, 0);
+    const published = grid.published.length;
+    await grid.run(1_000);
+    t.equal(grid.published.length, published);
+    grid.newMaster(2).start();
+    await grid.run(200);
+    t.equal(grid.grid?.voltageReferenceUnitId, 'E003', 'the next one finds it and carries on');
+    t.ok(await grid.runUntil(() => grid.isGone(second.dealId)));
+    safe(t, grid);
+  });
+
   const half = (grid: ScriptedGrid, marked: readonly [Deal, Deal], step: number): void => {
     const [first, second] = marked;
     const [from, to] = [grid.unit('E001'), grid.unit('E003')];

@@ -739,7 +739,7 @@ t.test('a hand-over that fails (D14)', async (t) => {
 
 t.test('modes (control.md §6)', async (t) => {
   for (const mode of ['stop', 'manual'] as const) {
-    t.test(`${mode} stops all deals in order: currents together, the voltage last (D22)`, async (t) => {
+    t.test(`${mode} stops all deals in order: currents together, the voltage last (D22, RULE-19)`, async (t) => {
       const grid = await aGrid();
       const [first, second, third] = [aDeal('E001', 'E002'), aDeal('E003', 'E004'), aDeal('E002', 'E003')];
       await started(t, grid, first, second);

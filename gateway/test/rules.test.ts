@@ -598,3 +598,19 @@ t.test('RULE-15: no deal is made with a unit of another policy, until it works b
   mortals.restart('E004');
   t.ok(await mortals.until(() => mortals.deals.some((deal) => isInvolved(deal, 'E004')), 60_000));
 });
+
+t.test('RULE-19: manual mode has the bus for itself: what runs ends in order, and nothing begins', async (t) => {
+  const mortals = new Mortals();
+  await mortals.untilRunning(1);
+  void mortals.unit('E003').operate({ kind: 'mode', value: 'manual' });
+  t.ok(await mortals.until(() => Object.values(mortals.modes).every((mode) => mode === 'WAIT'), 5_000));
+  await mortals.clock.advance(2_000);
+  t.same(mortals.deals, []);
+  const refusals = new Set<string>();
+  for (const id of ['E001', 'E002', 'E003', 'E004'])
+    mortals.unit(id).onDecision(({ refusal }) => refusals.add(refusal?.reason ?? 'none'));
+  t.same(await changesWithin(mortals, 60_000, ['E001', 'E002', 'E003', 'E004']), []);
+  t.same([...refusals], ['mode.not-autonomous']);
+  void mortals.unit('E001').operate({ kind: 'mode', value: 'autonomous' });
+  await mortals.untilRunning(1);
+});

@@ -95,3 +95,22 @@ t.test('manual set-points (RULE-19, INV-2)', async (t) => {
     await running.until(() => allWaiting(running), 1_000, 'in WAIT');
   });
 });
+
+t.test('an operator’s scenario replaces the unit’s own until it is taken back (INV-11)', async (t) => {
+  const running = await aCommunity();
+  /** A house that neither asks nor answers. */
+  const silent = { acceptSelection: { strategy: 'pointAndAmount' }, '00:00:00-24:00:00': aSilentWindow() };
+  const all = [0, 1, 2, 3];
+  for (const unit of all) t.equal(await say(running, unit, { kind: 'scenario', value: silent }), 'done');
+  await running.clock.advance(5 * 60_000);
+  t.equal(openDeals(running).length, 0, 'nobody trades');
+  t.match(await say(running, 0, { kind: 'scenario', value: { '25:00': {} } }), /scenario of the operator/);
+  await running.clock.advance(5 * 60_000);
+  t.equal(openDeals(running).length, 0, 'what is none changes nothing');
+  for (const unit of all) t.equal(await say(running, unit, { kind: 'scenario', value: null }), 'done');
+  await running.until(() => isFlowing(running), 120_000, 'their own scenarios count again');
+});
+
+function aSilentWindow(): object {
+  return { batteryStatus: { '0-': 'any' }, request: { any: {} }, accept: { any: {} } };
+}

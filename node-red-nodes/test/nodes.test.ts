@@ -325,13 +325,25 @@ t.test('apis-deal-negotiator', async (t) => {
     t.ok(life.every(({ payload }) => (payload as { replayed: boolean }).replayed));
   });
 
-  t.test('takes no messages', async (t) => {
-    await running(t, ['E001']);
+  t.test('hands a scenario over to the unit, and nothing else', async (t) => {
+    const { heard } = (await running(t, ['E001'])).unit('E001');
     await helper.load(TYPES, aFlow('apis-deal-negotiator', 2));
     const errors = collect('errors');
-    helper.getNode('n').receive({ payload: 'no' });
-    await until(() => errors.length === 1, 'the error');
-    t.match(errors[0]?.error?.message, /noInput/);
+    await until(() => statusOf('n').text === 'E001 ⇄ 0', 'the connection');
+    const scenario = { '00:00:00-24:00:00': {} };
+    helper.getNode('n').receive({ topic: 'scenario', payload: scenario });
+    await until(() => heard.length === 1, 'the scenario');
+    helper.getNode('n').receive({ topic: 'scenario', payload: null });
+    await until(() => heard.length === 2, 'its end');
+    t.same(heard, [
+      { kind: 'scenario', value: scenario },
+      { kind: 'scenario', value: null },
+    ]);
+    helper.getNode('n').receive({ payload: scenario });
+    helper.getNode('n').receive({ topic: 'scenario', payload: 'much' });
+    await until(() => errors.length === 2, 'the errors');
+    t.match(errors.map(({ error }) => error?.message).sort(), [/value: expected/, /topic/]);
+    t.equal(heard.length, 2);
   });
 });
 

@@ -23,6 +23,7 @@ const operatorBody = v.variant('kind', [
   v.strictObject({ kind: v.literal('emergency-stop'), reason }),
   v.strictObject({ kind: v.literal('deal.stop'), dealId: word, reason }),
   v.strictObject({ kind: v.literal('fault.acknowledge'), faultId: word }),
+  v.strictObject({ kind: v.literal('scenario'), value: v.nullable(v.looseObject({})) }),
   v.strictObject({
     kind: v.literal('manual'),
     mode: v.picklist(CONVERTER_MODE_NAMES),

@@ -132,6 +132,8 @@ export type OperatorBody =
   | { readonly kind: 'emergency-stop'; readonly reason: string }
   | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reason: string }
   | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
+  /** Another scenario, in the form of scenario.json, for the unit that hears it and until its process ends; null takes it back. */
+  | { readonly kind: 'scenario'; readonly value: Readonly<Record<string, unknown>> | null }
   /** To the converter of the unit that hears it. */
   | ({ readonly kind: 'manual' } & ManualSetPoint)
   /** A soft stop at a later time, of the cluster or of this unit; null takes it back. */

@@ -27,6 +27,8 @@ export interface OperatorDeskNeeds {
   /** False when the fault is not known here. */
   acknowledge(faultId: string): boolean;
   schedule(scope: 'cluster' | 'unit', at: EpochMsec | null): Promise<void>;
+  /** Another scenario for this unit; null takes it back. @throws ConfigError */
+  overrideScenario(value: unknown): void;
   /** Own converter to an operator's set-point (RULE-19). */
   manual(setPoint: ManualSetPoint): Promise<void>;
   /** Something could not be carried out; a warning, because what could be done locally is done. */
@@ -50,6 +52,7 @@ export class OperatorDesk {
     'emergency-stop': (body) => this.#emergencyStopEverywhere(body.reason),
     'deal.stop': (body) => this.stopDeal(body.dealId, body.reason),
     'fault.acknowledge': (body) => this.#acknowledge(body),
+    scenario: async (body) => this.#needs.overrideScenario(body.value),
     manual: ({ kind: _, ...setPoint }) => this.#needs.manual(setPoint),
     schedule: (body) => this.#needs.schedule(body.scope, body.at),
   };

@@ -7,6 +7,7 @@ import { PermitHolder } from '../cluster/permit-holder.ts';
 import { Requests } from '../cluster/requests.ts';
 import { Settlement } from '../cluster/settlement.ts';
 import type { HwConfig } from '../config/hw-config.ts';
+import { parseConfig } from '../config/load.ts';
 import type { Policy } from '../config/policy.ts';
 import type { Scenario } from '../config/scenario.ts';
 import { type Acquired, BatteryCapacity, Controller } from '../controller/index.ts';
@@ -105,12 +106,15 @@ export class Unit {
   /** Sessions of the members as last seen, undefined for who is away. */
   #sessions: readonly (string | undefined)[] = [];
   #effective: OperationMode | undefined;
+  /** An operator's, in place of the unit's own until it is taken back or the process ends. */
+  #scenarioOverride: Scenario | undefined;
   #running = false;
   #isStandingDown = false;
 
   constructor(options: UnitOptions) {
     this.#options = options;
-    const { bus, clock, log, store, entropy, policy, hwConfig, scenario } = options;
+    const { bus, clock, log, store, entropy, policy, hwConfig } = options;
+    const scenario = (): Scenario | undefined => this.#scenario();
     const unitId = bus.unitId;
     this.unitId = unitId;
     const memberUnitIds = (): readonly string[] => policy().memberUnitIds;
@@ -252,6 +256,7 @@ export class Unit {
       acknowledge: (faultId) => this.#faults.acknowledge(faultId),
       schedule: (scope, at) => this.#schedule.set(scope, at),
       manual: (setPoint) => this.#manual.set(setPoint),
+      overrideScenario: (value) => this.#overrideScenario(value),
       warn: (reason, message) => this.#warn(reason, message),
     });
     this.#policies = new PolicyWatch({
@@ -467,6 +472,17 @@ export class Unit {
     this.#market.evaluate('settings.changed');
   }
 
+  #scenario(): Scenario | undefined {
+    return this.#scenarioOverride ?? this.#options.scenario();
+  }
+
+  /** @throws ConfigError for what is no scenario; the present one stays (INV-11) */
+  #overrideScenario(value: unknown): void {
+    this.#scenarioOverride =
+      value === null ? undefined : parseConfig('scenario', JSON.stringify(value), 'scenario of the operator').value;
+    this.settingsChanged();
+  }
+
   /** A file of the user's is not taken over; the last good one stays. */
   settingsRefused(message: string, reason: string): void {
     this.#faults.raise({ category: 'USER', extent: 'LOCAL', level: 'WARN', reason, message });
@@ -569,7 +585,7 @@ export class Unit {
       policy: policy(),
       clock,
     });
-    const scenario = scenarioNow(this.#options.scenario(), data);
+    const scenario = scenarioNow(this.#scenario(), data);
     this.#data = scenario === undefined ? data : { ...data, scenario };
     bus.publish('unit', '', this.#data, { term: this.#election.term });
     if (scenario?.status !== this.#status) this.#market.evaluate('battery.status-changed');

@@ -1,5 +1,5 @@
 import type { CommunityState, HeardMessage } from '@apis-edge/gateway/client';
-import { type Deal, isInvolved } from '@apis-edge/gateway/domain';
+import { type Deal, isInvolved, type OperatorBody } from '@apis-edge/gateway/domain';
 import type { Node, NodeAPI, NodeStatus } from 'node-red';
 import { attachToUnit, type UnitNodeDef } from '../lib/attach.ts';
 import { DealEvents, type DealLifeEvent } from '../lib/deal-events.ts';
@@ -9,6 +9,9 @@ import { OwnNegotiations } from '../lib/own-negotiations.ts';
 import { registerNode } from '../lib/register.ts';
 import { respond } from '../lib/respond.ts';
 import { valueStatus } from '../lib/status.ts';
+
+/** What the client takes for a scenario, before the unit reads it. */
+type Scenario = Extract<OperatorBody, { kind: 'scenario' }>['value'];
 
 interface NegotiatorDef extends UnitNodeDef {
   /** `unit`: only what this unit takes part in; `community`: everything that is heard. */
@@ -64,9 +67,15 @@ export default function register(RED: NodeAPI): void {
       const running = openDealsOf(state).filter((deal) => teller.concerns(deal, unitId)).length;
       return valueStatus(`${unitId} ⇄ ${running}`);
     };
-    attachToUnit(RED, node, config.unit, { onState, onMessage: (message, unitId) => teller.hear(message, unitId) });
-    respond(node, () => {
-      throw new Error(RED._('apis-deal-negotiator.errors.noInput'));
+    const attached = attachToUnit(RED, node, config.unit, {
+      onState,
+      onMessage: (message, unitId) => teller.hear(message, unitId),
+    });
+    respond(node, async ({ topic, payload }) => {
+      if (attached === undefined) throw new Error(RED._('apis-deal-negotiator.errors.noUnit'));
+      if (topic !== 'scenario') throw new Error(RED._('apis-deal-negotiator.errors.topic'));
+      // Judged by the unit as it judges a file; limits of policy and hardware stay in force.
+      await attached.client.send({ kind: 'scenario', value: payload as Scenario });
     });
   });
 }

@@ -3,6 +3,7 @@
 import { measureDaemon } from '../test/bench/daemon.ts';
 import { measureDay } from '../test/bench/day.ts';
 import { measureDeals } from '../test/bench/deals.ts';
+import { measureFootprint } from '../test/bench/footprint.ts';
 import { measureReaction } from '../test/bench/reaction.ts';
 
 /** Only when it is asked for: it needs a browser, and a Node-RED in this process. */
@@ -13,6 +14,7 @@ const BENCHES = {
   deals: () => measureDeals(60),
   day: () => measureDay(4),
   daemon: () => measureDaemon(3),
+  footprint: () => measureFootprint(),
   dashboard,
 };
 

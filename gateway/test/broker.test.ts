@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import t from 'tap';
 import type { BrokerTls } from '../src/adapters/broker-door.ts';
@@ -455,3 +457,63 @@ t.test(
     t.pass('what the unit keeps stands again on a broker that has lost its memory');
   },
 );
+
+/** Part of one core that this process uses while `msec` pass: what is left is left for the loops of the unit. */
+async function cpuShare(msec: number): Promise<number> {
+  const before = process.cpuUsage();
+  await new Promise((resolve) => setTimeout(resolve, msec));
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000 / msec;
+}
+
+function flood(test: Test, ...words: readonly string[]): ChildProcess {
+  const path = fileURLToPath(new URL('./support/flood.ts', import.meta.url));
+  const child = spawn(process.execPath, [path, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  test.teardown(() => child.kill('SIGKILL'));
+  return child;
+}
+
+t.test(
+  'a client that says a thousand messages a second is thrown out, again and again, and costs next to nothing',
+  async (t) => {
+    const station = await aStation(t);
+    flood(t, 'client', String(station.port));
+    t.ok(await eventually(() => refusals(station).includes('too many messages'), 20_000));
+    const heardBefore = station.operator.length;
+    const share = await cpuShare(3_000);
+    t.ok(share < 0.4, `${(share * 100).toFixed()} % of a core`);
+    t.ok(
+      station.operator.length - heardBefore < 3 * 1_000,
+      `${station.operator.length - heardBefore} of 3000 were heard`,
+    );
+    t.equal(refusals(station).filter((message) => message === 'too many messages').length, 1, 'logged once');
+  },
+);
+
+t.test('a peer that says a thousand messages a second is cut down, and the others are heard as before', async (t) => {
+  const liar = flood(t, 'peer');
+  const [chunk] = await once(liar.stdout as Readable, 'data'); // a pipe was asked for
+  const members = ['E001', 'E002', 'E003'];
+  const other = await aMeshEnd('E003', { members, peers: [] });
+  const unit = await aMeshEnd('E001', {
+    members,
+    peers: [
+      { unitId: 'E002', host: HOST, port: Number(String(chunk)) },
+      { unitId: 'E003', ...other.broker.address },
+    ],
+  });
+  t.teardown(() => Promise.all([other.close(), unit.close()]));
+  other.live();
+  const isFlooded = (): boolean => unit.lines.some(({ fields: { why } }) => why === 'too many messages');
+  t.ok(await eventually(isFlooded, 20_000));
+  let count = 0;
+  unit.bus.listen('unit', () => {
+    count += 1;
+  });
+  const since = performance.now();
+  const share = await cpuShare(3_000);
+  const allowed = ((performance.now() - since) / 1_000) * 100 + 50;
+  t.ok(count <= allowed, `${count} were heard, ${allowed.toFixed()} are allowed`);
+  t.ok(share < 0.4, `${(share * 100).toFixed()} % of a core`);
+  await heard(unit.bus, 'election', ({ envelope }) => envelope.sender === 'E003', 2_000);
+});

@@ -60,6 +60,8 @@ export class BrokerDoor {
   readonly #admitted: (socket: Socket) => void;
   readonly #server: Server;
   readonly #guests = new Map<unknown, Guest & { readonly socket: Socket }>();
+  /** By the name in the certificate; the CA knows how many there are. */
+  readonly #allowances = new Map<string, TokenBucket>();
   #forgetTls: Unsubscribe = () => {};
 
   /** `admitted` gets the socket of each client that may come in. */
@@ -122,11 +124,18 @@ export class BrokerDoor {
     const certificate = socket.getPeerX509Certificate();
     const guest = certificate === undefined ? 'no certificate' : guestWith(certificate, tls);
     if (typeof guest !== 'string') {
-      this.#admit(socket, guest);
+      this.#admit(socket, { ...guest, allowance: this.#allowanceOf(guest) });
       return;
     }
     this.#refuse(guest, certificate === undefined ? '' : factsIn(certificate).name, socket.remoteAddress);
     socket.destroy();
+  }
+
+  /** Coming again gives nobody more; programs on this machine share a name, and one must not silence another. */
+  #allowanceOf({ name, allowance }: Guest): TokenBucket {
+    const known = this.#allowances.get(name) ?? allowance;
+    this.#allowances.set(name, known);
+    return known;
   }
 
   #refuse(message: string, client: string, remoteAddress: string | undefined): void {

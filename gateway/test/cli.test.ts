@@ -12,6 +12,7 @@ import { lockData } from '../src/cli/data-lock.ts';
 import { dashboardPath, installFlow, readFlow } from '../src/cli/flow-file.ts';
 import { onFreePorts } from '../src/cli/free-broker-ports.ts';
 import { forgetUnits } from '../src/cli/fresh-data.ts';
+import { logLevel } from '../src/cli/log-level.ts';
 import { ownPath } from '../src/cli/login-door.ts';
 import { generatedPassword, isPassword, loginOf, prepareLogin, readLogin } from '../src/cli/login-file.ts';
 import { loginPage } from '../src/cli/login-page.ts';
@@ -336,6 +337,22 @@ t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret
   t.match(args[args.lastIndexOf('--import') + 1], /\/guard-node-red\.(ts|js)\?port=1999$/);
   t.equal(args.includes('--safe'), false);
   t.equal(nodeRedArguments({ ...start, isSafe: true }).at(-1), '--safe');
+});
+
+t.test('log-level: at a terminal what was told once stays in sight; elsewhere everything is written', async (t) => {
+  const table: readonly [wanted: string | undefined, isSupervised: boolean, isTerminal: boolean, level: string][] = [
+    [undefined, true, true, 'warn'],
+    [undefined, true, false, 'info'],
+    [undefined, false, true, 'info'],
+    ['', false, false, 'info'],
+    ['debug', true, true, 'debug'],
+  ];
+  for (const [wanted, isSupervised, isTerminal, level] of table)
+    t.equal(logLevel({ APIS_LOG_LEVEL: wanted }, isSupervised, isTerminal), level);
+  t.throws(
+    () => logLevel({ APIS_LOG_LEVEL: 'loud' }, true, true),
+    /APIS_LOG_LEVEL: expected one of fatal, .* got "loud"/,
+  );
 });
 
 t.test('login-file: a password is told once and kept only as a hash', async (t) => {

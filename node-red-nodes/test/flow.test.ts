@@ -419,8 +419,8 @@ t.test(
     await page.locator('#node-dialog-ok').click();
     await page.locator('#red-ui-header-button-deploy').click();
     const id = String(await page.evaluate('RED.nodes.filterNodes({type: "apis-battery"}).at(-1).id'));
-    await until(() => runtime.statuses.get(id)?.fill === 'green', 'its status is green');
-    t.match(runtime.statuses.get(id)?.text, /^E003 54 %$/);
+    await until(() => runtime.statuses.get(id)?.text === 'E003 54 %', 'its status tells the charge');
+    t.equal(runtime.statuses.get(id)?.fill, 'green');
     await page.locator(`#red-ui-workspace-chart`).getByText('E003 54 %').first().waitFor();
     await runtime.deploy(FLOW);
   },

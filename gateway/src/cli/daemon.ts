@@ -30,7 +30,7 @@ import type { Log } from '../ports/log.ts';
 import type { Unit } from '../unit/unit.ts';
 import { lockConverters } from './converter-lock.ts';
 import { type DaemonNetwork, type DaemonUnit, isMesh, openNetwork } from './daemon-network.ts';
-import { startRsoc } from './demo-set-up.ts';
+import { demoHouse } from './demo-set-up.ts';
 import { emulationDesk, isEmulationBody } from './emulation-desk.ts';
 import { httpDeviceOf } from './http-device-of.ts';
 import { LiveSettings } from './live-settings.ts';
@@ -53,6 +53,8 @@ export interface DaemonOptions {
   readonly startAt?: EpochMsec;
   /** Sun and load of emulated houses. */
   readonly dataset?: Dataset;
+  /** The dataset is somebody's own: it is played as it was recorded, for every house alike. */
+  readonly isRecorded?: boolean;
   /** Default `FIRST_BROKER_PORT`; 0 takes free ports. */
   readonly firstBrokerPort?: number;
   /** Called whenever a control loop has gone round and none of the others is late. */
@@ -105,7 +107,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
       : undefined;
   const clock: Clock = paced ?? new SystemClock(zoneOffsetMinutes);
   const housed = settings.filter(hasHouse);
-  const world = housed.length === 0 ? undefined : worldOf(housed, clock, options.dataset);
+  const world = housed.length === 0 ? undefined : worldOf(housed, clock, options);
   let network: DaemonNetwork | undefined;
   const flowDevices = new Map(
     settings.filter(isWired).map((one) => {
@@ -292,13 +294,13 @@ function checkSettings(settings: readonly UnitSettings[], emulated: number, spee
   }
 }
 
-function worldOf(settings: readonly UnitSettings[], clock: Clock, dataset: Dataset | undefined): World {
+function worldOf(settings: readonly UnitSettings[], clock: Clock, { dataset, isRecorded }: DaemonOptions): World {
   return new World({
     clock,
     entropy: new SeededEntropy(EMULATION_SEED),
     houses: settings.map((one) => ({
+      ...(isRecorded ? { rsoc: demoHouse(houseOf(one)).rsoc } : demoHouse(houseOf(one))),
       id: houseOf(one),
-      rsoc: startRsoc(houseOf(one)),
       capacityWh: one.hwConfig.batteryNominalCapacityWh,
     })),
     ...(dataset === undefined ? {} : { dataset }),

@@ -2,16 +2,25 @@ import { demoHwConfig, demoPolicy, demoScenario, demoUnitConfig } from '../confi
 import type { UnitSettings } from '../config/load-unit.ts';
 import { ConfigError } from '../domain/errors.ts';
 import type { EpochMsec, Percent } from '../domain/quantities.ts';
+import type { HouseOptions } from '../emulation/world-options.ts';
 
-/** The houses of the emulated community, with the charge that each begins with: somebody gives, somebody needs. */
-const HOUSES: Readonly<Record<string, Percent>> = { E001: 92, E002: 80, E003: 55, E004: 30 };
+type DemoHouse = Pick<HouseOptions, 'pvScale' | 'loadScale'> & { readonly rsoc: Percent };
+
+/** The houses of the emulated community: all day long somebody gives and somebody needs. */
+const HOUSES: Readonly<Record<string, DemoHouse>> = {
+  E001: { rsoc: 92, pvScale: 1.2 },
+  E002: { rsoc: 80 },
+  E003: { rsoc: 55, pvScale: 0.4, loadScale: 1.3 },
+  // In the shade of the others, and always somebody at home.
+  E004: { rsoc: 30, pvScale: 0, loadScale: 1.6 },
+};
 
 /** A May morning: the sun is up, deals begin by themselves. */
 export const DEMO_START: EpochMsec = Date.UTC(2020, 4, 15, 9, 0, 0);
 export const DEMO_SPEED = 60;
 
-/** Charge at the start of an emulated house; those that the demo does not know begin half full (emulator.md §1.1). */
-export const startRsoc = (house: string): Percent => HOUSES[house] ?? 50;
+/** An emulated house at the start; those that the demo does not know begin half full and like any other (emulator.md §1.1). */
+export const demoHouse = (house: string): DemoHouse => HOUSES[house] ?? { rsoc: 50 };
 
 /** The emulated converter has a watchdog, as far as the flow that drives it brings one along. */
 const wiredTo = (house: string) => ({ type: 'flow', safeStop: 'watchdog', house });

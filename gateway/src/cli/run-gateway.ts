@@ -1,20 +1,23 @@
+import { isatty } from 'node:tty';
 import { createPinoLog } from '../adapters/pino-log.ts';
 import { readDataset } from '../api/read-dataset.ts';
 import type { Io } from './command.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { runDaemonProcess } from './daemon-process.ts';
 import { onFreePorts } from './free-broker-ports.ts';
+import { logLevel } from './log-level.ts';
 import { readSetUp, type SetUpValues } from './set-up.ts';
 import { SUPERVISED_ENV } from './supervisor-socket.ts';
 
 /** `apis gateway`: one or more units in this process, until it is told to stop. */
 export async function runGateway(values: SetUpValues, words: readonly string[], io: Io): Promise<number> {
+  const isSupervised = process.env[SUPERVISED_ENV] !== undefined;
+  const log = createPinoLog({ level: logLevel(process.env, isSupervised, isatty(2)) });
   const { settings, dataDir, speed, startAt, dataset: folder } = readSetUp(values, words, io);
   const dataset = await readDataset(
     folder,
     settings.map(({ unitConfig }) => unitConfig.unitId),
   );
-  const log = createPinoLog();
   const start = (firstBrokerPort: number, onBeat: () => void): Promise<Daemon> =>
     startDaemon({
       settings,
@@ -23,6 +26,7 @@ export async function runGateway(values: SetUpValues, words: readonly string[], 
       speed,
       firstBrokerPort,
       dataset,
+      isRecorded: folder !== undefined,
       onBeat,
       ...(startAt === undefined ? {} : { startAt }),
     });
@@ -31,7 +35,7 @@ export async function runGateway(values: SetUpValues, words: readonly string[], 
     dataDir,
     log,
     io,
-    ...(process.env[SUPERVISED_ENV] === undefined ? {} : { supervised: { args: process.argv.slice(3) } }),
+    ...(isSupervised ? { supervised: { args: process.argv.slice(3) } } : {}),
     start: (onBeat) =>
       port === undefined ? onFreePorts(settings.length, (first) => start(first, onBeat)) : start(port, onBeat),
   });

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmulatorClient, type KnownFault, readDaemonFile, UnitClient } from '@apis-edge/gateway/client';
 import type { Deal } from '@apis-edge/gateway/domain';
+import { hostFakeGrid } from '@apis-edge/gateway/emulation';
 import t from 'tap';
+import { aHwConfig, aPolicy, aScenario, aUnitConfig } from '../../gateway/test/config/samples.ts';
 import { apis, eventually } from '../../gateway/test/support/process.ts';
 import { type Flow, type FlowNode, PACKAGE_DIR } from './support/package-files.ts';
 import { RedProcess } from './support/red-process.ts';
@@ -76,6 +78,49 @@ for (const name of ['modbus-battery.json', 'serial-eza2500.json']) {
     t.equal((await emulator.state(WIRED)).mode, 'CHARGE');
   });
 }
+
+t.test('kill -9 of the gateway: the flow puts the converter to WAIT within 3 s (RULE-18)', async (t) => {
+  // The physics outlives everybody: it runs in the test.
+  const grid = await hostFakeGrid({
+    houses: [
+      { id: 'E001', rsoc: 92 },
+      { id: WIRED, rsoc: 30 },
+    ],
+  });
+  t.teardown(() => grid.close());
+  const emulator = new EmulatorClient(() => grid);
+  const data = await mkdtemp(join(tmpdir(), 'apis-lost-'));
+  const policy = { ...aPolicy(), memberUnitIds: ['E001', WIRED], operationMode: 'autonomous' };
+  const unit = { ...aUnitConfig(), connection: { emulator: { host: grid.host, port: grid.port } } };
+  const { systemType: _, connection: __, ...plain } = aUnitConfig();
+  const files = {
+    'policy.json': policy,
+    'hwConfig.json': aHwConfig(),
+    'scenario.json': aScenario(),
+    'a.json': { ...unit, unitId: 'E001' },
+    'b.json': { ...plain, unitId: WIRED, device: { type: 'flow', safeStop: 'watchdog' } },
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(data, name), JSON.stringify(content));
+  const gateway = apis('gateway', join(data, 'a.json'), join(data, 'b.json'), '--data', data);
+  t.teardown(async () => {
+    gateway.child.kill('SIGKILL');
+    await gateway.ended;
+    await rm(data, { recursive: true, force: true });
+  });
+  const there = { source: 'address', host: grid.host, port: String(grid.port) };
+  const flow = changed(changed(WIRED_FLOW, 'cfg.grid', there), 'flow.wired.fake-dcdc', { watchdogMsec: '' });
+  const red = await RedProcess.start(flow, { APIS_DATA: data });
+  t.teardown(() => red.kill());
+  const isCharging = async (): Promise<boolean> => (await emulator.state(WIRED)).mode === 'CHARGE';
+  t.ok(await eventually(isCharging, 90_000), gateway.err.slice(-2_000));
+  gateway.child.kill('SIGKILL');
+  const from = performance.now();
+  t.ok(await eventually(async () => !(await isCharging()), 10_000));
+  const tookMsec = performance.now() - from;
+  t.comment(`in WAIT ${tookMsec.toFixed(0)} ms after the gateway was killed`);
+  t.equal((await emulator.state(WIRED)).mode, 'WAIT');
+  t.ok(tookMsec < 3_500, `${tookMsec.toFixed(0)} ms: 3 s and the way to the device`);
+});
 
 t.test('wired-device.json', async (t) => {
   const { client, emulator, env } = await aSite(t);

@@ -1042,6 +1042,26 @@ t.test('permit-watch (INV-2, RULE-7)', async (t) => {
 });
 
 t.test('acquisition (control.md §1.3, Q2, S23)', async (t) => {
+  t.test(
+    'the loop beats in time whatever the driver does: a daemon is not hung because its device is (RULE-17)',
+    async (t) => {
+      for (const fate of ['done', 'refused', 'unanswered', 'lost', 'crashed'] as const) {
+        for (const obeysAbort of [true, false]) {
+          const room = await ControllerRoom.started();
+          room.device.fate = () => fate;
+          room.device.obeysAbort = obeysAbort;
+          room.beats.length = 0;
+          await room.clock.advance(10_000);
+          room.controller.stopLocal('a stop that the device does not hear').catch(() => {});
+          await room.clock.advance(50_000);
+          const late = room.beats.filter(({ nextBy }, index) => (room.beats[index + 1]?.at ?? 60_100) > nextBy);
+          t.same(late, [], `${fate}, ${obeysAbort ? 'ends when told' : 'goes on regardless'}`);
+          t.ok(room.beats.length >= 5);
+        }
+      }
+    },
+  );
+
   const readsOf = (room: ControllerRoom): number => room.device.calls.filter((call) => call === 'read').length;
 
   t.test('reads at once, then one period after the beginning of the last reading, however long it took', async (t) => {

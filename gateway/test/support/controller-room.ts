@@ -56,6 +56,8 @@ export class ControllerRoom {
   readonly device = new FakeConverter(this.clock);
   readonly faults: FaultInput[] = [];
   readonly events: string[] = [];
+  /** When the measuring loop went round, and by when it promised to do so again. */
+  readonly beats: { readonly at: number; readonly nextBy: number }[] = [];
   policy: Policy = demoPolicy(['E001', 'E002']);
   hwConfig: HwConfig = demoHwConfig();
   effectiveMode: OperationMode = 'autonomous';
@@ -73,6 +75,10 @@ export class ControllerRoom {
     ownDeals: () => this.deals,
     permit: () => (this.permit && this.clock.monotonic() < this.permit.expiresAt ? this.permit : undefined),
     raise: (fault) => void this.faults.push(fault),
+    pulse: (_loop, withinMsec) => {
+      const at = this.clock.monotonic();
+      this.beats.push({ at, nextBy: at + withinMsec });
+    },
   });
 
   /** A started controller that has read once; calls and faults so far are forgotten. */

@@ -183,11 +183,13 @@ t.test('paced-clock (architecture §6)', async (t) => {
     wall.msec += 500;
     await turns(5);
     t.equal(clock.monotonic(), 100);
+    t.equal(clock.heldForMsec, 500, 'a supervisor may know');
     clock.setSpeed(50);
     t.equal(clock.monotonic(), 100);
     write.resolve();
     await saved;
     t.equal(clock.monotonic(), 100, 'and goes on from there');
+    t.equal(clock.heldForMsec, 0);
     wall.msec += 20;
     clock.after(1e9, () => {});
     await turns(5);

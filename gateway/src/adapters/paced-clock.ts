@@ -31,6 +31,7 @@ export class PacedClock implements Clock {
   #anchor: { readonly wall: Milliseconds; readonly virtual: Milliseconds };
   #isStepping = false;
   #holds = 0;
+  #heldSince: Milliseconds = 0;
   #isRunning = false;
   #wake: (() => void) | undefined;
   #loop: Promise<void> = Promise.resolve();
@@ -82,7 +83,10 @@ export class PacedClock implements Clock {
    * takes its time by the wall: at 100 times the speed 20 ms of it would outlast a lease of 2 s.
    */
   async during<T>(work: Promise<T>): Promise<T> {
-    if (this.#holds === 0) this.#anchor = { wall: this.#wall(), virtual: this.monotonic() };
+    if (this.#holds === 0) {
+      this.#heldSince = this.#wall();
+      this.#anchor = { wall: this.#heldSince, virtual: this.monotonic() };
+    }
     this.#holds += 1;
     try {
       return await work;
@@ -93,6 +97,11 @@ export class PacedClock implements Clock {
         this.#wake?.();
       }
     }
+  }
+
+  /** Wall time for which work of the outside world has kept time standing still; 0 while it flows. */
+  get heldForMsec(): Milliseconds {
+    return this.#holds === 0 ? 0 : this.#wall() - this.#heldSince;
   }
 
   /** Lets time run. */

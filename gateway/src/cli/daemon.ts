@@ -40,6 +40,9 @@ import { waitingFor } from './waiting-for.ts';
 /** First port of the units' brokers; each further unit takes the next one. */
 export const FIRST_BROKER_PORT = 18_830;
 const EMULATION_SEED = 1;
+/** Emulated time stands still while the disk works, and the loops with it: that is no hang, up to this. */
+const SLOW_DISK_MSEC = 30_000;
+const BEAT_MSEC = 500;
 /** A safe-stop that is still at work has the converter first (RULE-11). */
 const SAFE_STOP_MSEC = 15_000;
 
@@ -155,6 +158,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
   }
   const { units } = network;
   const loops = new LoopWatch(clock, options.onBeat);
+  const patience = paced && setInterval(() => isDiskSlow(paced) && options.onBeat?.(), BEAT_MSEC);
   const live = settings.map((one) => new LiveSettings(one));
 
   const held = <T>(work: Promise<T>): Promise<T> => paced?.during(work) ?? work;
@@ -205,6 +209,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
   const unwatch = community.units.map((unit) => watchCertificate(unit, network?.identity(unit.unitId)));
   const ready = started.then(() => community.ready());
   const stop = async (): Promise<void> => {
+    clearInterval(patience);
     for (const end of [...unfollow, ...unwatch]) end();
     await started.catch(() => undefined); // a failed start is the business of whoever awaits `ready`
     await community.stop();
@@ -226,6 +231,8 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     stop,
   };
 }
+
+const isDiskSlow = ({ heldForMsec }: PacedClock): boolean => heldForMsec > 0 && heldForMsec < SLOW_DISK_MSEC;
 
 /** Certificates age in true time, whatever the pace of emulated houses. */
 const watchCertificate = (unit: Unit, tls: TlsIdentity | undefined): Unsubscribe =>

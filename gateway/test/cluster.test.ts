@@ -248,6 +248,10 @@ t.test('election.ts', async (t) => {
     'a unit whose disk takes no promise is silent and ends nothing, and is back when it does (market.md W33)',
     async (t) => {
       const cluster = new Cluster();
+      let beacons = 0;
+      cluster.hub.join('listener', 'l').listen('election', ({ envelope }) => {
+        if (envelope.sender === 'E002') beacons += 1;
+      });
       cluster.fullDisk = 'E002';
       cluster.startAll();
       t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 12_000));
@@ -256,7 +260,9 @@ t.test('election.ts', async (t) => {
       t.notOk(leader?.members.isAlive('E002'), 'nothing is heard of it');
       t.equal(cluster.get('E002').vow, undefined);
       cluster.fullDisk = undefined;
+      beacons = 0;
       await cluster.clock.advance(3_000);
+      t.ok(beacons < 12, `what it could not say is not said now: ${beacons} beacons`);
       t.ok(leader?.members.isAlive('E002'));
       t.equal(cluster.get('E002').vow?.term, leader?.election.term);
       t.same(cluster.tooEarly, [], 'INV-7');

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { command } from '../src/cli/command.ts';
 import { COMMANDS } from '../src/cli/commands.ts';
@@ -9,7 +10,8 @@ import { dealPhase, dealsText, faultsText, statusText } from '../src/cli/communi
 import { FIRST_BROKER_PORT } from '../src/cli/daemon.ts';
 import { DaemonRecord } from '../src/cli/daemon-record.ts';
 import { lockData } from '../src/cli/data-lock.ts';
-import { dashboardPath, installFlow, readFlow } from '../src/cli/flow-file.ts';
+import { demoSettings } from '../src/cli/demo-set-up.ts';
+import { dashboardPath, installFlow, readFlow, readFlow, wiredUnits } from '../src/cli/flow-file.ts';
 import { onFreePorts } from '../src/cli/free-broker-ports.ts';
 import { forgetUnits } from '../src/cli/fresh-data.ts';
 import { logLevel } from '../src/cli/log-level.ts';
@@ -526,4 +528,15 @@ t.test('daemon-record: what is removed does not come back', async (t) => {
   await writeFile(path, '');
   const blocked = new DaemonRecord(join(path, 'daemon.json'));
   await t.rejects(blocked.write(content));
+});
+
+t.test('houses that a flow drives (RULE-18)', async (t) => {
+  const { flow } = await readFlow(fileURLToPath(new URL('../../flows/wired-device.json', import.meta.url)));
+  t.same(wiredUnits(flow), ['E004']);
+  const unit = { type: 'apis-unit', id: 'u', unitId: 'E002' };
+  t.same(wiredUnits([unit, { type: 'apis-dcdc', unit: 'u', drives: false }]), []);
+  t.same(wiredUnits([unit, { type: 'apis-dcdc', unit: 'u', drives: true }]), ['E002']);
+  const devices = demoSettings(['E002']).map(({ unitConfig }) => unitConfig.device?.type);
+  t.same(devices, ['emulated', 'flow', 'emulated', 'emulated']);
+  t.throws(() => demoSettings(['E009']), /wired: expected one of the emulated houses E001, .*, got E009/);
 });

@@ -394,3 +394,43 @@ t.test('fake devices', async (t) => {
     await until(() => statusOf('n').text === 'apis-fake-battery.status.waiting', 'the status', 2_000);
   });
 });
+
+t.test('fake and wired devices work inside subflows, where environment variables choose house and unit', async (t) => {
+  const unit = (await aWiredUnit(t)).unit('E001');
+  const place = { x: 0, y: 0 };
+  await helper.load(TYPES, [
+    { id: 'tab', type: 'tab', label: 'test' },
+    { id: 'grid', type: 'apis-fake-grid', source: 'hosted', houses: 'E001:70, E002', lines: 'line', seed: '1' },
+    { id: 'sf', type: 'subflow', name: 'device', in: [], out: [] },
+    { id: 'cfg', type: 'apis-unit', z: 'sf', unitId: `\${UNIT}`, role: 'device' },
+    { ...place, id: 'dcdc', type: 'apis-dcdc', z: 'sf', unit: 'cfg', drives: true, wires: [['fake'], []] },
+    { ...place, id: 'fake', type: 'apis-fake-dcdc', z: 'sf', grid: 'grid', house: `\${HOUSE}`, wires: [['dcdc']] },
+    { ...place, id: 'battery', type: 'apis-battery', z: 'sf', unit: 'cfg', wires: [[], ['cell']] },
+    {
+      ...place,
+      id: 'cell',
+      type: 'apis-fake-battery',
+      z: 'sf',
+      grid: 'grid',
+      house: `\${HOUSE}`,
+      wires: [['battery']],
+    },
+    {
+      ...place,
+      id: 'one',
+      type: 'subflow:sf',
+      z: 'tab',
+      wires: [],
+      env: [
+        { name: 'UNIT', type: 'str', value: 'E001' },
+        { name: 'HOUSE', type: 'str', value: 'E001' },
+      ],
+    },
+  ]);
+  await until(() => unit.said.some(({ key }) => key === 'heartbeat'), 'the connection');
+  const asked = aCommand({ command: 'get' });
+  unit.ask(asked);
+  const answered = (key: string): boolean => unit.said.some((one) => one.key === `${key}/${asked.id}`);
+  await until(() => answered('dcdc') && answered('battery'), 'both parts of the answer');
+  t.match(unit.said.find(({ key }) => key.startsWith('battery'))?.body, { rsoc: Number });
+});

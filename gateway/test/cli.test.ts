@@ -11,7 +11,7 @@ import { FIRST_BROKER_PORT } from '../src/cli/daemon.ts';
 import { DaemonRecord } from '../src/cli/daemon-record.ts';
 import { lockData } from '../src/cli/data-lock.ts';
 import { demoSettings } from '../src/cli/demo-set-up.ts';
-import { dashboardPath, installFlow, readFlow, readFlow, wiredUnits } from '../src/cli/flow-file.ts';
+import { dashboardPath, installFlow, readFlow, wiredUnits } from '../src/cli/flow-file.ts';
 import { onFreePorts } from '../src/cli/free-broker-ports.ts';
 import { forgetUnits } from '../src/cli/fresh-data.ts';
 import { logLevel } from '../src/cli/log-level.ts';

@@ -86,6 +86,21 @@ for (const type of nodeTypes) {
       t.equal(definition.defaults.version?.value, VERSIONS[type] ?? 1, 'definitions are versioned');
     });
 
+    t.test('what the runtime reads of a configuration is a property of its definition', async (t) => {
+      const source = readText('src', type, 'index.ts');
+      const named = [...source.matchAll(/\bconfig\.(\w+)/g)].map(([, name]) => name ?? '');
+      const taken = [...source.matchAll(/\{([^{}]*)\}\s*(?::\s*\w+)?\s*(?:=\s*config\b|: \w*Def\))/g)].flatMap(
+        ([, names]) => (names ?? '').split(',').map((name) => name.trim().split(':')[0] ?? ''),
+      );
+      const read = new Set([...named, ...taken].filter((name) => /^\w+$/.test(name)));
+      const known = [...Object.keys(definition.defaults), 'id', 'type', 'z', 'credentials'];
+      t.same(
+        [...read].filter((name) => !known.includes(name)),
+        [],
+      );
+      if (definition.defaults.unit !== undefined) t.ok(read.has('unit'), 'the unit is read');
+    });
+
     t.test('registers inline with a literal type, so that tools can read it', async (t) => {
       t.match(html, new RegExp(`registerType\\('${type}', \\{`));
     });

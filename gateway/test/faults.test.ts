@@ -37,6 +37,7 @@ import { causeOf, type FaultHandsNeeds, faultHands } from '../src/unit/fault-han
 import { FaultLedger, REMEMBERED_FAULTS } from '../src/unit/fault-ledger.ts';
 import { MOST_REPEATS, RepeatBreaker, WINDOW_MSEC } from '../src/unit/repeat-breaker.ts';
 import { SoftStopSchedule } from '../src/unit/soft-stop-schedule.ts';
+import { watchedStore } from '../src/unit/watched-store.ts';
 import { keepVectors, skipWithoutVectors, vectorById } from './support/vectors.ts';
 
 const START = Date.UTC(2020, 4, 15, 9);
@@ -1165,4 +1166,26 @@ t.test('operator-message: a schedule names its scope and a time, or null (INV-11
   for (const wrong of [{ scope: 'house' }, { at: '22:00:00' }, { at: undefined }, { more: 1 }]) {
     t.type(problemOfOperatorBody({ ...schedule, ...wrong }), 'string');
   }
+});
+
+t.test('watched-store: a store that takes nothing more is told, not with every write of it (INV-7)', async (t) => {
+  const clock = new VirtualClock(0);
+  const told: string[] = [];
+  let isFull = true;
+  const full = (): Promise<void> => (isFull ? Promise.reject(new Error('ENOSPC: no space left')) : Promise.resolve());
+  const store = watchedStore(
+    { load: async () => 'kept', list: async () => ['vow'], save: full, remove: full },
+    clock,
+    (key, error) => told.push(`${key}: ${error instanceof Error ? error.message : ''}`),
+  );
+  await t.rejects(store.save('vow', {}), /ENOSPC/, 'whoever saves hears of it as well');
+  await t.rejects(store.remove('vow'), /ENOSPC/);
+  t.same(told, ['vow: ENOSPC: no space left']);
+  await clock.advance(10_000);
+  await t.rejects(store.save('mode', {}), /ENOSPC/);
+  t.same(told.length, 2, 'again while it lasts');
+  isFull = false;
+  await store.save('mode', {});
+  t.same([await store.load('vow'), await store.list('')], ['kept', ['vow']]);
+  t.equal(told.length, 2);
 });

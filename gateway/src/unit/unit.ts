@@ -41,6 +41,7 @@ import { PolicyWatch } from './policy-watch.ts';
 import { ReferenceWatch } from './reference-watch.ts';
 import { SoftStopSchedule } from './soft-stop-schedule.ts';
 import { composeUnitData } from './unit-data.ts';
+import { watchedStore } from './watched-store.ts';
 
 /** So many heartbeats may be late, one behind the other, before the loop counts as hung. */
 const LATE_BEATS = 6;
@@ -113,7 +114,7 @@ export class Unit {
 
   constructor(options: UnitOptions) {
     this.#options = options;
-    const { bus, clock, log, store, entropy, policy, hwConfig } = options;
+    const { bus, clock, log, entropy, policy, hwConfig } = options;
     const scenario = (): Scenario | undefined => this.#scenario();
     const unitId = bus.unitId;
     this.unitId = unitId;
@@ -124,13 +125,14 @@ export class Unit {
       bus,
       clock,
       log,
-      store,
+      store: options.store, // what tells a failing store is not told of its own failure
       policy,
       hands: this.#faultHands(),
       leads: () => this.isGridMaster,
       gridMasterUnitId: () => this.#election.gridMasterUnitId,
       quiet: () => this.#relieved(),
     });
+    const store = watchedStore(options.store, clock, (key, error) => this.#storeFailed(key, error));
     this.#members = new Members({ bus, clock, memberUnitIds });
     this.#permits = new PermitHolder(unitId, bus.session, clock);
     this.#requests = new Requests(bus, clock);
@@ -645,6 +647,11 @@ export class Unit {
     this.#controller
       .stopLocal(reason)
       .catch((error: unknown) => this.#warn('stop.failed', `the converter did not go to WAIT: ${messageOf(error)}`));
+  }
+
+  #storeFailed(key: string, error: unknown): void {
+    const message = `${key} could not be made durable: ${messageOf(error)}`;
+    this.#faults.raise({ category: 'FRAMEWORK', extent: 'LOCAL', level: 'ERROR', reason: 'store.failed', message });
   }
 
   #warn(reason: string, message: string): void {

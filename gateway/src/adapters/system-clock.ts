@@ -30,7 +30,7 @@ export class SystemClock implements Clock {
     let timer: NodeJS.Timeout;
     // The platform's timers may fire up to 1 ms early and hold 24.8 days at most: both are made up for here.
     const arm = (): void => {
-      const left = Math.ceil(due - this.monotonic());
+      const left = Math.max(0, Math.ceil(due - this.monotonic()));
       timer = setTimeout(() => (this.monotonic() < due ? arm() : fire()), Math.min(left, LONGEST_TIMER_MSEC));
     };
     arm();

@@ -252,9 +252,9 @@ t.test('a flood is cut down to the allowance, logged once, and over when it is o
   t.ok(count < 1_000, `${count} of 3000 got through`);
   t.equal(end.lines.filter(({ fields: { why } }) => why === 'too many messages').length, 1);
   await pause(1_000);
-  const after = heard(end.bus, 'mode', () => true);
-  say('mode', aMode('stop'));
-  await after;
+  // A link that was silent for so long may be renewed just now: what is said meanwhile is said to nobody.
+  const timer = setInterval(() => say('mode', aMode('stop')), 50);
+  await heard(end.bus, 'mode', () => true).finally(() => clearInterval(timer));
 });
 
 t.test('strangers are told once and not listened to', async (t) => {

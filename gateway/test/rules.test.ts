@@ -8,6 +8,7 @@ import type { CommandBody, GridState, Permit } from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
 import { MemoryStore, silentLog, VirtualClock } from '../src/ports/index.ts';
+import { differingKeys } from '../src/unit/policy-watch.ts';
 import { ControllerRoom } from './support/controller-room.ts';
 import { Mortals } from './support/mortals.ts';
 
@@ -613,4 +614,16 @@ t.test('RULE-19: manual mode has the bus for itself: what runs ends in order, an
   t.same([...refusals], ['mode.not-autonomous']);
   void mortals.unit('E001').operate({ kind: 'mode', value: 'autonomous' });
   await mortals.untilRunning(1);
+});
+
+t.test('RULE-15: the keys in which two policies differ are named', (t) => {
+  const ours = { mode: 'stop', range: { min: 1, max: 2 }, members: ['E001'], note: 'x' };
+  t.same(differingKeys(ours, { ...ours, range: { max: 2, min: 1 } }), [], 'the order of keys is no difference');
+  t.same(differingKeys(ours, { mode: 'stop', range: { min: 1, max: 3 }, members: ['E001', 'E002'], constructor: 1 }), [
+    'constructor',
+    'members',
+    'note',
+    'range.max',
+  ]);
+  t.end();
 });

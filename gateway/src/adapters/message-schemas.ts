@@ -101,6 +101,7 @@ const BODIES = {
   accept: v.looseObject({ unitId: id }),
   command: v.looseObject({ kind: text }),
   reply: v.looseObject({ ok: v.boolean() }),
+  policy: v.looseObject({ hash: text, policy: v.looseObject({}) }),
   revocations: v.looseObject({ number: number, pem: v.pipe(v.string(), v.maxLength(MAX_MESSAGE_BYTES)) }),
 } as const satisfies Record<Channel, v.GenericSchema>;
 

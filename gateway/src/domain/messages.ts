@@ -145,6 +145,13 @@ export interface Revocations {
   readonly pem: string;
 }
 
+/** The policy that a unit works by, so that others can tell in what theirs differs (RULE-15). */
+export interface PublishedPolicy {
+  /** As in the birth. */
+  readonly hash: string;
+  readonly policy: object;
+}
+
 /** Channels of the bus and what they carry (architecture.md §3, topics). */
 export interface Bodies {
   birth: Birth;
@@ -159,6 +166,7 @@ export interface Bodies {
   command: CommandBody;
   reply: ReplyBody;
   revocations: Revocations;
+  policy: PublishedPolicy;
 }
 export type Channel = keyof Bodies;
 
@@ -171,6 +179,7 @@ export const RETAINED: Readonly<Record<Channel, boolean>> = {
   deal: true,
   mode: true,
   revocations: true,
+  policy: true,
   fault: false,
   request: false,
   accept: false,

@@ -263,9 +263,10 @@ export class Unit {
     });
     this.#policies = new PolicyWatch({
       bus,
+      policy: policy(),
       policyHash: options.policyHash,
       isMember: (id) => memberUnitIds().includes(id),
-      differs: (id, hash) => this.#policyDiffers(id, hash),
+      differs: (id, hash, keys) => this.#policyDiffers(id, hash, keys),
       agrees: () => this.#market.evaluate('policy.agrees'),
     });
     this.#referenceWatch = new ReferenceWatch({
@@ -324,6 +325,7 @@ export class Unit {
     this.#stops.push(this.#controller.onAcquired((acquired) => this.#acquired(acquired)));
     await this.#comeToRest();
     bus.publish('birth', '', this.#birth());
+    bus.publish('policy', '', { hash: this.#options.policyHash, policy: policy() });
     this.#members.start();
     this.#community.start();
     this.#settlement.start();
@@ -663,8 +665,9 @@ export class Unit {
     return this.#policies.isSame(from) ? undefined : { reason: 'policy.differs', numbers: { unitId: from } };
   }
 
-  #policyDiffers(unitId: string, theirs: string): void {
-    const message = `${unitId} works by another policy (${theirs}, here ${this.#options.policyHash}): no deals with it`;
+  #policyDiffers(unitId: string, theirs: string, keys: readonly string[]): void {
+    const how = keys.length > 0 ? `${keys.join(', ')} differ` : `${theirs}, here ${this.#options.policyHash}`;
+    const message = `${unitId} works by another policy (${how}): no deals with it`;
     this.#faults.raise({ category: 'USER', extent: 'LOCAL', level: 'WARN', reason: 'policy.differs', message });
   }
 

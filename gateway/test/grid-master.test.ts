@@ -869,6 +869,7 @@ t.test('permits (INV-2)', async (t) => {
     handOver: undefined,
     isAlive: () => true,
     isFresh: () => true,
+    hearsUs: () => true,
   } as const;
   const first = running('E001', 'E002', { isMaster: true });
   const short = (permits: ReturnType<typeof permitsOf>): string[] =>
@@ -896,6 +897,11 @@ t.test('permits (INV-2)', async (t) => {
     'no reference, no permit (RULE-7)',
   );
   t.same(permitsOf({ ...base, deals: [first], isAlive: (unitId) => unitId !== 'E001' }), [], 'nor with a dead one');
+  t.same(
+    short(permitsOf({ ...base, deals: [first], hearsUs: (unitId) => unitId !== 'E001' })),
+    ['E001 VOLTAGE_REFERENCE 1'],
+    'no current beside a reference that is heard but hears nothing: its own leave is about to end (RULE-7)',
+  );
   t.same(short(permitsOf({ ...base, deals: [first], isAlive: (unitId) => unitId !== 'E002' })), [
     'E001 VOLTAGE_REFERENCE 1',
   ]);

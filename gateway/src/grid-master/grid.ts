@@ -330,6 +330,7 @@ export class Grid {
       masterSide: masterSide(view),
       handOver: this.handOver,
       isFresh: (unitId) => this.units.isFresh(unitId),
+      hearsUs: (unitId) => this.needs.hearsUs(unitId),
     });
   }
 }

@@ -65,6 +65,8 @@ export interface GridMasterNeeds {
   raise(fault: FaultInput): void;
   /** A majority hears this grid master; without one it grants and raises nothing (RULE-5). */
   hasQuorum(): boolean;
+  /** This member has echoed a `grid` within the lease; being heard proves only the other direction (RULE-5, RULE-7). */
+  hearsUs(unitId: string): boolean;
   /** A fault of the cluster is open that this or another unit has raised, under this or a former grid master. */
   hasGlobalErrors?(): boolean;
 }

@@ -30,6 +30,8 @@ export interface PermitView {
   isAlive(unitId: string): boolean;
   /** Has this unit answered this grid master? Before that nothing of it is renewed (RULE-4). */
   isFresh(unitId: string): boolean;
+  /** Has this unit shown that it heard a late `grid` of ours? */
+  hearsUs(unitId: string): boolean;
 }
 
 const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
@@ -57,14 +59,15 @@ function modesOf(view: PermitView, unitId: string, deals: readonly Deal[]): read
 /**
  * Leave to be out of WAIT, for the units of deals whose master side must be active (INV-2). Without a reference
  * that is alive nobody gets any (RULE-7), and a deal counts only once both its parties have answered (RULE-4). The
- * reference itself holds the voltage for all: it keeps its leave when a partner of its own is lost.
+ * reference itself holds the voltage for all: it keeps its leave when a partner of its own is lost. When it is heard
+ * but does not hear us, its leave is about to end, and that of the currents has to end first (RULE-7).
  */
 export function permitsOf(view: PermitView): readonly PermitDraft[] {
   const vr = view.voltageReferenceUnitId;
   if (vr === undefined || !view.isAlive(vr) || !view.isFresh(vr)) return [];
   const isKnown = (unitId: string): boolean => view.isFresh(unitId);
   const active = view.deals.filter(masterSideMustBeActive);
-  const known = active.filter((deal) => partiesOf(deal).every(isKnown));
+  const known = view.hearsUs(vr) ? active.filter((deal) => partiesOf(deal).every(isKnown)) : [];
   const unitIds = [...new Set([vr, ...known.flatMap(partiesOf)])].filter((unitId) => view.isAlive(unitId)).sort();
   return unitIds.flatMap((unitId) => {
     const own = dealsFor(view, unitId, unitId === vr ? active : known);

@@ -306,6 +306,7 @@ export class Unit {
         finished: () => {},
         raise: (fault) => this.#faults.raise(fault),
         hasQuorum: () => this.#election.hasQuorum,
+        hearsUs: (unitId) => this.#election.hearers().includes(unitId),
         hasGlobalErrors: () => this.#faults.hasGlobalErrors(),
       }),
     });

@@ -165,6 +165,7 @@ export class ScriptedGrid {
       mode: () => this.mode,
       hasGlobalErrors: () => this.hasGlobalErrors,
       hasQuorum: () => this.hasQuorum,
+      hearsUs: () => true,
       command: (to, body, deadlineMsec) => this.#command(to, body, deadlineMsec),
       publish: (state) => {
         this.published.push(state);

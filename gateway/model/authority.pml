@@ -27,7 +27,9 @@
 #define LAST_TERM 2
 #define NOBODY 3
 
-#define PERMIT 2                       /* permitMsec */
+#ifndef PERMIT
+#define PERMIT 2                       /* permitMsec; 1 where there would be too many states */
+#endif
 #ifdef NO_RULE_7
 #define REFERENCE_DELAY 0
 #else

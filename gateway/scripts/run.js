@@ -12,6 +12,7 @@ import { withLock } from './lib/with-lock.js';
 /** What `npm start` runs; arguments given after `npm start --` follow these. */
 const START = ['gateway/bin/apis.js', 'up', '--flow', 'flows/emulated-community.json'];
 const BENCH = ['gateway/scripts/bench.js'];
+const CLUSTER_TEST = ['gateway/test/cluster/run.ts'];
 
 const TAP = [bin.tap, '--reporter=./gateway/scripts/summary-reporter.js'];
 
@@ -66,6 +67,7 @@ const script = async ([file, ...rest], args) => {
 const tasks = {
   start: { needsBuild: true, run: (args) => script(START, args) },
   bench: { needsBuild: true, run: (args) => script(BENCH, args) },
+  'cluster-test': { needsBuild: true, run: (args) => script(CLUSTER_TEST, args) },
   build: { needsBuild: true, run: () => 0 },
   lint: { needsBuild: false, run: async () => (allPassed(await runChecks()) ? 0 : 1) },
   test: { needsBuild: false, run: (args) => withLock('test', () => test(['--disable-coverage', ...args])) },

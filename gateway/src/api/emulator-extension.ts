@@ -81,6 +81,7 @@ export const EXTENSION: Readonly<Record<string, Route>> = {
   '/device/status/': (input) => deviceOf(input).readStatus(patience()),
   '/device/set/': command,
   '/get/houses': ({ session: { world } }) => ({ houses: world.houseIds(), lines: world.branches() }),
+  '/get/states': ({ session: { world } }) => Object.fromEntries(world.houseIds().map((id) => [id, world.house(id)])),
   '/get/state/': (input) => input.session.world.house(houseOf(input)),
   '/set/house/': setHouse,
   '/get/faults': faults,

@@ -24,13 +24,17 @@ const emulator = command({
   summary: 'serve emulated houses to clients of apis-emulator',
   options: {
     houses: one(wholeNumber('N', 1, 1000), 'how many houses, E001 and on; default 4'),
+    host: one(text('ADDRESS'), 'address to serve on, without any log-in; default 127.0.0.1'),
     port: one(port, 'port of the HTTP API; default 4390'),
     dataset: one(datasetDirectory, 'sun and load of the houses; default: a built-in year'),
     acceleration: one(speed, 'how many times faster than life; default 1'),
     start: one(startTime, 'where emulated time begins (UTC); default now'),
   },
-  run: async ({ houses = 4, port = 4390, acceleration = 1, start = Date.now(), dataset }, _words, io) =>
-    (await import('./run-emulator.ts')).runEmulator({ houses, port, acceleration, start, dataset }, io),
+  run: async (
+    { houses = 4, host = '127.0.0.1', port = 4390, acceleration = 1, start = Date.now(), dataset },
+    _words,
+    io,
+  ) => (await import('./run-emulator.ts')).runEmulator({ houses, host, port, acceleration, start, dataset }, io),
 });
 
 const check = command({

@@ -11,26 +11,26 @@ import { listenForStop } from './stop-request.ts';
 
 export interface EmulatorValues {
   readonly houses: number;
+  readonly host: string;
   readonly port: number;
   readonly acceleration: number;
   readonly dataset: string | undefined;
   readonly start: EpochMsec;
 }
 
-const HOST = '127.0.0.1';
 const SEED = 1;
 
 /** Emulated houses behind apis-emulator's HTTP API until it is told to stop. Rejects UsageError for a port in use. */
 export async function runEmulator(values: EmulatorValues, io: Io): Promise<number> {
-  const { houses, port, acceleration, dataset: folder, start } = values;
-  await checkPortIsFree(HOST, port);
+  const { houses, host, port, acceleration, dataset: folder, start } = values;
+  await checkPortIsFree(host, port);
   const dataset = await readDataset(folder, houseIds(houses));
   const clock = new PacedClock({ speed: acceleration, start });
   const world = new World({ clock, entropy: new SeededEntropy(SEED), houses, dataset });
   const stop = listenForStop();
   try {
     const pacer = { speed: () => clock.speed, setSpeed: (speed: number) => clock.setSpeed(speed) };
-    const api = await startEmulatorApi({ world, host: HOST, port, pacer });
+    const api = await startEmulatorApi({ world, host, port, pacer });
     clock.start();
     io.out(
       `Emulator ready: ${houses} houses at http://${api.host}:${api.port}, ${acceleration} times as fast as life\n`,

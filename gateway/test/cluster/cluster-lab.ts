@@ -1,0 +1,174 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type CommunityState, UnitClient } from '../../src/client/index.ts';
+import { demoHwConfig, demoPolicy } from '../../src/config/defaults.ts';
+import { type Host, system } from '../support/namespaces.ts';
+import { Running } from '../support/process.ts';
+import { Watcher } from './watcher.ts';
+
+const APIS = fileURLToPath(new URL('../../bin/apis.js', import.meta.url));
+const BROKER_PORT = 18_830;
+const EMULATOR_PORT = 4_390;
+
+/** Full batteries offer, empty ones ask; as a file has it. */
+const aTradingScenario = {
+  '00:00:00-24:00:00': {
+    batteryStatus: { '3600-': 'excess', '-3600': 'short' },
+    request: {
+      excess: { discharge: { limitWh: 3600, pointPerWh: 10 } },
+      short: { charge: { limitWh: 3600, pointPerWh: 10 } },
+    },
+    accept: {
+      excess: { discharge: { limitWh: 3600, pointPerWh: 10 } },
+      short: { charge: { limitWh: 3600, pointPerWh: 10 } },
+    },
+  },
+};
+
+/** One house: a namespace with a supervisor and its gateway. */
+export interface Member {
+  readonly unitId: string;
+  readonly host: Host;
+  readonly config: string;
+  readonly data: string;
+  up: Running | undefined;
+}
+
+export interface ClusterOptions {
+  readonly directory: string;
+  readonly hosts: readonly Host[];
+  readonly emulatorHost: Host;
+  readonly gridCurrentA: number;
+  readonly admission: 'capacity' | 'n-1';
+}
+
+/** Four gateways, each on a machine of its own, that know each other by mDNS alone, and the grid they share. */
+export class ClusterLab {
+  readonly members: readonly Member[];
+  readonly watcher: Watcher;
+  readonly emulator: Running;
+  readonly #emulatorUrl: string;
+  readonly #clients = new Map<string, UnitClient>();
+
+  static async open({ directory, hosts, emulatorHost, ...deal }: ClusterOptions): Promise<ClusterLab> {
+    const unitIds = hosts.map((_, index) => `E00${index + 1}`);
+    const emulator = inside(emulatorHost, [
+      APIS,
+      'emulator',
+      '--houses',
+      String(hosts.length),
+      '--host',
+      emulatorHost.address,
+      '--port',
+      String(EMULATOR_PORT),
+    ]);
+    await emulator.says('out', /Emulator ready/);
+    const base = demoPolicy(unitIds, { gridCurrentA: deal.gridCurrentA });
+    const policy = { ...base, gridMaster: { ...base.gridMaster, admission: deal.admission } };
+    const members = await Promise.all(
+      hosts.map(async (host, index): Promise<Member> => {
+        const unitId = unitIds[index] ?? '';
+        const home = join(directory, unitId);
+        await mkdir(home, { recursive: true });
+        const put = (name: string, content: object): Promise<void> =>
+          writeFile(join(home, name), JSON.stringify(content));
+        await put('hwConfig.json', demoHwConfig());
+        await put('policy.json', policy);
+        await put('scenario.json', aTradingScenario);
+        await put('config.json', {
+          communityId: 'lab',
+          clusterId: 'lab',
+          unitId,
+          hwConfigFile: './hwConfig.json',
+          policyFile: './policy.json',
+          scenarioFile: './scenario.json',
+          systemType: 'dcdc_emulator',
+          connection: { emulator: { host: emulatorHost.address, port: EMULATOR_PORT } },
+          mqtt: { host: host.address, port: BROKER_PORT, insecure: true },
+          discovery: { mdns: true, interface: host.interface },
+        });
+        return { unitId, host, config: join(home, 'config.json'), data: join(home, 'data'), up: undefined };
+      }),
+    );
+    return new ClusterLab(members, emulator, `http://${emulatorHost.address}:${EMULATOR_PORT}`);
+  }
+
+  private constructor(members: readonly Member[], emulator: Running, emulatorUrl: string) {
+    this.members = members;
+    this.emulator = emulator;
+    this.#emulatorUrl = emulatorUrl;
+    this.watcher = new Watcher(emulatorUrl);
+  }
+
+  member(unitId: string): Member {
+    const found = this.members.find((one) => one.unitId === unitId);
+    if (found === undefined) throw new Error(`no unit ${unitId}`);
+    return found;
+  }
+
+  /** Batteries for trade: half of the houses full, the others empty. */
+  async charge(): Promise<void> {
+    for (const [index, { unitId }] of this.members.entries()) {
+      await fetch(`${this.#emulatorUrl}/set/emu/${unitId}?rsoc=${index % 2 === 0 ? 93 : 40}`);
+    }
+  }
+
+  start(member: Member): void {
+    member.up = inside(member.host, [APIS, 'up', '--no-node-red', '--config', member.config, '--data', member.data]);
+  }
+
+  /** Supervisor and gateway of a unit, by their ids. */
+  async pids({ host }: Member): Promise<readonly number[]> {
+    return (await system('ip', 'netns', 'pids', host.namespace)).trim().split('\n').filter(Boolean).map(Number);
+  }
+
+  /** Id of the gateway itself, as it wrote it down. */
+  async gatewayPid({ data }: Member): Promise<number> {
+    return JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8')).pid;
+  }
+
+  async signalGateway(member: Member, signal: NodeJS.Signals): Promise<void> {
+    process.kill(await this.gatewayPid(member), signal);
+  }
+
+  /** What the units say, seen from one of them. */
+  client({ unitId, host }: Member): UnitClient {
+    const known = this.#clients.get(unitId);
+    if (known !== undefined) return known;
+    const client = UnitClient.attach({ host: host.address, port: BROKER_PORT }, { follow: true });
+    this.#clients.set(unitId, client);
+    return client;
+  }
+
+  state(): CommunityState {
+    const states = this.members.map((member) => this.client(member).state());
+    const newest = states.toSorted((a, b) => (b.grid?.term ?? 0) - (a.grid?.term ?? 0))[0];
+    if (newest === undefined) throw new Error('no members');
+    return newest;
+  }
+
+  /** Resolves with the time at which it first held; rejects after `limitMsec`. */
+  async until(what: string, holds: (state: CommunityState) => boolean, limitMsec: number): Promise<number> {
+    for (const end = performance.now() + limitMsec; ; await pause(50)) {
+      if (holds(this.state())) return performance.now();
+      if (performance.now() > end)
+        throw new Error(`${what} did not happen within ${limitMsec} ms: ${this.watcher.text()}`);
+    }
+  }
+
+  /** What the gateways have said last, for whoever has to find out why. */
+  words(): string {
+    const tail = (text = ''): string => text.split('\n').slice(-12).join('\n');
+    return this.members.map(({ unitId, up }) => `${unitId}\n${tail(up?.out)}${tail(up?.err)}`).join('\n');
+  }
+
+  async close(): Promise<void> {
+    await this.watcher.stop();
+    await Promise.all([...this.#clients.values()].map((client) => client.close()));
+  }
+}
+
+const inside = ({ namespace }: Host, args: readonly string[]): Running =>
+  new Running('netns', ['exec', namespace, process.execPath, ...args], { program: 'ip' });

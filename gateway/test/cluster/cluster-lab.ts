@@ -2,8 +2,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { CertificateAuthority } from '../../src/adapters/certificates.ts';
+import { installIdentity } from '../../src/adapters/identity-files.ts';
 import { type CommunityState, UnitClient } from '../../src/client/index.ts';
 import { demoHwConfig, demoPolicy } from '../../src/config/defaults.ts';
+import { tlsFiles } from '../support/certificates.ts';
 import { type Host, system } from '../support/namespaces.ts';
 import { Running } from '../support/process.ts';
 import { Watcher } from './watcher.ts';
@@ -34,6 +37,8 @@ export interface Member {
   readonly config: string;
   readonly data: string;
   up: Running | undefined;
+  /** Files by which a client may look at it. */
+  readonly tls?: ReturnType<typeof tlsFiles>;
 }
 
 export interface ClusterOptions {
@@ -42,6 +47,8 @@ export interface ClusterOptions {
   readonly emulatorHost: Host;
   readonly gridCurrentA: number;
   readonly admission: 'capacity' | 'n-1';
+  /** With certificates of a cluster CA, as in houses; plain otherwise. */
+  readonly tls: boolean;
 }
 
 /** Four gateways, each on a machine of its own, that know each other by mDNS alone, and the grid they share. */
@@ -52,7 +59,7 @@ export class ClusterLab {
   readonly #emulatorUrl: string;
   readonly #clients = new Map<string, UnitClient>();
 
-  static async open({ directory, hosts, emulatorHost, ...deal }: ClusterOptions): Promise<ClusterLab> {
+  static async open({ directory, hosts, emulatorHost, tls, ...deal }: ClusterOptions): Promise<ClusterLab> {
     const unitIds = hosts.map((_, index) => `E00${index + 1}`);
     const emulator = inside(emulatorHost, [
       APIS,
@@ -65,6 +72,7 @@ export class ClusterLab {
       String(EMULATOR_PORT),
     ]);
     await emulator.says('out', /Emulator ready/);
+    const authority = tls ? await CertificateAuthority.create(join(directory, 'ca'), 'lab') : undefined;
     const base = demoPolicy(unitIds, { gridCurrentA: deal.gridCurrentA });
     const policy = { ...base, gridMaster: { ...base.gridMaster, admission: deal.admission } };
     const members = await Promise.all(
@@ -86,12 +94,20 @@ export class ClusterLab {
           scenarioFile: './scenario.json',
           systemType: 'dcdc_emulator',
           connection: { emulator: { host: emulatorHost.address, port: EMULATOR_PORT } },
-          mqtt: { host: host.address, port: BROKER_PORT, insecure: true },
+          mqtt: { host: host.address, port: BROKER_PORT, ...(tls ? {} : { insecure: true }) },
           discovery: { mdns: true, interface: host.interface },
         });
-        return { unitId, host, config: join(home, 'config.json'), data: join(home, 'data'), up: undefined };
+        const data = join(home, 'data');
+        const certificates = join(data, unitId, 'certs');
+        const files = tls ? { tls: tlsFiles(certificates) } : {};
+        return { unitId, host, config: join(home, 'config.json'), data, up: undefined, ...files };
       }),
     );
+    // One after the other: the authority keeps one list of what it has issued.
+    for (const { unitId, data } of members) {
+      const pems = await authority?.issue({ name: unitId, role: 'unit' });
+      if (pems !== undefined) await installIdentity(join(data, unitId, 'certs'), pems);
+    }
     return new ClusterLab(members, emulator, `http://${emulatorHost.address}:${EMULATOR_PORT}`);
   }
 
@@ -134,10 +150,10 @@ export class ClusterLab {
   }
 
   /** What the units say, seen from one of them. */
-  client({ unitId, host }: Member): UnitClient {
+  client({ unitId, host, tls }: Member): UnitClient {
     const known = this.#clients.get(unitId);
     if (known !== undefined) return known;
-    const client = UnitClient.attach({ host: host.address, port: BROKER_PORT }, { follow: true });
+    const client = UnitClient.attach({ host: host.address, port: BROKER_PORT, ...(tls && { tls }) }, { follow: true });
     this.#clients.set(unitId, client);
     return client;
   }

@@ -1,4 +1,4 @@
-// `npm run cluster-test [-- --short]`: separate gateways on machines of their own, disturbed in every way on the real
+// `npm run cluster-test [-- --short --plain --only=<words>]`: separate gateways on machines of their own, disturbed in every way on the real
 // clock. Prints a table, or with --json one object; exit 1 when a limit is broken.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -78,6 +78,7 @@ async function insideTheNetwork(hosts: readonly Host[], args: readonly string[])
     emulatorHost,
     gridCurrentA: 0.5,
     admission: 'n-1',
+    tls: !args.includes('--plain'),
   });
   const rows: Row[] = [];
   try {
@@ -100,7 +101,7 @@ async function insideTheNetwork(hosts: readonly Host[], args: readonly string[])
           rows.push({ ...rowOf(scenario.name, 'run', []), problem: String(error) });
         }
       }
-      for (const { name } of runs[0] ?? []) {
+      for (const name of new Set(runs.flat().map((figure) => figure.name))) {
         rows.push(
           rowOf(
             scenario.name,

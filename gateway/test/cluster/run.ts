@@ -87,7 +87,9 @@ async function insideTheNetwork(hosts: readonly Host[], args: readonly string[])
     const started = performance.now();
     const first = await lab.until('a first deal', ({ deals }) => deals.length > 0, 60_000);
     rows.push(rowOf('start', 'first deal registered, ms', [{ name: '', value: first - started, limit: 8_000 }]));
-    for (const scenario of SCENARIOS.filter(({ name }) => only === undefined || name.includes(only))) {
+    for (const scenario of SCENARIOS.filter(({ name, isLong }) =>
+      only === undefined ? !(isShort && isLong) : name.includes(only),
+    )) {
       const runs: (readonly Figure[])[] = [];
       for (let n = 0; n < (isShort ? 1 : scenario.times); n += 1) {
         say(`${scenario.name}, ${n + 1}`);

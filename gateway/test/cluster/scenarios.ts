@@ -14,6 +14,8 @@ export interface Scenario {
   readonly name: string;
   /** How often in the long form. */
   readonly times: number;
+  /** Only in the long form. */
+  readonly isLong?: boolean;
   run(lab: ClusterLab): Promise<readonly Figure[]>;
 }
 
@@ -192,6 +194,7 @@ const killAll: Scenario = {
 const silentDevices: Scenario = {
   name: 'drivers silent for 30 s',
   times: 2,
+  isLong: true,
   run: async (lab) => {
     await trading(lab);
     await pause(SETTLED_MSEC);

@@ -559,6 +559,36 @@ t.test(
   },
 );
 
+t.test(
+  'RULE-8, INV-1: droop stays while the other reference of a hand-over is dead, the grid master itself',
+  async (t) => {
+    const seen = new Set<number>();
+    for (const delayMsec of [60, 200, 220, 240, 260, 280, 330, 400, 450]) {
+      const mortals = new Mortals({
+        rsoc: [92, 80, 55, 30],
+        policy: (policy) => ({ ...policy, largeCapacityUnitIds: ['E001'] }),
+      });
+      await mortals.untilRunning(2);
+      t.strictSame([mortals.gridMaster?.unitId, ...mortals.references], ['E001', 'E001']);
+      const violations = watchReferences(mortals);
+      const master = mortals.deals.find((deal) => deal.isMaster === true);
+      void mortals
+        .unit('E002')
+        .operate({ kind: 'deal.stop', dealId: String(master?.dealId), reason: 'test' })
+        .catch(() => {});
+      await mortals.clock.advance(delayMsec);
+      seen.add(mortals.references.length);
+      mortals.kill('E001');
+      await mortals.clock.advance(15_000);
+      t.strictSame(violations, [], `${delayMsec} ms`);
+      mortals.start('E001');
+      const isTrading = (): boolean => mortals.deals.some((deal) => deal.startDateTime !== undefined);
+      t.ok(await mortals.until(isTrading, 120_000), `${delayMsec} ms: trades again`);
+    }
+    t.ok(seen.has(2), 'some of them in the middle');
+  },
+);
+
 t.test('RULE-13: a wish to stop a deal outlives the grid master that heard it', async (t) => {
   const mortals = await twoDealsOfOne();
   const dealId = String(mortals.deals.find((deal) => deal.isMaster !== true)?.dealId);

@@ -39,9 +39,14 @@ function settleMaster(grid: Grid, unitId: string): void {
   }
 }
 
+/** A party of an active deal that has not been heard in this term may hold the voltage yet, with nobody who tells. */
+const mayHoldUnheard = (grid: Grid): boolean =>
+  unheardMembers(grid).some((unitId) => activeDeals(grid).some((deal) => isInvolved(deal, unitId)));
+
 /** Droop goes only from the one that remains, once all others have left (INV-1, RULE-8). */
 async function stiffen(grid: Grid, keeper: string, left: readonly boolean[]): Promise<boolean> {
-  return left.every((hasLeft) => hasLeft) && (await grid.lower(keeper, { command: 'voltageReferenceDidTakeOver' }));
+  const isAlone = left.every((hasLeft) => hasLeft) && !mayHoldUnheard(grid);
+  return isAlone && (await grid.lower(keeper, { command: 'voltageReferenceDidTakeOver' }));
 }
 
 async function leaveOneReference(grid: Grid, keeper: string, others: readonly string[]): Promise<void> {

@@ -7,7 +7,7 @@ import t from 'tap';
 import { aHwConfig, aPolicy, aScenario, aUnitConfig } from './config/samples.ts';
 import { aDirectory, cli } from './support/cli.ts';
 import { logIn } from './support/log-in.ts';
-import { apis, childrenOf, eventually, fakeDaemon, freePorts, isAlive } from './support/process.ts';
+import { apis, apisBuilt, childrenOf, eventually, fakeDaemon, freePorts, isAlive } from './support/process.ts';
 
 /** Real processes need their time on a busy machine. */
 t.setTimeout(180_000);
@@ -288,7 +288,8 @@ t.test(
     const flow = join(data, 'first.json');
     await writeFile(flow, '[{"id":"a1b2c3d4e5f60718","type":"tab","label":"One"}]');
     const [port = 0] = await freePorts(1);
-    const up = apis('up', '--data', data, '--port', String(port), '--flow', flow);
+    // As it is built: the test runner's loader cannot read the settings' module in TypeScript.
+    const up = apisBuilt('up', '--data', data, '--port', String(port), '--flow', flow);
     t.teardown(() => up.child.kill('SIGKILL'));
     await up.says('out', /Stop it with Ctrl-C/);
     t.match(up.out, / {2}User {7}apis\n {2}Password {3}\S+ .*once.*\n/);
@@ -339,7 +340,7 @@ t.test(
     );
     t.equal(await get('/'), 0);
 
-    const shipped = apis('up', '--data', data, '--port', String(port), '--fresh', '--new-password');
+    const shipped = apisBuilt('up', '--data', data, '--port', String(port), '--fresh', '--new-password');
     t.teardown(() => shipped.child.kill('SIGKILL'));
     await shipped.says('out', /Stop it with Ctrl-C/);
     t.equal(await get('/flows'), 401, 'a new password ends the sessions of the old one');

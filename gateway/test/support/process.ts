@@ -67,6 +67,7 @@ const script = (path: string): string => fileURLToPath(new URL(path, import.meta
 
 /** The `apis` command as it is installed; needs a build. */
 export const apisBin = script('../../bin/apis.js');
+export const apisBuilt = (...args: string[]): Running => new Running(apisBin, args);
 /** The `apis` command out of the sources. */
 export const apis = (...args: string[]): Running => new Running(script('../../src/cli/main.ts'), args);
 /** The process frame around a daemon that behaves as told. */

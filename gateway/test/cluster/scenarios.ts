@@ -44,6 +44,18 @@ const referenceOf = (lab: ClusterLab): Member => {
   return lab.member(reference.houseId);
 };
 
+/** Deals run, and not only just: one that has ended meanwhile is followed by another. */
+async function settled(lab: ClusterLab): Promise<void> {
+  const isCarrying = (): boolean => {
+    const modes = Object.values(lab.watcher.last?.houses ?? {}).map(({ mode }) => mode);
+    return runningDeals(lab.state()) > 0 && modes.filter((mode) => mode !== 'WAIT').length > 1;
+  };
+  do {
+    await trading(lab);
+    await pause(SETTLED_MSEC);
+  } while (!isCarrying());
+}
+
 /** Figures that hold for every disturbance. */
 const always = (lab: ClusterLab, since: number, limitA = 2.35): readonly Figure[] => [
   { name: 'moments with two stiff references', value: lab.watcher.rivalReferences(since).length, limit: 0 },
@@ -55,8 +67,7 @@ const killReference: Scenario = {
   name: 'kill -9 of the voltage reference',
   times: 5,
   run: async (lab) => {
-    await trading(lab);
-    await pause(SETTLED_MSEC);
+    await settled(lab);
     const victim = referenceOf(lab);
     const { gridMasterUnitId, term = 0 } = lab.state().grid ?? {};
     const isMaster = gridMasterUnitId === victim.unitId;
@@ -95,8 +106,7 @@ const killParty: Scenario = {
   name: 'kill -9 of a party with constant current',
   times: 5,
   run: async (lab) => {
-    await trading(lab);
-    await pause(SETTLED_MSEC);
+    await settled(lab);
     const look = lab.watcher.last as Look; // trading is seen by it
     const victim = lab.members.find(({ unitId }) => isConstantCurrent(look, unitId));
     if (victim === undefined) throw new Error(`nobody in constant current: ${lab.watcher.text()}`);
@@ -111,8 +121,7 @@ const freeze: Scenario = {
   name: 'freeze of a gateway (SIGSTOP)',
   times: 2,
   run: async (lab) => {
-    await trading(lab);
-    await pause(SETTLED_MSEC);
+    await settled(lab);
     const victim = referenceOf(lab);
     const pid = await lab.gatewayPid(victim);
     const frozen = performance.now();
@@ -142,8 +151,7 @@ const partition = (name: string, left: number): Scenario => ({
   name,
   times: 5,
   run: async (lab) => {
-    await trading(lab);
-    await pause(SETTLED_MSEC);
+    await settled(lab);
     const master = referenceOf(lab);
     const minority = [master, ...lab.members.filter((one) => one !== master)].slice(0, left);
     const majority = lab.members.filter((one) => !minority.includes(one));
@@ -170,8 +178,7 @@ const killAll: Scenario = {
   name: 'all gateways killed at once',
   times: 2,
   run: async (lab) => {
-    await trading(lab);
-    await pause(SETTLED_MSEC);
+    await settled(lab);
     const killed = performance.now();
     await Promise.all(lab.members.map((member) => lab.signalGateway(member, 'SIGKILL')));
     const waiting = await lab.watcher.until(
@@ -196,8 +203,7 @@ const silentDevices: Scenario = {
   times: 2,
   isLong: true,
   run: async (lab) => {
-    await trading(lab);
-    await pause(SETTLED_MSEC);
+    await settled(lab);
     const began = performance.now();
     lab.emulator.child.kill('SIGSTOP');
     await pause(30_000);

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +14,7 @@ import { identityOf } from '../src/cli/process-identity.ts';
 import { SilenceWatch } from '../src/cli/silence-watch.ts';
 import { SupervisedChild } from '../src/cli/supervised-child.ts';
 import { openSupervisorLink } from '../src/cli/supervisor-link.ts';
-import { parseMessage, supervisorSocket } from '../src/cli/supervisor-socket.ts';
+import { type DaemonMessage, parseMessage, supervisorSocket } from '../src/cli/supervisor-socket.ts';
 import { collectingLog, type LogLine } from '../src/ports/log.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { aBench } from './support/bench.ts';
@@ -21,7 +22,7 @@ import { aDirectory } from './support/cli.ts';
 import { apis, eventually, isAlive, type Running } from './support/process.ts';
 import { unitFiles } from './support/unit-files.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(170_000);
 
 t.test(
   'loop-watch.ts: a daemon beats while all its control loops go round, and is silent as soon as one hangs',
@@ -109,6 +110,24 @@ t.test('supervisor-socket.ts', async (t) => {
 });
 
 t.test(
+  'daemon-link.ts: a daemon that hangs before its first word is known by a connection without hello',
+  async (t) => {
+    const data = await aDirectory();
+    const hanging = createServer(() => {});
+    await new Promise<void>((resolve) => hanging.listen(supervisorSocket(data), resolve));
+    const heard: string[] = [];
+    const over = new AbortController();
+    const ears = { connected: () => heard.push('connected'), hear: ({ kind }: DaemonMessage) => heard.push(kind) };
+    const following = followDaemon(data, ears, over.signal);
+    t.ok(await eventually(() => heard.length > 0, 5_000));
+    t.same(heard, ['connected']);
+    over.abort();
+    await following;
+    await new Promise((resolve) => hanging.close(resolve));
+  },
+);
+
+t.test(
   'supervisor-link.ts: a daemon waits for a supervisor, tells whoever comes, and ends when nobody comes again',
   async (t) => {
     const data = await aDirectory();
@@ -118,12 +137,13 @@ t.test(
     const link = await openSupervisorLink(data, ['--data', data], 300);
     const over = new AbortController();
     const heard: string[] = [];
-    const following = followDaemon(data, ({ kind }) => heard.push(kind), over.signal);
+    const ears = { connected: () => heard.push('connected'), hear: ({ kind }: DaemonMessage) => heard.push(kind) };
+    const following = followDaemon(data, ears, over.signal);
     t.ok(await eventually(() => heard.includes('hello'), 5_000));
     link.say({ kind: 'ready' });
     for (let n = 0; n < 100; n += 1) link.beat();
     t.ok(await eventually(() => heard.includes('beat'), 5_000));
-    t.same(heard, ['hello', 'ready', 'beat'], 'many beats at once are one');
+    t.same(heard, ['connected', 'hello', 'ready', 'beat'], 'many beats at once are one');
     t.match(await findDaemon(data), {
       identity: await identityOf(process.pid),
       hello: { args: ['--data', data] },

@@ -8,14 +8,22 @@ import { type DaemonHello, type DaemonMessage, parseMessage, supervisorSocket } 
 
 const AGAIN_MSEC: Milliseconds = 100;
 /** A daemon whose event loop turns says hello at once. */
-const HELLO_MSEC: Milliseconds = 3_000;
+export const HELLO_MSEC: Milliseconds = 3_000;
+
+/** What is heard of a daemon. */
+export interface DaemonEars {
+  /** A connection stands: the system makes it for a daemon that hangs, too, and then no hello follows. */
+  connected?(): void;
+  hear(message: DaemonMessage): void;
+}
 
 /** Hears one connection out. Resolves when it has ended: true when there was one at all. */
-function listen(path: string, hear: (message: DaemonMessage) => void, signal: AbortSignal): Promise<boolean> {
+function listen(path: string, { connected, hear }: DaemonEars, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     let isConnected = false;
     const socket = connect(path, () => {
       isConnected = true;
+      if (!signal.aborted) connected?.();
     });
     const leave = (): void => {
       socket.destroy();
@@ -40,13 +48,9 @@ function listen(path: string, hear: (message: DaemonMessage) => void, signal: Ab
 }
 
 /** Hears what the daemon of a data directory says, connecting again and again, until the signal ends it. */
-export async function followDaemon(
-  dataDir: string,
-  hear: (message: DaemonMessage) => void,
-  signal: AbortSignal,
-): Promise<void> {
+export async function followDaemon(dataDir: string, ears: DaemonEars, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await listen(supervisorSocket(dataDir), hear, signal);
+    await listen(supervisorSocket(dataDir), ears, signal);
     await pause(AGAIN_MSEC, undefined, { signal }).catch(() => undefined); // ended, on purpose
   }
 }
@@ -76,7 +80,7 @@ export async function findDaemon(dataDir: string): Promise<RunningDaemon | undef
     setImmediate(() => over.abort());
   };
   const timer = setTimeout(() => over.abort(), HELLO_MSEC);
-  const isSupervised = await listen(supervisorSocket(dataDir), hear, over.signal);
+  const isSupervised = await listen(supervisorSocket(dataDir), { hear }, over.signal);
   clearTimeout(timer);
   if (!isSupervised) throw new UsageError(`the data directory ${dataDir} is in use by process ${identity.pid}`);
   return { identity, isStopping, ...(hello === undefined ? {} : { hello }) };

@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Milliseconds } from '../domain/quantities.ts';
-import { followDaemon, type RunningDaemon } from './daemon-link.ts';
+import { followDaemon, HELLO_MSEC, type RunningDaemon } from './daemon-link.ts';
 import { adoptLife } from './process-life.ts';
 import { stopConverters } from './safe-stop-command.ts';
 import { type Gone, SupervisedChild } from './supervised-child.ts';
@@ -86,7 +86,11 @@ export class SupervisedGateway {
       await prepare();
       this.#child.start();
     }
-    followDaemon(dataDir, (message) => this.#hear(message), this.#over.signal).catch(() => undefined); // never rejects
+    const ears = {
+      connected: () => this.#child.allowSilence(HELLO_MSEC),
+      hear: (message: DaemonMessage) => this.#hear(message),
+    };
+    followDaemon(dataDir, ears, this.#over.signal).catch(() => undefined); // never rejects
   }
 
   /** Orderly end. Gives its exit code; 3 when the converters could not be brought to WAIT. */
@@ -104,7 +108,10 @@ export class SupervisedGateway {
   }
 
   #hear({ kind }: DaemonMessage): void {
-    if (kind === 'hello') this.#hasBeaten = false;
+    if (kind === 'hello') {
+      this.#hasBeaten = false;
+      this.#child.allowSilence(SILENCE.firstMsec);
+    }
     if (kind === 'listening' || kind === 'ready') this.#listening.resolve();
     if (kind === 'listening' && !this.#hasBeaten) this.#child.allowSilence(FIRST_ROUND_MSEC);
     if (kind === 'stopping') this.#child.allowSilence(STOP_MSEC);

@@ -140,8 +140,8 @@ async function announce(
   ]);
   if (over.aborted) return;
   const places = units.map(({ unitId, host, port }) => `${unitId} at ${host}:${port}`);
+  link.say({ kind: 'ready' }); // before anybody else relies on it, its supervisor does
   io.out(`Gateway ready: ${places.join(', ')}; data in ${dataDir}\n`);
-  link.say({ kind: 'ready' });
 }
 
 async function sayWhatIsMissing(

@@ -820,6 +820,22 @@ t.test('WAIT and scram (control.md §1.9.4, §1.10)', async (t) => {
     t.same(room.reasons, ['H:L:WARN device.degraded-stop']);
   });
 
+  t.test('WAIT at once brings nothing down first: a bus that another one holds does not follow (INV-1)', async (t) => {
+    const room = await aRoomIn('VOLTAGE_REFERENCE');
+    t.match(await room.run({ command: 'WAIT', atOnce: true }), { ok: true });
+    t.same(room.device.writes, [WAIT_WRITE]);
+  });
+
+  t.test('what a converter does that does not obey a stop is told at once, once (INV-1)', async (t) => {
+    const room = await aRoomIn('CHARGE');
+    const told: unknown[] = [];
+    room.controller.onAcquired(({ reading }) => told.push(reading.dcdc.status.operationMode));
+    room.device.fate = (_, text) => (text.startsWith('setMode WAIT') ? 'refused' : 'done');
+    t.match(await room.run({ command: 'WAIT' }), { ok: false });
+    await room.clock.advance(room.policy.controller.dataAcquisitionPeriodMsec / 2);
+    t.same(told, ['Heteronomy CV']);
+  });
+
   t.test('a stop that fails is raised and tried again until it succeeds; meanwhile nothing is raised', async (t) => {
     const room = await aRoomIn('CHARGE');
     room.device.fate = (_, text) => (text.startsWith('setMode WAIT') ? 'refused' : 'done');

@@ -1143,6 +1143,36 @@ t.test('units that go', async (t) => {
     t.same(grid.grid?.permits, []);
   });
 
+  t.test('a converter that holds the voltage as well takes the reference down (INV-1, RULE-7)', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    const count = grid.commands.length;
+    failing(grid, 'E003', 'WAIT', 'refuse');
+    grid.unit('E003').mode = 'VOLTAGE_REFERENCE';
+    grid.push('E003');
+    t.same(since(grid, count), ['E003 WAIT at once', 'E002 WAIT', 'E004 WAIT'], 'in the moment in which it is seen');
+    await grid.run(100);
+    t.equal(grid.modes.E001, 'WAIT');
+    t.same(
+      since(grid, count).filter((one) => one.startsWith('E001')),
+      ['E001 WAIT at once'],
+    );
+    t.ok(grid.faults.some(({ reason, level }) => reason === 'grid.second-reference' && level === 'ERROR'));
+    for (const deal of [first, second]) t.match(grid.deal(deal.dealId).abortReason, /^grid\.second-reference/);
+  });
+
+  t.test('and neither a current nor an account that nobody answers for keeps the reference (INV-1)', async (t) => {
+    const grid = await aGrid();
+    await started(t, grid, aDeal('E001', 'E002'), aDeal('E003', 'E004'));
+    grid.fate = (unitId, body) => (unitId === 'E004' || body.kind === 'read' ? 'deaf' : 'obey');
+    grid.hang = (unitId, body) => unitId === 'E003' && isControl(body, 'WAIT');
+    grid.unit('E003').mode = 'VOLTAGE_REFERENCE';
+    grid.push('E003');
+    await grid.run(grid.policy.controller.dataAcquisitionPeriodMsec / 2 + 100);
+    t.equal(grid.modes.E001, 'WAIT');
+  });
+
   t.test('a reference side whose device says nothing any more ends its deal', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002');

@@ -75,7 +75,10 @@ const stampedMode = v.looseObject({
 });
 
 const deviceCommand = v.variant('command', [
-  ...(['WAIT', 'scram', 'VOLTAGE_REFERENCE', 'voltageReferenceAuthorization'] as const).map((command) =>
+  ...(['WAIT', 'scram'] as const).map((command) =>
+    v.looseObject({ command: v.literal(command), atOnce: maybe(v.literal(true)) }),
+  ),
+  ...(['VOLTAGE_REFERENCE', 'voltageReferenceAuthorization'] as const).map((command) =>
     v.looseObject({ command: v.literal(command) }),
   ),
   ...(['voltageReferenceWillHandOver', 'voltageReferenceDidTakeOver'] as const).map((command) =>

@@ -135,7 +135,7 @@ export class Controller {
   async execute(command: DeviceCommand, fence: () => void, signal?: AbortSignal): Promise<Dcdc> {
     fence();
     if (command.command === 'WAIT' || command.command === 'scram') {
-      return this.#stop({ reason: command.command, ramp: true, fence });
+      return this.#stop({ reason: command.command, ramp: command.atOnce !== true, fence });
     }
     return this.#queued(command, fence, signal);
   }

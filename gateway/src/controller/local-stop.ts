@@ -145,8 +145,10 @@ export class LocalStop {
   }
 
   #owe({ reason }: StopOptions, error: unknown): void {
+    const isNews = !this.#isOwed;
     this.#isOwed = true;
     this.#needs.report('device.stop-failed', error);
+    if (isNews) this.#needs.acquisition.refresh(); // everybody has to know what it does instead (INV-1)
     this.#cancelAgain();
     if (this.#hasEnded) return;
     this.#cancelAgain = this.#needs.clock.after(AGAIN_MSEC, () => {

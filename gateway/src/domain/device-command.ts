@@ -2,8 +2,9 @@ import type { Amperes, Volts } from './quantities.ts';
 
 /** Commands that a grid master gives to a unit's controller (control.md §1.9), with their parameters. */
 export type DeviceCommand =
-  | { readonly command: 'WAIT' }
-  | { readonly command: 'scram' }
+  /** `atOnce`: nothing is brought down first. A bus that another converter holds does not follow (INV-1). */
+  | { readonly command: 'WAIT'; readonly atOnce?: true }
+  | { readonly command: 'scram'; readonly atOnce?: true }
   | { readonly command: 'CHARGE'; readonly gridCurrentA: Amperes }
   | { readonly command: 'DISCHARGE'; readonly gridCurrentA: Amperes }
   | { readonly command: 'VOLTAGE_REFERENCE' }

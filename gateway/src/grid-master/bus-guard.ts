@@ -31,6 +31,19 @@ export class BusGuard {
     if (!isHeld && view.deals.some(isCarrying)) void this.#halting.stopAll('grid.reference-lost');
   }
 
+  /**
+   * A converter that holds the voltage beside the reference has been told WAIT by its own unit (INV-3) and does not obey,
+   * or nobody knows that it will: the reference leaves the bus, and the currents before it (INV-1, RULE-7).
+   */
+  demandSoleReference(): void {
+    const { rivals, voltageReferenceUnitId: vr } = this.#grid;
+    if (rivals.length === 0 || this.#halting.isActive) return;
+    const reason = 'grid.second-reference';
+    const message = `${rivals.join(', ')} and the reference ${vr} hold the voltage at the same time`;
+    void this.#halting.stopAll(`${reason} : ${message}`); // before the fault, whose SCRAM lets the reference stay for its delay
+    this.#grid.raiseFault({ category: 'HARDWARE', extent: 'GLOBAL', level: 'ERROR', reason, message });
+  }
+
   /** After the deals: the voltage that suits them, and the global checks. */
   async look(): Promise<void> {
     const running = this.#runningIds();

@@ -8,10 +8,26 @@ import type { Grid } from './grid.ts';
 
 const POLL_MSEC = 100;
 
-/** Every converter that may hold the voltage: one, or both of a hand-over. */
+/** Every converter that is meant to hold the voltage: one, or both of a hand-over. */
 const referencesOf = (grid: Grid): readonly string[] => [
   ...new Set([grid.voltageReferenceUnitId, grid.handOver?.from, grid.handOver?.to].filter((one) => one !== undefined)),
 ];
+
+/** What brings a converter to WAIT. */
+interface Stop {
+  readonly atOnce?: true;
+  /** How long its answer is waited for; by the command when it does not say. */
+  readonly deadlineMsec?: Milliseconds;
+}
+
+/**
+ * How the currents and the voltage leave the bus. While another converter holds the voltage as well, the reference has
+ * to be gone within one acquisition period (INV-1), and its ramp would only draw current from the other one.
+ */
+function stopsOf({ policy, rivals }: Grid): { readonly currents: Stop; readonly voltage: Stop } {
+  if (rivals.length === 0) return { currents: { deadlineMsec: policy.gridMaster.deal.stopTimeoutMsec }, voltage: {} };
+  return { currents: { deadlineMsec: policy.controller.dataAcquisitionPeriodMsec / 2 }, voltage: { atOnce: true } };
+}
 
 /** Parties of the deals that have been activated. */
 const busyUnitsOf = (grid: Grid): readonly string[] => {
@@ -23,14 +39,14 @@ const without = (units: readonly string[], those: readonly string[]): readonly s
   units.filter((unitId) => !those.includes(unitId));
 
 /** WAIT, and SCRAM when that is not confirmed in time; a dead unit is told, and nobody waits for it. */
-async function stopUnit(grid: Grid, unitId: string, deadlineMsec?: Milliseconds): Promise<void> {
-  const told = grid.lower(unitId, { command: 'WAIT' }, deadlineMsec);
+async function stopUnit(grid: Grid, unitId: string, { deadlineMsec, ...how }: Stop): Promise<void> {
+  const told = grid.lower(unitId, { command: 'WAIT', ...how }, deadlineMsec);
   if (!grid.needs.community.isAlive(unitId)) return;
-  if (!(await told)) void grid.lower(unitId, { command: 'scram' });
+  if (!(await told)) void grid.lower(unitId, { command: 'scram', ...how });
 }
 
-const stopUnits = async (grid: Grid, units: readonly string[], deadlineMsec?: Milliseconds): Promise<void> => {
-  await Promise.all(units.map((unitId) => stopUnit(grid, unitId, deadlineMsec)));
+const stopUnits = async (grid: Grid, units: readonly string[], how: Stop): Promise<void> => {
+  await Promise.all(units.map((unitId) => stopUnit(grid, unitId, how)));
 };
 
 /** The accounts are closed with what the reference sides say after the currents have ended, if they say it soon. */
@@ -51,17 +67,18 @@ function leaveBus(grid: Grid): void {
 }
 
 /**
- * Stops all deals in order: the constant-current sides first and together, the voltage last (control.md D22).
+ * Stops all deals in order: the constant-current sides first and together, the voltage last (control.md D22), which
+ * waits neither for the accounts nor for a converter that holds the voltage as well and does not obey (INV-1).
  * A step that is running can raise nothing more (RULE-11).
  */
 export async function stopInOrder(grid: Grid, reason: string): Promise<void> {
   grid.raiseEpoch();
   grid.needs.log.warn({ reason }, 'grid.stop');
   accrue(grid);
-  const references = referencesOf(grid);
-  await stopUnits(grid, without(busyUnitsOf(grid), references), grid.policy.gridMaster.deal.stopTimeoutMsec);
-  await closeAccounts(grid);
-  await stopUnits(grid, references);
+  const [references, { rivals }, stops] = [referencesOf(grid), grid, stopsOf(grid)];
+  const rivalsTold = stopUnits(grid, rivals, stops.voltage);
+  await stopUnits(grid, without(busyUnitsOf(grid), [...references, ...rivals]), stops.currents);
+  await Promise.all([closeAccounts(grid), stopUnits(grid, references, stops.voltage), rivalsTold]);
   leaveBus(grid);
   for (const deal of grid.deals.all()) {
     if (!isDeactivated(deal)) grid.conclude(deal.dealId, finalRecord(grid, deal, reason));

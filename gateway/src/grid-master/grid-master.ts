@@ -92,6 +92,7 @@ export class GridMaster {
 
   #onChange(what: CommunityChange): void {
     if (what === 'mode') this.#halting.obeyMode();
+    if (what === 'unit') this.#guard.demandSoleReference();
     this.#wake.within(0);
   }
 
@@ -146,6 +147,7 @@ export class GridMaster {
     accrue(this.#grid);
     this.#halting.obeyMode();
     this.#guard.demandReference();
+    this.#guard.demandSoleReference();
     this.#wake.within(await this.#runner.advance(() => this.#goesOn()));
     await this.#guard.look();
     this.#grid.publish();

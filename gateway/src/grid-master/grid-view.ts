@@ -31,6 +31,10 @@ export const modeOf = (view: Pick<GridView, 'dcdc'>, unitId: string): ConverterM
 export const gridCurrentOf = (view: Pick<GridView, 'dcdc'>, unitId: string): Amperes | undefined =>
   view.dcdc(unitId)?.meter.ig;
 
+/** Living members that were last seen holding the voltage. */
+export const holdersOf = (view: Pick<GridView, 'dcdc' | 'isAlive' | 'policy'>): readonly string[] =>
+  view.policy.memberUnitIds.filter((unitId) => view.isAlive(unitId) && modeOf(view, unitId) === 'VOLTAGE_REFERENCE');
+
 export const othersOf = (view: Pick<GridView, 'deals'>, deal: Deal): readonly Deal[] =>
   view.deals.filter((other) => other.dealId !== deal.dealId);
 

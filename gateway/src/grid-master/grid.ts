@@ -11,7 +11,7 @@ import type { Dcdc } from '../domain/unit-data.ts';
 import { answerDeadlineMsec, commandDeadlineMsec } from './command-deadline.ts';
 import { DealBook } from './deal-book.ts';
 import type { DealChange } from './deal-marks.ts';
-import { type GridView, masterDealOf, modeOf } from './grid-view.ts';
+import { type GridView, holdersOf, masterDealOf, modeOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import type { Confirmation, GridDraft, GridMasterNeeds } from './needs.ts';
 import { type HandOver, permitsEnd, permitsOf } from './permits.ts';
@@ -81,6 +81,13 @@ export class Grid {
       dcdc: (unitId) => this.units.dcdc(unitId),
       isAlive: (unitId) => this.needs.community.isAlive(unitId),
     };
+  }
+
+  /** Who holds the voltage beside the reference, outside a hand-over (INV-1); nobody while no reference is named. */
+  get rivals(): readonly string[] {
+    const { voltageReferenceUnitId: vr, handOver } = this;
+    if (vr === undefined) return [];
+    return holdersOf(this.view()).filter((unitId) => ![vr, handOver?.from, handOver?.to].includes(unitId));
   }
 
   /** RULE-5: a majority hears this grid master. */

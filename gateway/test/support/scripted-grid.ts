@@ -453,7 +453,8 @@ export class ScriptedGrid {
 const commandText = (device: DeviceCommand): string => {
   const current = 'gridCurrentA' in device && device.gridCurrentA !== undefined ? ` ${round(device.gridCurrentA)}` : '';
   const mode = 'mode' in device && device.mode !== undefined ? ` ${device.mode}` : '';
-  return `${device.command}${mode}${current}`;
+  const how = 'atOnce' in device && device.atOnce ? ' at once' : '';
+  return `${device.command}${how}${mode}${current}`;
 };
 
 const round = (value: number): string => String(Math.round(value * 1_000) / 1_000);

@@ -598,10 +598,14 @@ t.test(
           {
             atMsec: 120_000,
             forMsec: 60_000,
-            // Every command leads to a second reference, WAIT as well: no unit can help that.
-            mishap: { kind: 'house', victim: 'charging', fault: { kind: 'wrongMode', mode: 'VOLTAGE_REFERENCE' } },
+            // Every command leads to a second reference, WAIT as well, and nobody hears of it: no unit can help that.
+            mishap: { kind: 'house', victim: 'E004', fault: { kind: 'wrongMode', mode: 'VOLTAGE_REFERENCE' } },
           },
-          { atMsec: 121_000, forMsec: 50_000, mishap: { kind: 'localMode', victim: 'charging', value: 'stop' } },
+          {
+            atMsec: 121_000,
+            forMsec: 50_000,
+            mishap: { kind: 'network', trouble: { kind: 'partition', units: ['E004'] } },
+          },
         ];
         const found = await new ChaosRun({ seed: 1, units: 4, faults, faultsUntilMsec: 10 * MINUTE }).run();
         t.equal(found.violations[0]?.invariant, 'INV-1');

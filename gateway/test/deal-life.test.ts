@@ -1104,8 +1104,11 @@ t.test('units that go', async (t) => {
     const began = grid.clock.monotonic();
     grid.unit('E004').mode = 'WAIT';
     grid.kill('E004');
+    await grid.run(100);
+    t.equal(grid.modes.E003, 'CHARGE', 'the reference has head-room, and its meter has not been heard of yet');
+    grid.push('E001');
     t.ok(await grid.runUntil(() => grid.unit('E003').mode === 'WAIT', 1_000));
-    t.ok(grid.clock.monotonic() - began < 200, 'its partner is stopped at once');
+    t.ok(grid.clock.monotonic() - began < 300, 'its partner is stopped as soon as the reference shows the loss');
     await grid.run(100);
     t.equal(grid.deal(second.dealId).abortReason, 'deal.party-lost');
     t.equal(grid.modes.E001, 'VOLTAGE_REFERENCE');
@@ -1115,6 +1118,44 @@ t.test('units that go', async (t) => {
     t.ok(await grid.runUntil(() => grid.isGone(second.dealId), 5_000));
     t.ok(await grid.runUntil(() => grid.isGone(first.dealId)));
     safe(t, grid);
+  });
+
+  t.test('a party that is silent and goes on keeps its partner (RULE-9)', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    grid.kill('E004');
+    for (let second = 0; second < 12; second += 1) {
+      for (const unitId of ['E001', 'E002', 'E003']) grid.push(unitId);
+      await grid.run(1_000);
+    }
+    t.same(grid.modes, { E001: 'VOLTAGE_REFERENCE', E002: 'DISCHARGE', E003: 'CHARGE', E004: 'DISCHARGE' });
+    t.same(
+      grid.grid?.permits.map(({ unitId }) => unitId),
+      ['E001', 'E002', 'E003'],
+      'its partner keeps its leave, it does not',
+    );
+    const third = aDeal('E003', 'E002');
+    grid.add(third);
+    await grid.run(2_000);
+    t.notOk(grid.isStarted(third.dealId), 'nothing else begins meanwhile');
+    grid.unit('E004').isAlive = true;
+    grid.change('members');
+    t.ok(await grid.runUntil(() => grid.isGone(second.dealId)));
+    t.equal(grid.deal(second.dealId).abortReason, undefined, 'it is back, and the deal runs to its end');
+    t.ok(await grid.runUntil(() => grid.isGone(third.dealId)));
+    safe(t, grid);
+  });
+
+  t.test('a party that is silent loses its partner at once when the reference has no head-room (RULE-9)', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002', TWO), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    const began = grid.clock.monotonic();
+    grid.kill('E003'); // charged 1 A, which the reference would have to take beside its own 2 A
+    t.ok(await grid.runUntil(() => grid.unit('E004').mode === 'WAIT', 1_000));
+    t.ok(grid.clock.monotonic() - began < 200);
+    t.equal(grid.modes.E001, 'VOLTAGE_REFERENCE');
   });
 
   t.test('a converter that went to WAIT by itself ends its deal', async (t) => {
@@ -1627,10 +1668,11 @@ t.test('what rarely happens', async (t) => {
     await started(t, grid, first, second);
     grid.unit('E002').isAlive = false;
     grid.change('members');
+    grid.master.requestStop(first.dealId, ['test']);
     await grid.run(4_000);
     t.match(grid.modes, { E001: 'VOLTAGE_REFERENCE', E003: 'CHARGE', E004: 'DISCHARGE' });
-    t.equal(grid.deal(first.dealId).deactivateDateTime, undefined, 'it waits, stopped and with its reason');
-    t.match(grid.deal(first.dealId), { abortReason: 'deal.party-lost', stopDateTime: String });
+    t.equal(grid.deal(first.dealId).deactivateDateTime, undefined, 'the deal waits, stopped and with its reason');
+    t.match(grid.deal(first.dealId), { abortReason: '["test"]', stopDateTime: String });
     t.match(
       grid.grid?.permits.map(({ unitId }) => unitId),
       ['E001', 'E003', 'E004'],
@@ -1648,6 +1690,7 @@ t.test('what rarely happens', async (t) => {
     await started(t, grid, first, second);
     grid.unit('E002').isAlive = false;
     grid.change('members');
+    grid.master.requestStop(first.dealId, ['test']);
     t.ok(await grid.runUntil(() => grid.deal(second.dealId).deactivateDateTime !== undefined, 20_000));
     t.match(grid.deal(second.dealId).abortReason, /nobody can take the voltage over/);
     await grid.run(100);

@@ -22,7 +22,7 @@ import {
 } from '../src/grid-master/cumulation.ts';
 import { canBear, releaseCommand, successionOf } from '../src/grid-master/deactivation-plan.ts';
 import { DealBook } from '../src/grid-master/deal-book.ts';
-import { otherCurrentA } from '../src/grid-master/deal-currents.ts';
+import { otherCurrentA, runningCurrentA } from '../src/grid-master/deal-currents.ts';
 import { aborted, ended, reset, scrammed, withChange } from '../src/grid-master/deal-marks.ts';
 import {
   DEAL_STATES,
@@ -44,7 +44,8 @@ import { masterSide, masterSideFor, mayFlip, sidesOf } from '../src/grid-master/
 import { orderDeals } from '../src/grid-master/order-deals.ts';
 import { permitsOf } from '../src/grid-master/permits.ts';
 import { newProgress } from '../src/grid-master/progress.ts';
-import { expectedReferenceA, referenceDriftA } from '../src/grid-master/rebalance.ts';
+import { referenceDriftA } from '../src/grid-master/rebalance.ts';
+import { isSilenceALoss, silentParty } from '../src/grid-master/silent-party.ts';
 import { abortReason, GUARDS, maxDurationMsec, type Situation } from '../src/grid-master/situation.ts';
 import { Suspects } from '../src/grid-master/suspects.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
@@ -245,6 +246,46 @@ t.test('situation: the guards of the table', async (t) => {
     t.notOk(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: {} }));
     t.ok(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: {} }, false));
     t.notOk(lost(running('E001', 'E002', LINGERING), { E001: VR, E002: {} }));
+  });
+
+  t.test('a silent party is lost when the reference says so, or could not bear it (RULE-9)', async (t) => {
+    const deal = running('E002', 'E003', { chargeUnitCompensatedGridCurrentA: 1 });
+    const told = (
+      vr: Scripted | undefined,
+      silent: readonly string[] = ['E003'],
+      deals = [deal, running('E001', 'E004')],
+    ) => {
+      const given = view(deals, 'E001', vr === undefined ? {} : { E001: vr });
+      const situation = at({ deal, view: { ...given, isAlive: (unitId) => !silent.includes(unitId) } });
+      return [holds('party-lost', situation), holds('party-silent', situation)];
+    };
+    const [isLost, isSilent, isWell] = [
+      [true, false],
+      [false, true],
+      [false, false],
+    ];
+    t.same(told({ ...VR, ig: 1 }, []), isWell);
+    t.same(told({ ...VR, ig: 1 }), isSilent, 'the current still flows');
+    t.same(told({ ...VR, ig: 0.6 }), isSilent, 'a difference that is less than half of it shows nothing');
+    t.same(told({ ...VR, ig: 0 }), isLost, 'it is gone');
+    t.same(told({ ...VR, ig: 2 }, ['E002']), isLost, 'or that of a charging party');
+    t.same(told({ ...VR, ig: 1.4 }, ['E002']), isLost, 'the reference could not bear 2.4 A');
+    t.same(told({ ...VR, ig: 1.2 }, ['E002']), isSilent, 'but 2.2 A');
+    t.same(told({ ...VR, ig: 1 }, ['E002', 'E003']), isLost, 'nobody is left');
+    t.same(told(undefined), isLost, 'nobody knows what the reference bears');
+    t.same(told({ ...VR, ig: 1 }, ['E001', 'E003']), isSilent, 'the reference itself is another matter');
+    const going = { ...deal, startDateTime: undefined } as unknown as Deal;
+    const beside = view([going], 'E001', { E001: { ...VR, ig: 1 } });
+    t.equal(
+      silentParty({ ...beside, isAlive: () => false }, going),
+      undefined,
+      'a deal on its way up waits for nobody',
+    );
+    const untold = { ...beside, unit: () => ({ stale: true }) as UnitData };
+    t.ok(isSilenceALoss(untold, 'E003'), 'what the reference says is old');
+    t.ok(isSilenceALoss(beside, 'E001'), 'without the reference all is lost');
+    const unlimited = { ...beside, dcdc: () => ({ ...dcdcOf(VR), param: {} }) as unknown as Dcdc };
+    t.ok(isSilenceALoss(unlimited, 'E003'), 'without its limit nobody knows');
   });
 
   t.test('abort reasons are typed, and bounded by what is known', async (t) => {
@@ -938,7 +979,7 @@ t.test('rebalance: drift is what all parties together show, never what one readi
   t.equal(referenceDriftA(view(deals, undefined, {})), undefined, 'nobody holds the voltage');
   t.equal(referenceDriftA(view(deals, 'E003', { E001: side, E002: side })), undefined, 'who holds it was not seen');
   const warmed = [aDeal('E001', 'E002', { ...ACTIVE, warmUpDateTime: AT })];
-  t.equal(expectedReferenceA(warmed, 'E001'), 1, 'what was agreed, until it is compensated');
+  t.equal(runningCurrentA(warmed, 'E001'), 1, 'what was agreed, until it is compensated');
   const joining = aDeal('E003', 'E004', { activateDateTime: 'now' });
   t.equal(drift({ E001: { ...VR, ig: 1.2 }, E002: side }, [...deals, joining]), undefined, 'a deal is on its way up');
 });

@@ -15,6 +15,12 @@ export const agreedCurrentA = (deal: Deal, unitId: string): Amperes =>
 export const compensatedCurrentA = (deal: Deal, unitId: string): Amperes | undefined =>
   deal.chargeUnitId === unitId ? deal.chargeUnitCompensatedGridCurrentA : deal.dischargeUnitCompensatedGridCurrentA;
 
+/** What all running deals of a unit were balanced to: the current that it should carry, + from the bus. */
+export const runningCurrentA = (deals: readonly Deal[], unitId: string): Amperes =>
+  deals
+    .filter((deal) => isInvolved(deal, unitId) && slaveSideMustBeActive(deal))
+    .reduce((sum, deal) => sum + (compensatedCurrentA(deal, unitId) ?? agreedCurrentA(deal, unitId)), 0);
+
 /** Deals other than this one in which the unit's converter must move current. */
 export const otherRunningDeals = (deals: readonly Deal[], deal: Deal, unitId: string): readonly Deal[] =>
   deals.filter((other) => other.dealId !== deal.dealId && isInvolved(other, unitId) && slaveSideMustBeActive(other));

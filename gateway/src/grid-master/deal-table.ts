@@ -30,6 +30,7 @@ export const EVENTS = [
   'mode-forbids',
   'party-lost',
   'reference-lost',
+  'party-silent',
   'start-overdue',
   'reset-limit-reached',
   'admission-refused',
@@ -119,6 +120,7 @@ export const DEAL_TABLE: readonly DealRow[] = [
   row('warmedUp', 'always', 'compensate', 'started'),
 
   ...aborting('started'),
+  row('started', 'party-silent', 'wait', 'started'),
   row('started', 'amount-reached', 'halt', 'stopped'),
   ...(['charge-limit-reached', 'duration-overdue'] as const).map((when) =>
     row('started', when, 'abort', 'deactivated'),

@@ -336,7 +336,8 @@ export class Grid {
       ...view,
       masterSide: masterSide(view),
       handOver: this.handOver,
-      isFresh: (unitId) => this.units.isFresh(unitId),
+      // Whoever has answered in this term and is silent now may go on for its deal as long as that lasts (RULE-9).
+      isFresh: (unitId) => this.units.isFresh(unitId) || (this.units.hasBeenHeard(unitId) && !view.isAlive(unitId)),
       hearsUs: (unitId) => this.needs.hearsUs(unitId),
     });
   }

@@ -1,19 +1,13 @@
-import { type Deal, isInvolved, isStarted, masterSideMustBeActive } from '../domain/deal.ts';
+import { type Deal, isStarted, masterSideMustBeActive } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
 import { compensatedCurrents, measure } from './balance.ts';
 import { type CompensationRoles, compensationRoles } from './compensation.ts';
-import { agreedCurrentA, compensatedCurrentA } from './deal-currents.ts';
+import { runningCurrentA } from './deal-currents.ts';
 import type { Grid } from './grid.ts';
 import { type GridView, gridCurrentOf, isRunning } from './grid-view.ts';
 import { masterSide, sidesOf } from './master-side.ts';
-
-/** What the deals of the reference were balanced to: the current that it should carry, + from the bus. */
-export const expectedReferenceA = (deals: readonly Deal[], vr: string): Amperes =>
-  deals
-    .filter((deal) => isInvolved(deal, vr) && isRunning(deal))
-    .reduce((sum, deal) => sum + (compensatedCurrentA(deal, vr) ?? agreedCurrentA(deal, vr)), 0);
 
 /** How far the reference is off when all deals are on their way; undefined while any is changing, or a party not seen. */
 export function referenceDriftA(view: GridView): Amperes | undefined {
@@ -24,7 +18,7 @@ export function referenceDriftA(view: GridView): Amperes | undefined {
   const measuredA = gridCurrentOf(view, vr);
   const parties = present.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]);
   if (parties.some((unitId) => gridCurrentOf(view, unitId) === undefined)) return undefined;
-  return measuredA === undefined ? undefined : measuredA - expectedReferenceA(present, vr);
+  return measuredA === undefined ? undefined : measuredA - runningCurrentA(present, vr);
 }
 
 /** The youngest running deal that has a side to adjust. */
@@ -46,7 +40,7 @@ export async function rebalance(grid: Grid, vr: string): Promise<void> {
   const { deal, roles } = found;
   grid.beginStep();
   try {
-    const correction = await measure(grid, deal, roles, expectedReferenceA(grid.deals.all(), vr));
+    const correction = await measure(grid, deal, roles, runningCurrentA(grid.deals.all(), vr));
     if (typeof correction === 'string') return;
     accrue(grid); // until here the shares were those without the correction
     await grid.raise(roles.adjustedUnitId, { command: 'current', gridCurrentA: correction.gridCurrentA });

@@ -7,6 +7,7 @@ import { forceStopReason } from './force-stop.ts';
 import { type GridView, isCarrying, masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import type { Progress } from './progress.ts';
+import { silentParty } from './silent-party.ts';
 
 /** Everything that the guards of the deal table look at, for one deal at one moment. */
 export interface Situation {
@@ -25,10 +26,10 @@ const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.di
 
 const isGone = ({ view }: Situation, unitId: string): boolean => !view.isAlive(unitId);
 
-/** A party that is dead, or whose converter has gone to WAIT by itself while the deal runs. */
+/** A party that is gone for the deal, or whose converter has gone to WAIT by itself while the deal runs. */
 function isPartyLost(at: Situation): boolean {
   const { deal, view } = at;
-  if (partiesOf(deal).some((unitId) => isGone(at, unitId))) return true;
+  if (partiesOf(deal).some((unitId) => isGone(at, unitId))) return silentParty(view, deal) === undefined;
   return isStarted(deal) && isCarrying(deal) && partiesOf(deal).some((unitId) => modeOf(view, unitId) === 'WAIT');
 }
 
@@ -72,6 +73,7 @@ export const GUARDS: Readonly<Record<GuardedEvent, Guard>> = {
   'mode-forbids': ({ mode }) => mode === 'stop' || mode === 'manual',
   'party-lost': isPartyLost,
   'reference-lost': isReferenceLost,
+  'party-silent': ({ view, deal }) => silentParty(view, deal) !== undefined,
   'start-overdue': ({ now, progress, view }) => now - progress.seenAt > view.policy.gridMaster.deal.startTimeoutMsec,
   'reset-limit-reached': ({ deal, view }) => (deal.reset?.length ?? 0) >= view.policy.gridMaster.deal.resetLimit,
   'admission-refused': (at) => obstacleTo(at) !== undefined,

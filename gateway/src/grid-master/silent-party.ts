@@ -1,0 +1,30 @@
+import { type Deal, isStarted } from '../domain/deal.ts';
+import { runningCurrentA } from './deal-currents.ts';
+import { type GridView, gridCurrentOf, isCarrying, isUntold } from './grid-view.ts';
+
+const EPSILON_A = 1e-9;
+
+const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
+
+/**
+ * RULE-9: a silent unit may go on carrying its current, and its partner balances that. So the partner is stopped when the
+ * reference's own meter shows that the current is gone, or could not bear it; or when nobody knows what the meter shows.
+ */
+export function isSilenceALoss(view: GridView, unitId: string): boolean {
+  const vr = view.voltageReferenceUnitId;
+  if (vr === undefined || vr === unitId || isUntold(view, vr)) return true;
+  const measuredA = gridCurrentOf(view, vr);
+  const limitA = view.dcdc(vr)?.param.dig;
+  if (measuredA === undefined || limitA === undefined) return true;
+  const lostA = runningCurrentA(view.deals, unitId);
+  const driftA = measuredA - runningCurrentA(view.deals, vr);
+  const isShown = driftA * Math.sign(lostA) > Math.abs(lostA) / 2;
+  return isShown || Math.abs(measuredA + lostA) > limitA + EPSILON_A;
+}
+
+/** The party whose silence a deal lasts out for the time being. */
+export function silentParty(view: GridView, deal: Deal): string | undefined {
+  const [silent, ...more] = partiesOf(deal).filter((unitId) => !view.isAlive(unitId));
+  if (silent === undefined || more.length > 0 || !isStarted(deal) || !isCarrying(deal)) return undefined;
+  return isSilenceALoss(view, silent) ? undefined : silent;
+}

@@ -953,6 +953,38 @@ t.test('community: a driver that is dead altogether comes back by itself (INV-10
   t.strictSame(modes(), ['autonomous']);
 });
 
+t.test('community: all drivers silent for 30 s: current again within 10 s of their answer (INV-10)', async (t) => {
+  const { clock, world, until, deals, modes } = await aCommunity(t);
+  const before = new Set(deals().map(({ dealId }) => dealId));
+  for (const houseId of IDS) world.inject({ kind: 'noReply', houseId });
+  await clock.advance(30_000);
+  for (const houseId of IDS) world.heal({ kind: 'noReply', houseId });
+  const healedAt = clock.monotonic();
+  const flowsAnew = (): boolean => deals().some((deal) => !before.has(deal.dealId) && deal.startDateTime !== undefined);
+  await until(flowsAnew, 60_000, 'trading resumes');
+  const tookMsec = clock.monotonic() - healedAt;
+  t.ok(tookMsec <= 10_000, `current flows ${(tookMsec / 1000).toFixed(1)} s after the drivers are back`);
+  t.strictSame(modes(), ['autonomous']);
+});
+
+t.test('community: a driver that falls silent again and again starts no deal at every coming (INV-10)', async (t) => {
+  const { clock, world, until, partiesOf, deals } = await aCommunity(t);
+  const { errorSustainingMsec } = demoPolicy(IDS, { gridCurrentA: 2, amountWh: 100 }).user;
+  const fallSilent = async (): Promise<void> => {
+    world.inject({ kind: 'noReply', houseId: 'E003', commandsAct: true });
+    await until(() => !partiesOf().includes('E003'), 60_000, 'its deal ends');
+    world.heal({ kind: 'noReply', houseId: 'E003' });
+  };
+  await fallSilent();
+  await until(() => partiesOf().includes('E003'), 10_000, 'the first time it is believed soon');
+  await until(() => deals().every((deal) => deal.startDateTime), 10_000, 'and its current flows');
+  await fallSilent();
+  const healedAt = clock.monotonic();
+  await until(() => partiesOf().includes('E003'), 60_000, 'it trades again');
+  const tookMsec = clock.monotonic() - healedAt;
+  t.ok(tookMsec > errorSustainingMsec / 2, `the second time only after ${(tookMsec / 1000).toFixed(1)} s`);
+});
+
 t.test('community: a GLOBAL error scrams, and trading resumes by itself (INV-10, EA-05)', async (t) => {
   const { clock, until, allWait, flows, modes, records, say, hub } = await aCommunity(t);
   let isBarred: boolean | undefined;

@@ -9,6 +9,7 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { FaultChains, type FaultHands } from './fault-chains.ts';
 import { type FaultEntry, FaultLedger, REMEMBERED_FAULTS } from './fault-ledger.ts';
+import { WellBeing } from './fault-recovery.ts';
 
 /** A fault that goes on is told again after this time, with its count. */
 const RETELL_MSEC: Milliseconds = 10_000;
@@ -43,6 +44,7 @@ export class FaultDesk {
   readonly #needs: FaultDeskNeeds;
   readonly #ledger: FaultLedger;
   readonly #chains: FaultChains;
+  readonly #wellBeing = new WellBeing();
   /** Ids of the faults that may still be open; few, while many are remembered. */
   readonly #maybeOpen = new Set<string>();
   /** When each fault was told last. */
@@ -134,6 +136,12 @@ export class FaultDesk {
     const isBarred = this.hasLocalErrors() || this.hasGlobalErrors();
     if (this.#wasBarred && !isBarred) this.#needs.quiet();
     this.#wasBarred = isBarred;
+  }
+
+  /** A reading of the own device, begun `at`; `isWell`: it was answered, and the converter is in WAIT for certain. */
+  measured(at: Milliseconds, isWell: boolean): void {
+    const over = this.#wellBeing.measured(at, isWell, () => this.#openOf('unit'));
+    for (const { faultId } of over) this.#ledger.recovered(faultId);
   }
 
   /** A fault of this unit is being answered or has not stayed away for `user.errorSustainingMsec` (market.md §4.4). */
@@ -230,10 +238,10 @@ export class FaultDesk {
     return bars === 'unit' && fault.unitId !== this.#needs.bus.unitId ? 'nobody' : bars;
   }
 
-  /** Until it is acknowledged, or, unless it is fatal, has stayed away since its last sight (market.md W42). */
-  #isOpen({ faultId, fault, seenAt }: FaultEntry): boolean {
+  /** Until it is acknowledged or measured to be over or, unless it is fatal, has stayed away since its last sight (market.md W42). */
+  #isOpen({ faultId, fault, seenAt, recovery }: FaultEntry): boolean {
     if (this.#chains.isRunning(faultId)) return true;
-    if (fault.acknowledgedAt !== undefined) return false;
+    if (fault.acknowledgedAt !== undefined || recovery === 'over') return false;
     const { user, gridMaster } = this.#needs.policy();
     const { errorSustainingMsec } = fault.extent === 'LOCAL' ? user : gridMaster;
     return isFatal(fault) || this.#needs.clock.monotonic() - seenAt < errorSustainingMsec;

@@ -17,6 +17,11 @@ export interface FaultEntry {
   readonly fault: Fault;
   /** Monotonic time of its last sight; before all time when a former process saw it. */
   readonly seenAt: Milliseconds;
+  /**
+   * Measured to be over; or it has come back since: then it is believed no second time, so that a device that comes
+   * and goes does not start a deal at every coming.
+   */
+  readonly recovery?: 'over' | 'returned';
 }
 
 export interface FaultLedgerNeeds {
@@ -28,7 +33,7 @@ export interface FaultLedgerNeeds {
   sameWithinMsec(): Milliseconds;
 }
 
-type Record_ = Omit<FaultEntry, 'seenAt'>;
+type Record_ = Omit<FaultEntry, 'seenAt' | 'recovery'>;
 
 const isSame = (a: Fault, b: Fault): boolean =>
   (['unitId', 'category', 'extent', 'level', 'reason', 'dealId'] as const).every((field) => a[field] === b[field]);
@@ -73,6 +78,7 @@ export class FaultLedger {
     const { at, count = 1, answered } = former.fault;
     return this.#put({
       ...former,
+      ...afterSight(former),
       fault: { ...fault, at, count: count + 1, lastAt: fault.at, ...(answered === undefined ? {} : { answered }) },
       seenAt: clock.monotonic(),
     });
@@ -87,7 +93,8 @@ export class FaultLedger {
     }
     const { count = 1, acknowledgedAt } = known.fault;
     this.answered(faultId, fault.answered ?? 0);
-    if ((fault.count ?? 1) > count) return this.#put({ ...known, fault, seenAt: this.#needs.clock.monotonic() });
+    if ((fault.count ?? 1) > count)
+      return this.#put({ ...known, ...afterSight(known), fault, seenAt: this.#needs.clock.monotonic() });
     const isAcknowledged = acknowledgedAt === undefined && fault.acknowledgedAt !== undefined;
     return isAcknowledged
       ? this.#put({ ...known, fault: { ...known.fault, acknowledgedAt: fault.acknowledgedAt } })
@@ -98,6 +105,12 @@ export class FaultLedger {
   touch(faultId: string): void {
     const known = this.get(faultId);
     if (known !== undefined) this.#entries.set(faultId, { ...known, seenAt: this.#needs.clock.monotonic() });
+  }
+
+  /** It has been measured to be over. */
+  recovered(faultId: string): void {
+    const known = this.get(faultId);
+    if (known !== undefined) this.#entries.set(faultId, { ...known, recovery: 'over' });
   }
 
   /** The grid master has answered so many sights of it; undefined when that is no news. */
@@ -143,6 +156,10 @@ export class FaultLedger {
     });
   }
 }
+
+/** One more sight of a fault that was over. */
+const afterSight = ({ recovery }: FaultEntry): Pick<FaultEntry, 'recovery'> =>
+  recovery === undefined ? {} : { recovery: 'returned' };
 
 function isRecord(one: unknown): one is Record_ {
   const { faultId, reporter, fault } = (one ?? {}) as Partial<Record<keyof Record_, unknown>>;

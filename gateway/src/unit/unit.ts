@@ -590,6 +590,8 @@ export class Unit {
       policy: policy(),
       clock,
     });
+    const isWell = !data.stale && !data.possiblyActive && modeOfCode(data.dcdc.status.status) === 'WAIT';
+    this.#faults.measured(acquired.at, isWell);
     const scenario = scenarioNow(this.#scenario(), data);
     this.#data = scenario === undefined ? data : { ...data, scenario };
     bus.publish('unit', '', this.#data, { term: this.#election.term });

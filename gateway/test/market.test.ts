@@ -9,6 +9,7 @@ import { effectiveMode, isLocalMode, isOperationMode } from '../src/domain/opera
 import { secondsOfDay } from '../src/domain/timestamp.ts';
 import type { Accept } from '../src/domain/trade.ts';
 import * as market from '../src/market/index.ts';
+import { PartnerWatch } from '../src/market/partner-watch.ts';
 import { SlotTable, type SlotTableNeeds } from '../src/market/slot-table.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import {
@@ -738,3 +739,20 @@ t.test('the rules are fast enough for a community over a year', async (t) => {
   t.ok(deals > 0);
   t.ok(microseconds < 50, 'a generous limit that a loaded machine keeps');
 });
+
+t.test(
+  'a partner is news when it can be dealt with for the first time, anew, or as another process (W21)',
+  async (t) => {
+    const watch = new PartnerWatch();
+    const heard = [
+      watch.hear('E001', 'a', false),
+      watch.hear('E001', 'a', true),
+      watch.hear('E001', 'a', true),
+      watch.hear('E002', 'b', true),
+      watch.hear('E001', 'a', false),
+      watch.hear('E001', 'a', true),
+      watch.hear('E002', 'c', true),
+    ];
+    t.strictSame(heard, [false, true, false, true, false, true, true]);
+  },
+);

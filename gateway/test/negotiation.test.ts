@@ -533,7 +533,8 @@ t.test('ids that collide are refused, not booked twice', async (t) => {
 
 t.test('pauses double up to five minutes, passing reasons give none, success ends them (W7)', async (t) => {
   const clock = new VirtualClock();
-  const backoff = new Backoff(clock);
+  const pauses: number[] = [];
+  const backoff = new Backoff(clock, (pauseMsec) => pauses.push(pauseMsec));
   t.equal(backoff.refusal('E002'), undefined);
   backoff.failed('E002', 'slots.busy');
   backoff.failed('E002', 'crossing.merged');
@@ -549,6 +550,21 @@ t.test('pauses double up to five minutes, passing reasons give none, success end
   backoff.succeeded('E002');
   backoff.failed('E002', 'proposal.terms');
   t.match(backoff.refusal('E002'), { numbers: { failures: 1 } });
+  t.same([pauses[0], pauses.at(-2), pauses.at(-1), pauses.length], [2_000, 300_000, 2_000, 11], 'each is told');
+});
+
+t.test('when the pause is over the peer is asked again, not only in the next period (W7, W21)', async (t) => {
+  const { street, house, buyer } = seller();
+  buyer.onProposal = () => refusal('mode.not-autonomous');
+  street.start();
+  await street.clock.advance(200);
+  t.equal(buyer.proposals.length, 1);
+  await street.clock.advance(2_100);
+  t.equal(buyer.proposals.length, 2);
+  t.equal(house.decisions.findLast(({ step }) => step === 'request')?.why, 'backoff.over');
+  house.market.stop();
+  await street.clock.advance(10_000);
+  t.equal(buyer.proposals.length, 2, 'and never once the market is closed');
 });
 
 t.test('a peer that refused is not asked again at once, alone or among others (W7)', async (t) => {

@@ -39,6 +39,7 @@ const unitData = v.looseObject({
     efficient_grid_voltage_v: maybe(number),
     is_grid_master: maybe(v.literal(true)),
     wired_device: maybe(v.literal(true)),
+    barred: maybe(v.literal(true)),
     deal_id_list: maybe(ids),
   }),
   ...each(maybe(v.literal(true)), 'stale', 'possiblyActive'),

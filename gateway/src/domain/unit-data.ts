@@ -78,6 +78,8 @@ export interface ApisBlock {
   readonly is_grid_master?: true;
   /** Ours: the devices stand behind a flow; the unit must never hold the bus voltage (RULE-18). */
   readonly wired_device?: true;
+  /** Ours: a fault keeps the unit from trading for the time being: whoever wants a deal asks when this is gone. */
+  readonly barred?: true;
   readonly deal_id_list?: readonly string[];
   readonly operation_mode: {
     readonly global: OperationMode;

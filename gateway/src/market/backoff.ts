@@ -18,10 +18,13 @@ interface Pause {
 /** Keeps a unit from proposing the same impossible deal to the same peer every period (W7): pauses that double. */
 export class Backoff {
   readonly #clock: Clock;
+  readonly #paused: (pauseMsec: Milliseconds) => void;
   readonly #pauses = new Map<string, Pause>();
 
-  constructor(clock: Clock) {
+  /** @param paused told of every pause, so that somebody asks again when it is over */
+  constructor(clock: Clock, paused: (pauseMsec: Milliseconds) => void) {
     this.#clock = clock;
+    this.#paused = paused;
   }
 
   /** A deal with this peer came to nothing. */
@@ -30,6 +33,7 @@ export class Backoff {
     const failures = Math.min((this.#pauses.get(peerUnitId)?.failures ?? 0) + 1, FAILURES_TO_LONGEST + 1);
     const pauseMsec = Math.min(FIRST_PAUSE_MSEC * 2 ** (failures - 1), LONGEST_PAUSE_MSEC);
     this.#pauses.set(peerUnitId, { failures, until: this.#clock.monotonic() + pauseMsec });
+    this.#paused(pauseMsec);
   }
 
   /** A deal with this peer works. */

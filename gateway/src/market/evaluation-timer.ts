@@ -20,6 +20,7 @@ export class EvaluationTimer {
   readonly #options: EvaluationTimerOptions;
   #soon: Cancel | undefined;
   #period: Cancel | undefined;
+  readonly #later = new Set<Cancel>();
 
   constructor(options: EvaluationTimerOptions) {
     this.#options = options;
@@ -34,6 +35,8 @@ export class EvaluationTimer {
   stop(): void {
     this.#soon?.();
     this.#period?.();
+    for (const cancel of this.#later) cancel();
+    this.#later.clear();
     this.#soon = undefined;
     this.#period = undefined;
   }
@@ -46,6 +49,16 @@ export class EvaluationTimer {
       this.#soon = undefined;
       run(why);
     });
+  }
+
+  /** Evaluates when so much time has passed. */
+  askIn(msec: Milliseconds, why: string): void {
+    if (this.#period === undefined) return;
+    const cancel = this.#options.clock.after(msec, () => {
+      this.#later.delete(cancel);
+      this.ask(why);
+    });
+    this.#later.add(cancel);
   }
 
   #arm(): void {

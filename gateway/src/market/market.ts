@@ -10,6 +10,7 @@ import { EvaluationTimer } from './evaluation-timer.ts';
 import type { MarketNeeds } from './needs.ts';
 import { Negotiation } from './negotiation.ts';
 import { type Outcome, refuse } from './outcome.ts';
+import { PartnerWatch } from './partner-watch.ts';
 import { isRecord } from './read-message.ts';
 import { textOf } from './text-of.ts';
 import { TradingDesk } from './trading-desk.ts';
@@ -23,13 +24,14 @@ export class Market {
   readonly #desk: TradingDesk;
   readonly #answers: AnswerSide;
   readonly #timer: EvaluationTimer;
+  readonly #partners = new PartnerWatch();
   readonly #listening: Unsubscribe[] = [];
   #negotiation: Negotiation | undefined;
   /** An evaluation that was asked for while a negotiation ran. */
   #postponed: string | undefined;
 
   constructor(needs: MarketNeeds) {
-    this.#desk = new TradingDesk(needs);
+    this.#desk = new TradingDesk(needs, (pauseMsec) => this.#timer.askIn(pauseMsec, 'backoff.over'));
     this.#answers = new AnswerSide(this.#desk);
     this.#timer = new EvaluationTimer({
       clock: needs.clock,
@@ -46,6 +48,10 @@ export class Market {
     this.#listening.push(
       bus.listen('request', (delivery) => this.#answers.handle(delivery)),
       bus.listen('accept', (delivery) => this.#negotiation?.take(delivery)),
+      bus.listen('unit', ({ envelope: { sender, session, body } }) => {
+        if (this.#desk.isMember(sender) && this.#partners.hear(sender, session, !body.stale && !body.apis.barred))
+          this.evaluate('partner.ready');
+      }),
       bus.listen('deal', ({ envelope }) => this.#learnFrom(envelope.sender, envelope.body)),
     );
     this.#timer.start();

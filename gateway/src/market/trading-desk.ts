@@ -14,10 +14,10 @@ export class TradingDesk {
   readonly backoff: Backoff;
   readonly decisions: DecisionReport;
 
-  constructor(needs: MarketNeeds) {
+  constructor(needs: MarketNeeds, paused: (pauseMsec: Milliseconds) => void) {
     this.needs = needs;
     this.decisions = new DecisionReport(needs);
-    this.backoff = new Backoff(needs.clock);
+    this.backoff = new Backoff(needs.clock, paused);
     const capacity = (): number =>
       slots(needs.hwConfig().gridCurrentCapacityA, needs.policy().mediator.deal.gridCurrentA);
     this.slots = new SlotTable({

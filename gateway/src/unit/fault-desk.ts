@@ -140,7 +140,8 @@ export class FaultDesk {
 
   /** A reading of the own device, begun `at`; `isWell`: it was answered, and the converter is in WAIT for certain. */
   measured(at: Milliseconds, isWell: boolean): void {
-    const over = this.#wellBeing.measured(at, isWell, () => this.#openOf('unit'));
+    const { dataAcquisitionPeriodMsec } = this.#needs.policy().controller;
+    const over = this.#wellBeing.measured(at, isWell, dataAcquisitionPeriodMsec, () => this.#openOf('unit'));
     for (const { faultId } of over) this.#ledger.recovered(faultId);
   }
 

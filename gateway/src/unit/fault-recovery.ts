@@ -16,16 +16,20 @@ const MEASURABLE: ReadonlySet<string> = new Set([
 const isMeasurable = ({ extent, level, reason }: Fault): boolean =>
   extent === 'LOCAL' && level === 'ERROR' && MEASURABLE.has(reason);
 
-/** Since when the own device has been well: two readings in a row are believed about what was seen before the first. */
+/** Since when the own device has been well, by its readings. */
 export class WellBeing {
-  /** When the last reading that found the device well was begun. */
-  #wellAt: Milliseconds | undefined;
+  /** When the first of the present row of readings that found it well was begun. */
+  #since: Milliseconds = Number.POSITIVE_INFINITY;
 
-  /** A reading, begun `at`; those of the `open` faults that it and the one before it show to be over. */
-  measured(at: Milliseconds, isWell: boolean, open: () => readonly FaultEntry[]): readonly FaultEntry[] {
-    const since = this.#wellAt;
-    this.#wellAt = isWell ? at : undefined;
-    if (!isWell || since === undefined || since === at) return [];
-    return open().filter(({ fault, seenAt, recovery }) => isMeasurable(fault) && seenAt <= since && !recovery);
+  /** A reading, begun `at`; those of the `open` faults that are over: well for `forMsec` since it began to be, and since their last sight. */
+  measured(
+    at: Milliseconds,
+    isWell: boolean,
+    forMsec: Milliseconds,
+    open: () => readonly FaultEntry[],
+  ): readonly FaultEntry[] {
+    this.#since = isWell ? Math.min(this.#since, at) : Number.POSITIVE_INFINITY;
+    if (at - this.#since < forMsec) return [];
+    return open().filter(({ fault, seenAt, recovery }) => isMeasurable(fault) && at - seenAt >= forMsec && !recovery);
   }
 }

@@ -19,6 +19,8 @@ export interface UnitDataSources {
   readonly isGridMaster: boolean;
   /** RULE-18 */
   readonly isWired: boolean;
+  /** A fault keeps it from trading. */
+  readonly isBarred: boolean;
   /** Deals that hold a slot of this unit. */
   readonly dealIds: readonly string[];
   readonly hwConfig: HwConfig;
@@ -44,6 +46,7 @@ export function composeUnitData(sources: UnitDataSources): UnitData {
       energy_wh: acquired.energyWh,
       ...(efficientV === undefined ? {} : { efficient_grid_voltage_v: efficientV }),
       ...(sources.isGridMaster ? { is_grid_master: true as const } : {}),
+      ...(sources.isBarred ? { barred: true as const } : {}),
       ...(sources.isWired ? { wired_device: true as const } : {}),
       ...(sources.dealIds.length > 0 ? { deal_id_list: sources.dealIds } : {}),
       operation_mode: { global: mode.global.value, local: mode.local, effective: mode.effective },

@@ -585,6 +585,7 @@ export class Unit {
       mode: this.mode(),
       isGridMaster: this.isGridMaster,
       isWired: this.#options.device.isWired === true,
+      isBarred: this.#faults.hasLocalErrors(),
       dealIds: this.#slotHolders().map((deal) => deal.dealId),
       hwConfig: hwConfig(),
       policy: policy(),

@@ -1059,6 +1059,20 @@ t.test('a grid master that takes over (RULE-4, RULE-8)', async (t) => {
     t.same(grid.violations, []);
   });
 
+  t.test('a deal that is lost is ended before another one of its party goes up (INV-4)', async (t) => {
+    const grid = await aGrid();
+    const [first, lost, next] = [aDeal('E001', 'E002'), aDeal('E003', 'E004'), aDeal('E001', 'E004')];
+    await started(t, grid, first, lost);
+    await takenOver(grid, () => {
+      for (const unitId of ['E003', 'E004']) Object.assign(grid.unit(unitId), { mode: 'WAIT', dig: 0 });
+      const at = { activateDateTime: '2026/01/01-00:00:05', compensationTargetVoltageReferenceGridCurrentA: 2 };
+      grid.add({ ...next, ...at });
+    });
+    t.ok(await grid.runUntil(() => grid.isStarted(next.dealId) && grid.isGone(lost.dealId), 2_000));
+    t.equal(grid.deal(next.dealId).dischargeUnitCompensatedGridCurrentA, -1);
+    t.match(grid.unit('E004'), { mode: 'DISCHARGE', dig: 1 });
+  });
+
   t.test('a deal that one party has lost is aborted on the other side', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002');

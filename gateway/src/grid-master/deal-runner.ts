@@ -24,6 +24,9 @@ const FAILED_RETRY_MSEC = 1_000;
 /** Actions that ask devices or parties although nothing may have changed: not again before their retry time. */
 const THROTTLED: ReadonlySet<DealAction> = new Set(['energise', 'join', 'watchRampUp', 'dispose']);
 
+/** Actions that take a deal's current away before its time or at it: what goes up beside it reckons with what is left. */
+const ENDING: ReadonlySet<DealAction> = new Set(['abort', 'failRampUp', 'halt']);
+
 /** Actions that put a converter out of WAIT or increase a current. */
 const RAISING: ReadonlySet<DealAction> = new Set(['energise', 'join', 'authorise', 'warmUp', 'compensate']);
 /** How soon it is asked again whether the permits of older terms have run out. */
@@ -63,13 +66,18 @@ export class DealRunner {
     return Math.max(1, soonest - this.#grid.now);
   }
 
-  /** Deals with a stop request first, then the one that is under way, then the rest (control.md §4.3). */
+  /** Deals that have to end first, then the one that is under way, then the rest (control.md §4.3). */
   #nextDeal(idle: ReadonlySet<string>, last: string | undefined): Deal | undefined {
     const view = this.#grid.view();
     const ordered = orderDeals(view.deals, masterSide(view), view.policy.largeCapacityUnitIds);
     const open = ordered.filter((deal) => !idle.has(deal.dealId));
-    const urgent = open.find((deal) => needsToStop(deal) && !isDeactivated(deal));
+    const urgent = open.find((deal) => (needsToStop(deal) && !isDeactivated(deal)) || this.#isEnding(deal));
     return urgent ?? open.find((deal) => deal.dealId === last) ?? open[0];
+  }
+
+  #isEnding(deal: Deal): boolean {
+    const at = this.#situation(deal);
+    return ENDING.has(rowFor(stateOf(deal), (event) => GUARDS[event](at)).action);
   }
 
   async #step(deal: Deal): Promise<StepResult> {

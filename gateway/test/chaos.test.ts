@@ -562,6 +562,7 @@ t.test('shrink.ts: few faults that are enough, by the same invariant', async (t)
     violations: violation === undefined ? [] : [{ invariant: violation, subject: 's', message: 'm', at: 30_000 }],
     log: [],
     deals: 0,
+    faultsInDeals: 0,
     virtualMsec: 0,
     fingerprint: '',
   });
@@ -609,6 +610,7 @@ t.test(
         ];
         const found = await new ChaosRun({ seed: 1, units: 4, faults, faultsUntilMsec: 10 * MINUTE }).run();
         t.equal(found.violations[0]?.invariant, 'INV-1');
+        t.equal(found.faultsInDeals, 2, 'both fell while current flowed');
         t.match(found.log.join('\n'), /VIOLATION {2}invariant=INV-1/);
         t.match(found.log.join('\n'), /E00\d {3}state {2}mode=VOLTAGE_REFERENCE/);
       },
@@ -650,7 +652,7 @@ t.test('cli: apis chaos', { timeout: 120_000 }, async (t) => {
         open += 1;
         return {
           run: async (seed) => ({
-            ...{ seed, faults: 3, deals: 5, virtualMsec: 3_600_000, fingerprint: '', violations: [] },
+            ...{ seed, faults: 3, faultsInDeals: 2, deals: 5, virtualMsec: 3_600_000, fingerprint: '', violations: [] },
             ...(bad.includes(seed) ? failure : {}),
           }),
           close: async () => {
@@ -668,7 +670,10 @@ t.test('cli: apis chaos', { timeout: 120_000 }, async (t) => {
   t.test('all is well', async (t) => {
     const { code, out, err } = await go([], false);
     t.equal(code, 0);
-    t.equal(out, '4 runs of 4 units and 1 h: INV-1 to INV-11 held; 12 faults, 20 deals, 0 s\n');
+    t.equal(
+      out,
+      '4 runs of 4 units and 1 h: INV-1 to INV-11 held; 12 faults, 67 % of them while current flowed, 20 deals, 0 s\n',
+    );
     t.match(err, /chaos: seed 15 ok: 3 faults, 5 deals \(1 of 4\)/);
   });
 

@@ -65,6 +65,8 @@ const progressOf = ({ seed, faults, deals, violations: [first] }: SeedReport): s
 const sum = (reports: readonly SeedReport[], of: (report: SeedReport) => number): number =>
   reports.reduce((total, report) => total + of(report), 0);
 
+const percent = (part: number, whole: number): string => `${whole === 0 ? 0 : Math.round((100 * part) / whole)} %`;
+
 function jsonText({ units, hours }: ChaosValues, reports: readonly SeedReport[], wallSeconds: number): string {
   const failed = reports.filter(({ violations }) => violations.length > 0);
   const result = {
@@ -73,6 +75,7 @@ function jsonText({ units, hours }: ChaosValues, reports: readonly SeedReport[],
     seeds: reports.length,
     failedSeeds: failed.map(({ seed }) => seed),
     faults: sum(reports, ({ faults }) => faults),
+    faultsInDeals: sum(reports, ({ faultsInDeals }) => faultsInDeals),
     deals: sum(reports, ({ deals }) => deals),
     virtualHours: sum(reports, ({ virtualMsec }) => virtualMsec) / 3_600_000,
     wallSeconds,
@@ -89,10 +92,11 @@ function plainText(values: ChaosValues, reports: readonly SeedReport[], wallSeco
       ? 'INV-1 to INV-11 held'
       : `FAILED: ${failed.length} of ${reports.length} seeds (${failed.map(({ seed }) => seed).join(', ')})`;
   const faults = sum(reports, (report) => report.faults);
+  const inDeals = sum(reports, (report) => report.faultsInDeals);
   const deals = sum(reports, (report) => report.deals);
   const summary =
     `${reports.length} runs of ${units} units and ${hours} h: ${verdict}; ` +
-    `${faults} faults, ${deals} deals, ${wallSeconds.toFixed(0)} s`;
+    `${faults} faults, ${percent(inDeals, faults)} of them while current flowed, ${deals} deals, ${wallSeconds.toFixed(0)} s`;
   return `${[...failed.map((report) => failureText(report, values)), summary].join('\n\n')}\n`;
 }
 

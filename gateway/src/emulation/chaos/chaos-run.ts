@@ -86,6 +86,7 @@ export class ChaosRun {
       log: this.#stage.log.lines(this.#now),
       fingerprint: this.#stage.log.fingerprint,
       deals: this.#stage.traffic.startedDeals.size,
+      faultsInDeals: this.#mishaps.begunInDeals,
       virtualMsec: this.#now,
     };
   }

@@ -1,3 +1,4 @@
+import { CURRENT_SIGN } from '../../domain/converter-mode.ts';
 import type { Milliseconds } from '../../domain/quantities.ts';
 import { SeededEntropy } from '../../ports/entropy.ts';
 import { collectingLog, type LogLine } from '../../ports/log.ts';
@@ -62,6 +63,11 @@ export class ChaosStage {
 
   house(unitId: string): ChaosHouse | undefined {
     return this.#byId.get(unitId);
+  }
+
+  /** A converter moves current for a deal. */
+  get isCurrentFlowing(): boolean {
+    return this.houses.some(({ unitId }) => CURRENT_SIGN[this.world.house(unitId).mode] !== 0);
   }
 
   /** Writes into the event log. */

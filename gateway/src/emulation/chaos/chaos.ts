@@ -16,6 +16,8 @@ export interface SeedReport {
   readonly seed: number;
   readonly faults: number;
   readonly deals: number;
+  /** Those of the faults that fell while a deal moved current. */
+  readonly faultsInDeals: number;
   readonly virtualMsec: Milliseconds;
   /** Of the whole event log: the same seed and options always give the same. */
   readonly fingerprint: string;
@@ -36,8 +38,8 @@ export async function chaosSeed(seed: number, { units, hours }: ChaosOptions): P
     new ChaosRun({ seed, units, faults, faultsUntilMsec }).run();
   const plan = faultPlan(seed, houseIds(units), faultsUntilMsec);
   const result = await run(plan);
-  const { deals, virtualMsec, fingerprint, violations } = result;
-  const report = { seed, faults: plan.length, deals, virtualMsec, fingerprint, violations };
+  const { deals, faultsInDeals, virtualMsec, fingerprint, violations } = result;
+  const report = { seed, faults: plan.length, deals, faultsInDeals, virtualMsec, fingerprint, violations };
   if (violations.length === 0) return report;
   const { faults, result: least, trials } = await shrink(result, plan, run);
   return {

@@ -38,6 +38,7 @@ export class Mishaps {
   readonly #active = new Map<PlannedFault, Undo>();
   readonly #brokenLines = new Set<string>();
   #lastEndAt = 0;
+  #begunInDeals = 0;
   #wantsRun = false;
   readonly #cancels: Cancel[] = [];
   readonly #traps: { skip: number; fire: () => void }[] = [];
@@ -65,6 +66,11 @@ export class Mishaps {
     return this.#active.size > 0 ? 0 : this.#stage.clock.monotonic() - this.#lastEndAt;
   }
 
+  /** Faults so far that fell while a converter moved current for a deal. */
+  get begunInDeals(): number {
+    return this.#begunInDeals;
+  }
+
   isBroken(branch: string): boolean {
     return this.#brokenLines.has(branch);
   }
@@ -84,6 +90,7 @@ export class Mishaps {
 
   #begin(planned: PlannedFault): void {
     this.#stage.note('fault', { ...planned.mishap });
+    if (this.#stage.isCurrentFlowing) this.#begunInDeals += 1;
     this.#active.set(planned, this.#do(planned.mishap, planned.forMsec));
   }
 

@@ -14,5 +14,7 @@ export interface RunResult {
   readonly fingerprint: string;
   /** Deals that were started. */
   readonly deals: number;
+  /** Faults that fell while a deal moved current. */
+  readonly faultsInDeals: number;
   readonly virtualMsec: Milliseconds;
 }

@@ -13,7 +13,7 @@ export interface Shrunk {
 type Attempt = (faults: readonly PlannedFault[]) => Promise<RunResult>;
 
 const isSame = (a: Violation | undefined, b: Violation | undefined): boolean =>
-  a !== undefined && b !== undefined && a.invariant === b.invariant;
+  a !== undefined && b !== undefined && a.invariant === b.invariant && a.subject === b.subject;
 
 /** The list in so many parts of nearly the same length. */
 function partsOf<T>(list: readonly T[], count: number): readonly (readonly T[])[] {
@@ -22,7 +22,7 @@ function partsOf<T>(list: readonly T[], count: number): readonly (readonly T[])[
 }
 
 /**
- * Finds few faults that are enough for a violation of the same invariant: first those that came before it, then by
+ * Finds few faults that are enough for a violation of the same invariant by the same subject: first those that came before it, then by
  * leaving out halves, quarters, … and single ones. Deterministic, because every run is.
  */
 export async function shrink(

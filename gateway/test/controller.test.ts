@@ -806,7 +806,34 @@ t.test('WAIT and scram (control.md §1.9.4, §1.10)', async (t) => {
     t.same(reference.device.writes, ['setVoltage 310 0', WAIT_WRITE]);
     const charger = await aRoomIn('CHARGE');
     await charger.settle(charger.controller.scram(true));
-    t.same(charger.device.writes, ['setCurrent 0', WAIT_WRITE]);
+    t.equal(charger.device.writes.at(-1), WAIT_WRITE);
+  });
+
+  t.test('what all units notice together brings them down in the same equal parts (RULE-7, RULE-9)', async (t) => {
+    for (const dig of [1, 0.4]) {
+      const room = await aRoomIn('CHARGE');
+      await room.run({ command: 'current', gridCurrentA: dig });
+      const count = room.device.writes.length;
+      const first = room.controller.stopWithOthers('silence');
+      t.match(await room.settle(room.controller.stopWithOthers('silence')), { ok: true });
+      await first;
+      const parts = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0].map(
+        (part) => `setCurrent ${(part * 100 * dig) / 100}`,
+      );
+      t.same(room.device.writes.slice(count), [...parts, WAIT_WRITE], 'once, though it was noticed twice');
+    }
+    const idle = await aRoomIn('DISCHARGE');
+    await idle.run({ command: 'current', gridCurrentA: 0 });
+    t.match(await idle.settle(idle.controller.stopWithOthers('silence')), { ok: true });
+    t.same(idle.device.writes.slice(-2), ['setCurrent 0', WAIT_WRITE]);
+  });
+
+  t.test('a stop that may not wait overtakes an even one (INV-3)', async (t) => {
+    const room = await aRoomIn('CHARGE');
+    const even = room.settle(room.controller.stopWithOthers('silence'));
+    t.match(await room.settle(room.controller.stopLocal('over-voltage')), { ok: true });
+    await even;
+    t.ok(room.device.writes.indexOf(WAIT_WRITE) < 3, room.device.writes.join());
   });
 
   t.test('WAIT depends on no policy value (S11)', async (t) => {
@@ -822,7 +849,7 @@ t.test('WAIT and scram (control.md §1.9.4, §1.10)', async (t) => {
 
   t.test('WAIT at once brings nothing down first: a bus that another one holds does not follow (INV-1)', async (t) => {
     const room = await aRoomIn('VOLTAGE_REFERENCE');
-    t.match(await room.run({ command: 'WAIT', atOnce: true }), { ok: true });
+    t.match(await room.run({ command: 'WAIT', descent: 'none' }), { ok: true });
     t.same(room.device.writes, [WAIT_WRITE]);
   });
 

@@ -77,7 +77,7 @@ const stampedMode = v.looseObject({
 
 const deviceCommand = v.variant('command', [
   ...(['WAIT', 'scram'] as const).map((command) =>
-    v.looseObject({ command: v.literal(command), atOnce: maybe(v.literal(true)) }),
+    v.looseObject({ command: v.literal(command), descent: maybe(v.picklist(['stepwise', 'even', 'none'])) }),
   ),
   ...(['VOLTAGE_REFERENCE', 'voltageReferenceAuthorization'] as const).map((command) =>
     v.looseObject({ command: v.literal(command) }),

@@ -86,7 +86,7 @@ export class Controller {
   async start(): Promise<void> {
     this.#unsubscribe = this.#needs.device.onTrouble?.((error) => this.#troubled(error)) ?? ALWAYS;
     await this.#acquisition.start();
-    if (this.#state.mode !== 'WAIT') await this.#stop({ reason: 'start', ramp: false }).catch(ALWAYS); // raised, and tried again, there
+    if (this.#state.mode !== 'WAIT') await this.#stop({ reason: 'start', descent: 'none' }).catch(ALWAYS); // raised, and tried again, there
   }
 
   /**
@@ -99,7 +99,7 @@ export class Controller {
     this.#watch.end();
     this.#queue.close();
     this.#stops.end();
-    await this.#stop({ reason: 'end', ramp: true });
+    await this.#stop({ reason: 'end', descent: 'stepwise' });
   }
 
   /** The last reading; undefined before the first one. */
@@ -135,7 +135,7 @@ export class Controller {
   async execute(command: DeviceCommand, fence: () => void, signal?: AbortSignal): Promise<Dcdc> {
     fence();
     if (command.command === 'WAIT' || command.command === 'scram') {
-      return this.#stop({ reason: command.command, ramp: command.atOnce !== true, fence });
+      return this.#stop({ reason: command.command, descent: command.descent ?? 'stepwise', fence });
     }
     return this.#queued(command, fence, signal);
   }
@@ -152,13 +152,18 @@ export class Controller {
 
   /** WAIT now, without bringing anything down first; overtakes everything (INV-3, RULE-11). @throws DeviceError */
   stopLocal(reason: string): Promise<Dcdc> {
-    return this.#stop({ reason, ramp: false });
+    return this.#stop({ reason, descent: 'none' });
   }
 
-  /** WAIT with what comes before it, overtaking everything; leaves a voltage reference alone on demand (control.md §1.10). */
+  /** WAIT because of something that all units notice together: they go down in balance (RULE-7, RULE-9). @throws DeviceError */
+  stopWithOthers(reason: string): Promise<Dcdc> {
+    return this.#stop({ reason, descent: 'even' });
+  }
+
+  /** As `stopWithOthers`; leaves a voltage reference alone on demand (control.md §1.10). */
   async scram(excludeVoltageReference: boolean): Promise<Dcdc> {
     if (excludeVoltageReference && this.#state.mode === 'VOLTAGE_REFERENCE') return this.#state.dcdc;
-    return this.#stop({ reason: 'scram', ramp: true });
+    return this.stopWithOthers('scram');
   }
 
   #readNow(what: 'unit' | 'status', signal: AbortSignal): Promise<Dcdc> {
@@ -172,7 +177,7 @@ export class Controller {
 
   /** A stop that nobody waits for: its failure is raised, and tried again, by itself. */
   #stopBehind(reason: string): void {
-    this.#stops.stop({ reason, ramp: false }).catch(ALWAYS);
+    this.#stops.stop({ reason, descent: 'none' }).catch(ALWAYS);
   }
 
   async #queued(command: QueuedCommand, fence: () => void, signal: AbortSignal | undefined): Promise<Dcdc> {

@@ -1,4 +1,5 @@
 import type { Policy } from '../config/policy.ts';
+import type { Descent } from '../domain/device-command.ts';
 import { DeviceError } from '../domain/errors.ts';
 import type { Dcdc } from '../domain/unit-data.ts';
 import { type Cancel, withDeadline } from '../ports/clock.ts';
@@ -21,8 +22,8 @@ export interface LocalStopNeeds extends StepTools {
 
 export interface StopOptions {
   readonly reason: string;
-  /** Bring current or voltage down first, as far as that succeeds within `gridMaster.deal.stopTimeoutMsec`. */
-  readonly ramp: boolean;
+  /** What comes before WAIT, as far as that succeeds within `gridMaster.deal.stopTimeoutMsec`. */
+  readonly descent: Descent;
   readonly fence?: () => void;
 }
 
@@ -36,7 +37,8 @@ export class LocalStop {
   #cancelAgain: Cancel = ALWAYS;
   #running = 0;
   #hasEnded = false;
-  #direct: Promise<Dcdc> | undefined;
+  /** Stops of this unit's own that run. */
+  readonly #own = new Map<Descent, Promise<Dcdc>>();
 
   constructor(needs: LocalStopNeeds) {
     this.#needs = needs;
@@ -57,13 +59,12 @@ export class LocalStop {
    * @throws DeviceError when the converter did not confirm; then the stop is tried again by itself
    */
   stop(options: StopOptions): Promise<Dcdc> {
-    const isDirect = !options.ramp && options.fence === undefined;
-    if (!isDirect) return this.#run(options);
-    // While one direct stop runs nothing can be raised, so another one would add nothing.
-    this.#direct ??= this.#run(options).finally(() => {
-      this.#direct = undefined;
-    });
-    return this.#direct;
+    const { descent, fence } = options;
+    if (fence !== undefined) return this.#run(options);
+    // While one stop runs nothing can be raised, so another one of its kind would add nothing.
+    const stop = this.#own.get(descent) ?? this.#run(options).finally(() => this.#own.delete(descent));
+    this.#own.set(descent, stop);
+    return stop;
   }
 
   end(): void {
@@ -90,7 +91,7 @@ export class LocalStop {
   async #bringDown(options: StopOptions, overtaken: AbortSignal): Promise<void> {
     const { calls, policy } = this.#needs;
     const fence = options.fence ?? ALWAYS;
-    if (options.ramp) await this.#ramp(fence, overtaken);
+    if (options.descent !== 'none') await this.#ramp(options.descent, fence, overtaken);
     const hadWritesInFlight = calls.writesInFlight > 0;
     await this.#writeWait(options, fence);
     if (!hadWritesInFlight) return;
@@ -100,7 +101,7 @@ export class LocalStop {
   }
 
   /** Its failure is reported and delays WAIT by the stop timeout at most (control.md S10). */
-  async #ramp(fence: () => void, overtaken: AbortSignal): Promise<void> {
+  async #ramp(descent: Descent, fence: () => void, overtaken: AbortSignal): Promise<void> {
     const { acquisition, clock, context, policy, report, state } = this.#needs;
     if (acquisition.isStale) return;
     if (state.mode === undefined) report('device.unknown-mode', 'stopping out of an unknown mode');
@@ -108,7 +109,7 @@ export class LocalStop {
     const timeout = new AbortController();
     const late = (): DeviceError => new DeviceError('device.slow-stop', `not down within ${limitMsec} ms`);
     const ramp = runSequence(
-      rampDown(context()),
+      rampDown(context(), descent),
       { ...this.#needs, mustHold: ALWAYS },
       {
         overtaken: AbortSignal.any([overtaken, timeout.signal]),
@@ -153,7 +154,7 @@ export class LocalStop {
     if (this.#hasEnded) return;
     this.#cancelAgain = this.#needs.clock.after(AGAIN_MSEC, () => {
       // Its failure is reported and owed again above.
-      this.stop({ reason, ramp: false }).catch(ALWAYS);
+      this.stop({ reason, descent: 'none' }).catch(ALWAYS);
     });
   }
 }

@@ -15,8 +15,13 @@ export function* voltageTo(context: SequenceContext, target: Target & { vg: Volt
  * Steps the current limit to `dig` and waits until the meter agrees (control.md §1.9.3); `sign` is the direction
  * of the mode, + charging.
  */
-export function* currentTo(context: SequenceContext, dig: Amperes, sign: -1 | 0 | 1): Sequence {
-  for (const step of stepsBetween(context.state.dig, dig, context.policy.gridCurrentStepA)) {
+export function* currentTo(
+  context: SequenceContext,
+  dig: Amperes,
+  sign: -1 | 0 | 1,
+  stepA: Amperes = context.policy.gridCurrentStepA,
+): Sequence {
+  for (const step of stepsBetween(context.state.dig, dig, stepA)) {
     yield { kind: 'current', dig: step };
   }
   yield* checkpoint(context, { ig: sign * dig });

@@ -1,10 +1,15 @@
 import type { Amperes, Volts } from './quantities.ts';
 
+/**
+ * How current and voltage come down before WAIT: by the policy's steps; in equal parts, so that all who begin together
+ * stay in balance on the way (RULE-9); or not at all, on a bus that another converter holds up (INV-1).
+ */
+export type Descent = 'stepwise' | 'even' | 'none';
+
 /** Commands that a grid master gives to a unit's controller (control.md §1.9), with their parameters. */
 export type DeviceCommand =
-  /** `atOnce`: nothing is brought down first. A bus that another converter holds does not follow (INV-1). */
-  | { readonly command: 'WAIT'; readonly atOnce?: true }
-  | { readonly command: 'scram'; readonly atOnce?: true }
+  | { readonly command: 'WAIT'; readonly descent?: Descent }
+  | { readonly command: 'scram'; readonly descent?: Descent }
   | { readonly command: 'CHARGE'; readonly gridCurrentA: Amperes }
   | { readonly command: 'DISCHARGE'; readonly gridCurrentA: Amperes }
   | { readonly command: 'VOLTAGE_REFERENCE' }

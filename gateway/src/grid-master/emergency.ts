@@ -1,4 +1,5 @@
 import { isActivated, isDeactivated, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
+import type { Descent } from '../domain/device-command.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { sleep } from '../ports/clock.ts';
 import { accrue } from './accrue.ts';
@@ -15,18 +16,20 @@ const referencesOf = (grid: Grid): readonly string[] => [
 
 /** What brings a converter to WAIT. */
 interface Stop {
-  readonly atOnce?: true;
+  readonly descent?: Descent;
   /** How long its answer is waited for; by the command when it does not say. */
   readonly deadlineMsec?: Milliseconds;
 }
 
 /**
- * How the currents and the voltage leave the bus. While another converter holds the voltage as well, the reference has
+ * How the currents and the voltage leave the bus: the currents in balance (RULE-9). While another converter holds the voltage as well, the reference has
  * to be gone within one acquisition period (INV-1), and its ramp would only draw current from the other one.
  */
 function stopsOf({ policy, rivals }: Grid): { readonly currents: Stop; readonly voltage: Stop } {
-  if (rivals.length === 0) return { currents: { deadlineMsec: policy.gridMaster.deal.stopTimeoutMsec }, voltage: {} };
-  return { currents: { deadlineMsec: policy.controller.dataAcquisitionPeriodMsec / 2 }, voltage: { atOnce: true } };
+  const currents = { descent: 'even', deadlineMsec: policy.gridMaster.deal.stopTimeoutMsec } as const;
+  if (rivals.length === 0) return { currents, voltage: {} };
+  const deadlineMsec = policy.controller.dataAcquisitionPeriodMsec / 2;
+  return { currents: { ...currents, deadlineMsec }, voltage: { descent: 'none' } };
 }
 
 /** Parties of the deals that have been activated. */
@@ -106,7 +109,8 @@ export async function scramAll(grid: Grid, reason: string): Promise<void> {
   accrue(grid);
   const references = referencesOf(grid);
   const members = [...new Set([...grid.policy.memberUnitIds, ...busyUnitsOf(grid)])];
-  const currents = without(members, references).map((unitId) => grid.lower(unitId, { command: 'scram' }));
+  const others = without(members, references);
+  const currents = others.map((unitId) => grid.lower(unitId, { command: 'scram', descent: 'even' }));
   await waitForIdleReference(grid, references);
   accrue(grid);
   const voltages = references.map((unitId) => grid.lower(unitId, { command: 'scram' }));

@@ -651,7 +651,7 @@ export class Unit {
   #stopNow(reason: string): void {
     this.#options.log.warn({ reason }, 'unit.stopped-itself');
     this.#controller
-      .stopLocal(reason)
+      .stopWithOthers(reason)
       .catch((error: unknown) => this.#warn('stop.failed', `the converter did not go to WAIT: ${messageOf(error)}`));
   }
 

@@ -83,6 +83,8 @@ export class ScriptedUnit {
   energyWh = 0;
   /** Bus voltage that its battery wants, when it says. */
   efficientV: number | undefined;
+  /** What its meter shows behind a broken line. */
+  vg: number | undefined;
   /** What its meter shows in WAIT. */
   waitCurrentA = 0;
   /** What of the grid power arrives in the battery. */
@@ -272,12 +274,13 @@ export class ScriptedGrid {
   dcdcOf(unitId: string): Dcdc {
     const { mode, dvg, drg, dig, batteryFactor } = this.unit(unitId);
     const ig = this.currentA(unitId);
-    const wg = ig * this.busV;
+    const vg = this.unit(unitId).vg ?? this.busV;
+    const wg = ig * vg;
     const wb = wg * batteryFactor;
     const { code, operationMode, runningState } = CONVERTER_MODES[mode];
     return {
       status: { status: code, operationMode, alarmState: 'No alarm', runningState },
-      meter: { vg: this.busV, ig, wg, vb: 52, ib: wb / 52, wb, tmp: 25 },
+      meter: { vg, ig, wg, vb: 52, ib: wb / 52, wb, tmp: 25 },
       vdis: { dvg, drg },
       param: { dig },
     };
@@ -453,7 +456,7 @@ export class ScriptedGrid {
 const commandText = (device: DeviceCommand): string => {
   const current = 'gridCurrentA' in device && device.gridCurrentA !== undefined ? ` ${round(device.gridCurrentA)}` : '';
   const mode = 'mode' in device && device.mode !== undefined ? ` ${device.mode}` : '';
-  const how = 'atOnce' in device && device.atOnce ? ' at once' : '';
+  const how = 'descent' in device && device.descent === 'none' ? ' at once' : '';
   return `${device.command}${how}${mode}${current}`;
 };
 

@@ -751,6 +751,23 @@ t.test('fault-desk: after a restart errors are history, fatal ones go on, and bo
   t.notOk(desk.hasLocalErrors());
 });
 
+t.test('fault-desk: who has missed an error of a former process does nothing about it (RULE-9)', async (t) => {
+  const store = new MemoryStore();
+  const before = aCluster();
+  const former = await before.aDesk('E001', { store });
+  former.desk.raise(aFault({ unitId: 'E002' }));
+  former.desk.raise(aFault({ unitId: 'E002' }));
+  former.desk.raise(aFault({ extent: 'GLOBAL', category: 'HARDWARE' }));
+  former.desk.raise(aFault({ extent: 'GLOBAL', category: 'HARDWARE', level: 'FATAL' }));
+  await before.clock.advance(100);
+  const { clock, aDesk } = aCluster();
+  const { done, ids } = await aDesk('E002', { leads: () => true });
+  await aDesk('E001', { store });
+  await clock.advance(100);
+  t.strictSame(ids(), ['E001-1', 'E001-2', 'E001-3'], 'it knows of them');
+  t.strictSame(actionsOf(done), ['scram', 'globalStop'], 'the fatal one goes on');
+});
+
 t.test('fault-desk: a desk that has stopped begins nothing and says nothing of what it broke off', async (t) => {
   const { clock, aDesk } = aCluster();
   const wait = (_fault: Fault, signal: AbortSignal): Promise<void> =>

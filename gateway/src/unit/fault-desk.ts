@@ -86,7 +86,9 @@ export class FaultDesk {
     const entries = this.#ledger.entries();
     for (const { faultId } of entries) this.#maybeOpen.add(faultId);
     const own = entries.filter((entry) => this.#isOwn(entry));
-    for (const entry of own.slice(-RETOLD_AT_START)) this.#tell(entry);
+    // Errors of a former process are history: who has missed them learns of them, and does nothing about them any more.
+    for (const { faultId, fault } of own) if (!isFatal(fault)) this.#ledger.answered(faultId, fault.count ?? 1);
+    for (const { faultId } of own.slice(-RETOLD_AT_START)) this.#retell(faultId);
   }
 
   /** Once all services run: what is still open after a restart is answered again. */
@@ -174,11 +176,11 @@ export class FaultDesk {
     const isAboutOther = fault.extent === 'LOCAL' && fault.unitId !== bus.unitId;
     if (isAboutOther) return;
     if (measuresFor(fault).bars === 'nobody') {
-      if (this.#needs.leads()) this.#runOnce(key, fault);
+      if (this.#needs.leads() && !isHistory(fault)) this.#runOnce(key, fault);
       return;
     }
     const entry = this.#ledger.hear(key, sender, fault);
-    if (entry !== undefined && fault.acknowledgedAt === undefined) this.#answer(entry);
+    if (entry !== undefined && fault.acknowledgedAt === undefined && !isHistory(fault)) this.#answer(entry);
   }
 
   /** A scoped fault of another unit, such as of one deal: answered, and not this unit's to remember. */
@@ -260,6 +262,11 @@ export class FaultDesk {
     return reporter === this.#needs.bus.unitId;
   }
 
+  #retell(faultId: string): void {
+    const entry = this.#ledger.get(faultId);
+    if (entry !== undefined) this.#tell(entry);
+  }
+
   #tell({ faultId, fault }: FaultEntry): void {
     remember(this.#toldAt, faultId, this.#needs.clock.monotonic());
     this.#needs.bus.publish('fault', faultId, fault);
@@ -275,6 +282,9 @@ export class FaultDesk {
     this.raise({ category, extent: 'LOCAL', level: 'WARN', reason, message });
   }
 }
+
+/** Every sight of it has been answered, or is of a process that has ended. */
+const isHistory = (fault: Fault): boolean => !isFatal(fault) && (fault.answered ?? 0) >= (fault.count ?? 1);
 
 /** A reporter that has lost its memory gives an id anew. */
 const sightOf = (faultId: string, { at }: Fault): string => `${faultId} ${at}`;

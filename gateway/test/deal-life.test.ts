@@ -562,6 +562,23 @@ t.test('a bus that is not idle before a first deal', async (t) => {
     t.match(grid.faults, [{ reason: 'grid.bus-in-uvlo-mask', level: 'WARN' }]);
   });
 
+  t.test(
+    'is not energised behind a broken line while a mute converter may hold the other part (INV-1, RULE-10)',
+    async (t) => {
+      const grid = await aGrid();
+      grid.unit('E003').isStale = true;
+      grid.unit('E004').vg = 350;
+      for (const unitId of ['E003', 'E004']) grid.push(unitId);
+      const deal = aDeal('E001', 'E002');
+      grid.add(deal);
+      await grid.run(10_000);
+      t.same(grid.commands, []);
+      grid.unit('E003').isStale = false;
+      grid.push('E003');
+      t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 60_000), 'it is seen in WAIT, so one meter is wrong');
+    },
+  );
+
   t.test('is not energised while a converter is active without an owner (INV-2)', async (t) => {
     const grid = await aGrid();
     grid.unit('E004').mode = 'CHARGE';
@@ -1171,6 +1188,28 @@ t.test('units that go', async (t) => {
     t.ok(grid.clock.monotonic() - began < 200);
     t.equal(grid.modes.E001, 'VOLTAGE_REFERENCE');
   });
+
+  t.test(
+    'a party whose device is silent loses its partner when the reference shows it, unanswered (RULE-9)',
+    async (t) => {
+      const grid = await aGrid();
+      const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+      await started(t, grid, first, second);
+      failing(grid, 'E003', 'WAIT', 'deaf');
+      grid.unit('E003').isStale = true;
+      grid.push('E003');
+      await grid.run(500);
+      t.equal(grid.modes.E004, 'DISCHARGE', 'its current may flow yet');
+      Object.assign(grid.unit('E003'), { mode: 'WAIT', dig: 0 });
+      grid.push('E001');
+      await grid.run(200);
+      t.equal(grid.modes.E004, 'WAIT');
+      t.equal(grid.deal(second.dealId).abortReason, 'deal.party-lost');
+      t.equal(grid.modes.E002, 'DISCHARGE', 'others go on');
+      await grid.run(20_000); // until nobody answers for E003 any more
+      t.ok(grid.faults.some(({ unitId, reason }) => unitId === 'E003' && reason === 'deal.stop-failed'));
+    },
+  );
 
   t.test('a converter that went to WAIT by itself ends its deal', async (t) => {
     const grid = await aGrid();

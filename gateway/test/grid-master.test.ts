@@ -98,7 +98,7 @@ function view(
     policy,
     deals,
     voltageReferenceUnitId: vr,
-    unit: () => undefined,
+    unit: (unitId) => (units[unitId] === undefined ? undefined : ({ apis: {}, battery: {} } as UnitData)),
     dcdc: (unitId) => {
       const unit = units[unitId];
       return unit === undefined ? undefined : dcdcOf(unit);
@@ -997,7 +997,7 @@ t.test('global-safety (§5.4)', async (t) => {
     t.same(checks({}, []), []);
     const untold = (mark: object): GridView => ({
       ...view([deal], 'E001', { E001: { ...VR, ig: 1 }, E002: { mode: 'DISCHARGE', ig: -2 } }),
-      unit: (unitId) => (unitId === 'E002' ? (mark as UnitData) : undefined), // what is asked for
+      unit: (unitId) => (unitId === 'E002' ? mark : {}) as UnitData, // what is asked for
     });
     t.equal(violationsOf(untold({})).length, 1);
     for (const mark of [{ stale: true }, { possiblyActive: true }]) {

@@ -1,12 +1,13 @@
 import type { Deal } from '../domain/deal.ts';
 import { DeviceError, PeerError } from '../domain/errors.ts';
+import type { Volts } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
 import { type ActivationPlan, currentSteps, peakCurrentA, planFirst, planJoin } from './activation-plan.ts';
 import type { BusWatch } from './bus-watch.ts';
 import type { DealChange } from './deal-marks.ts';
 import { firstDealGate } from './first-deal-gate.ts';
 import type { Grid } from './grid.ts';
-import { masterDealOf, modeOf } from './grid-view.ts';
+import { type GridView, isMute, masterDealOf, modeOf } from './grid-view.ts';
 import type { PlanStep } from './hand-over.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import { performHandOver } from './perform-hand-over.ts';
@@ -33,13 +34,23 @@ async function raiseAll(grid: Grid, steps: readonly PlanStep[]): Promise<void> {
 }
 
 /**
+ * What the bus is judged by before a first deal: the meter of who shall energise it. While nobody knows what some
+ * converter does, a line may be open between them, and the highest voltage that any meter shows counts (INV-1, RULE-10).
+ */
+function idleVoltageV(view: GridView, ownV: Volts): Volts {
+  const { memberUnitIds } = view.policy;
+  if (!memberUnitIds.some((unitId) => isMute(view, unitId))) return ownV;
+  return Math.max(ownV, ...memberUnitIds.flatMap((unitId) => view.dcdc(unitId)?.meter.vg ?? []));
+}
+
+/**
  * The first deal: its master-side unit energises the bus (control.md §4.6). Waits while the bus is not idle, or a
  * converter on it is active without an owner (INV-2).
  */
 export async function energise(grid: Grid, deal: Deal, watch: BusWatch): Promise<StepResult> {
   await readParties(grid, deal);
   const plan = planFirst(grid.view(), deal);
-  const { vg } = grid.units.demandDcdc(plan.masterUnitId).meter;
+  const vg = idleVoltageV(grid.view(), grid.units.demandDcdc(plan.masterUnitId).meter.vg);
   if (!watch.mayEnergise(grid, firstDealGate(grid.policy, vg), vg)) return retryIn(OBSTACLE_RETRY_MSEC);
   await grid.intend(deal.dealId, activation(grid, deal, plan));
   grid.voltageReferenceUnitId = plan.voltageReferenceUnitId;

@@ -8,6 +8,7 @@ import { isUntold, masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import { HandOverLost, performHandOver } from './perform-hand-over.ts';
 import { permitsEnd } from './permits.ts';
+import { isMuteAndLost } from './silent-party.ts';
 import { retryIn, type StepResult } from './step-result.ts';
 
 /** How soon a party that has not acknowledged the last record is told again. */
@@ -19,12 +20,17 @@ const READ_MSEC = 1_000;
 /** Commanded currents that differ by less are the same. */
 const SAME_A = 0.001;
 
-/** Takes a deal's current away from one unit. A dead unit is told as well, but nobody waits for it. */
+/** A dead unit does not answer, and one whose current is gone has nothing more to answer for. */
+const isWaitedFor = (grid: Grid, unitId: string): boolean =>
+  grid.needs.community.isAlive(unitId) && !isMuteAndLost(grid.view(), unitId);
+
+/** Takes a deal's current away from one unit. One that is lost is told as well, but nobody waits for it. */
 async function release(grid: Grid, deal: Deal, unitId: string): Promise<void> {
   const command = releaseCommand(grid.view(), deal, unitId);
   if (command === undefined) return;
+  const isAwaited = isWaitedFor(grid, unitId);
   const told = grid.lower(unitId, command);
-  if (grid.needs.community.isAlive(unitId)) await told;
+  if (isAwaited) await told;
 }
 
 /**

@@ -62,11 +62,12 @@ export const hasActiveDeal = (view: Pick<GridView, 'deals'>, unitId: string): bo
 export const mayHoldVoltage = (view: Pick<GridView, 'unit'>, unitId: string): boolean =>
   view.unit(unitId)?.apis.wired_device !== true;
 
-/**
- * The unit's word about its converter cannot be relied upon: the device is silent, or may be doing something that no
- * reading has shown yet (RULE-3).
- */
-export function isUntold(view: Pick<GridView, 'unit'>, unitId: string): boolean {
+/** Nothing is known of what the unit's converter does now: the unit is dead, or its device is silent. */
+export const isMute = (view: Pick<GridView, 'unit'>, unitId: string): boolean => {
   const unit = view.unit(unitId);
-  return unit?.stale === true || unit?.possiblyActive === true;
-}
+  return unit === undefined || unit.stale === true;
+};
+
+/** The unit's word about its converter cannot be relied upon: there is none, or the converter may be doing something that no reading has shown yet (RULE-3). */
+export const isUntold = (view: Pick<GridView, 'unit'>, unitId: string): boolean =>
+  isMute(view, unitId) || view.unit(unitId)?.possiblyActive === true;

@@ -11,7 +11,7 @@ import type { Dcdc } from '../domain/unit-data.ts';
 import { answerDeadlineMsec, commandDeadlineMsec } from './command-deadline.ts';
 import { DealBook } from './deal-book.ts';
 import type { DealChange } from './deal-marks.ts';
-import { type GridView, holdersOf, masterDealOf, modeOf } from './grid-view.ts';
+import { type GridView, holdersOf, isMute, masterDealOf, modeOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import type { Confirmation, GridDraft, GridMasterNeeds } from './needs.ts';
 import { type HandOver, permitsEnd, permitsOf } from './permits.ts';
@@ -194,10 +194,10 @@ export class Grid {
 
   /**
    * A command towards WAIT: never refused here, and its failure is a fault, not an exception. Nobody waits for the
-   * answer of a dead unit, so its converter is in doubt from now on, not only when the time of the answer has passed.
+   * answer of a mute unit, so its converter is in doubt from now on, not only when the time of the answer has passed.
    */
   async lower(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<boolean> {
-    if (!this.needs.community.isAlive(unitId)) this.#doubt(unitId);
+    if (!this.needs.community.isAlive(unitId) || isMute(this.view(), unitId)) this.#doubt(unitId);
     try {
       await this.#command(unitId, device, deadlineMsec);
       if (device.command === 'WAIT' || device.command === 'scram') this.suspects.clear(unitId);

@@ -1,6 +1,6 @@
 import { type Deal, isStarted } from '../domain/deal.ts';
 import { runningCurrentA } from './deal-currents.ts';
-import { type GridView, gridCurrentOf, isCarrying, isUntold } from './grid-view.ts';
+import { type GridView, gridCurrentOf, isCarrying, isMute } from './grid-view.ts';
 
 const EPSILON_A = 1e-9;
 
@@ -12,7 +12,7 @@ const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.di
  */
 export function isSilenceALoss(view: GridView, unitId: string): boolean {
   const vr = view.voltageReferenceUnitId;
-  if (vr === undefined || vr === unitId || isUntold(view, vr)) return true;
+  if (vr === undefined || vr === unitId || isMute(view, vr)) return true;
   const measuredA = gridCurrentOf(view, vr);
   const limitA = view.dcdc(vr)?.param.dig;
   if (measuredA === undefined || limitA === undefined) return true;
@@ -21,6 +21,10 @@ export function isSilenceALoss(view: GridView, unitId: string): boolean {
   const isShown = driftA * Math.sign(lostA) > Math.abs(lostA) / 2;
   return isShown || Math.abs(measuredA + lostA) > limitA + EPSILON_A;
 }
+
+/** A unit whose device is silent has let its current go, or will, and the reference knows (RULE-9). */
+export const isMuteAndLost = (view: GridView, unitId: string): boolean =>
+  unitId !== view.voltageReferenceUnitId && isMute(view, unitId) && isSilenceALoss(view, unitId);
 
 /** The party whose silence a deal lasts out for the time being. */
 export function silentParty(view: GridView, deal: Deal): string | undefined {

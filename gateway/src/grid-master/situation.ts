@@ -7,7 +7,7 @@ import { forceStopReason } from './force-stop.ts';
 import { type GridView, isCarrying, masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import type { Progress } from './progress.ts';
-import { silentParty } from './silent-party.ts';
+import { isMuteAndLost, silentParty } from './silent-party.ts';
 
 /** Everything that the guards of the deal table look at, for one deal at one moment. */
 export interface Situation {
@@ -26,11 +26,12 @@ const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.di
 
 const isGone = ({ view }: Situation, unitId: string): boolean => !view.isAlive(unitId);
 
-/** A party that is gone for the deal, or whose converter has gone to WAIT by itself while the deal runs. */
+/** A party that is gone for the deal, or whose current has gone by itself while the deal runs. */
 function isPartyLost(at: Situation): boolean {
   const { deal, view } = at;
   if (partiesOf(deal).some((unitId) => isGone(at, unitId))) return silentParty(view, deal) === undefined;
-  return isStarted(deal) && isCarrying(deal) && partiesOf(deal).some((unitId) => modeOf(view, unitId) === 'WAIT');
+  if (!isStarted(deal) || !isCarrying(deal)) return false;
+  return partiesOf(deal).some((unitId) => modeOf(view, unitId) === 'WAIT' || isMuteAndLost(view, unitId));
 }
 
 function isReferenceLost(at: Situation): boolean {

@@ -108,8 +108,10 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
     t.match(found(checks.oneReference, [...drooped, reference('E003', { drg: 0.04 })]), [{ toleranceMsec: 0 }]);
     t.match(found(checks.oneReference, [reference('E001'), reference('E002', { drg: 0.04 })]), [{ toleranceMsec: 0 }]);
     t.same(found(checks.oneReference, [reference('E001'), reference('E002', { segment: 1 })]), [], 'a broken line');
-    const forced = [reference('E001'), reference('E002', { troubles: new Set(['wrongMode']) })];
-    t.match(found(checks.oneReference, forced), [{ toleranceMsec: acquisitionAndWriteMsec }]);
+    for (const trouble of ['wrongMode', 'duplicate']) {
+      const forced = [reference('E001'), reference('E002', { troubles: new Set([trouble]) })];
+      t.match(found(checks.oneReference, forced), [{ toleranceMsec: acquisitionAndWriteMsec }]);
+    }
   });
 
   t.test('INV-2: out of WAIT only with a permit, a voltage reference for its delay more', async (t) => {

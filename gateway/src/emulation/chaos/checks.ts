@@ -9,6 +9,9 @@ const BLINDING = ['noReply', 'lateReply', 'duplicate', 'stuckMeter', 'meterOffse
 /** Faults of the bus or of a converter that nobody has commanded. */
 const FORCING = ['secondVoltageSource', 'leak', 'trip', 'heavyAlarm', 'lineBreak', 'offsetCurrent', 'wrongMode'];
 
+/** Faults that put a converter into a mode by themselves: another one than it was told, or one of a moment ago once more. */
+const MODE_FORCING = ['wrongMode', 'duplicate'];
+
 const has = (troubles: ReadonlySet<string>, names: readonly string[]): boolean =>
   names.some((name) => troubles.has(name));
 
@@ -31,7 +34,7 @@ export const oneReference: Check = (moment) =>
     const references = houses.filter(isReference);
     if (references.length < 2) return [];
     const isHandOver = references.length === 2 && references.every(({ drg }) => drg > 0);
-    const isForced = references.some(({ troubles }) => troubles.has('wrongMode'));
+    const isForced = references.some(({ troubles }) => has(troubles, MODE_FORCING));
     const names = references.map(({ houseId, drg }) => `${houseId} (droop ${drg})`).join(', ');
     return [
       {

@@ -552,7 +552,14 @@ t.test('activation-plan (§4.6)', async (t) => {
     const next = aDeal('E003', 'E004');
     const own = running('E001', 'E002', { isMaster: true });
     const rising = aDeal('E001', 'E002', ACTIVE);
-    t.same(planHandOver(view([own], 'E001', units), next, 'E001', 'E003').next, { mode: 'CHARGE', gridCurrentA: 1.5 });
+    for (const [ig, gridCurrentA] of [
+      [1.1, 1.1],
+      [1.5, 1.125], // somebody has been lost, whose current the new reference will bear (INV-4)
+      [-0.5, 0.875],
+    ] as const) {
+      const given = view([own], 'E001', { E001: { ...VR, ig } });
+      t.same(planHandOver(given, next, 'E001', 'E003').next, { mode: 'CHARGE', gridCurrentA });
+    }
     t.same(planHandOver(view([rising, own], 'E001', units), next, 'E001', 'E003').next?.mode, 'CHARGE');
     t.same(planHandOver(view([rising], 'E001', units), next, 'E001', 'E003').next?.mode, 'CHARGE', 'even half way up');
     t.equal(planHandOver(view([], 'E001', units), next, 'E001', 'E003').next, undefined);

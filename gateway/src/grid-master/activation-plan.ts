@@ -2,7 +2,7 @@ import type { Deal, DealSide } from '../domain/deal.ts';
 import { isInvolved, otherSide, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
 import { DeviceError } from '../domain/errors.ts';
 import type { Amperes } from '../domain/quantities.ts';
-import { agreedCurrentA, currentModeOf, otherCurrentA } from './deal-currents.ts';
+import { agreedCurrentA, currentModeOf, otherCurrentA, runningCurrentA } from './deal-currents.ts';
 import { type GridView, gridCurrentOf, isCarrying, mayHoldVoltage, modeOf, othersOf } from './grid-view.ts';
 import type { HandOverPlan, PlanStep } from './hand-over.ts';
 import { masterSideFor, mayFlip, type Sides, sidesOf } from './master-side.ts';
@@ -41,12 +41,18 @@ function preferLarge(view: GridView, deal: Deal, side: DealSide): { side: DealSi
   return flips ? { side: otherSide(side), moves: vr !== undefined } : { side, moves: false };
 }
 
-/** What the old reference does for its other deals once it has handed over; undefined means WAIT. */
+/**
+ * What the old reference does for its other deals once it has handed over; undefined means WAIT. It goes on with what it
+ * carries, but not with what it bears for somebody who has been lost: that is the new reference's (INV-4).
+ */
 function nextOf(view: GridView, deal: Deal, unitId: string): HandOverPlan['next'] {
   const own = othersOf(view, deal).filter((other) => isInvolved(other, unitId) && isCarrying(other));
   const decisive = own.find(slaveSideMustBeActive) ?? own[0];
   if (decisive === undefined) return undefined;
-  return { mode: currentModeOf(decisive, unitId), gridCurrentA: Math.abs(measuredA(view, unitId)) };
+  const dealtA = runningCurrentA(own, unitId);
+  const allowanceA = own.length * view.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA;
+  const currentA = Math.min(Math.max(measuredA(view, unitId), dealtA - allowanceA), dealtA + allowanceA);
+  return { mode: currentModeOf(decisive, unitId), gridCurrentA: Math.abs(currentA) };
 }
 
 /** The move of the reference from `from` to `to`, with its present voltage when policy wants that. */

@@ -7,7 +7,16 @@ import { acquisitionAndWriteMsec, HAND_OVER_MSEC, LOSS_MSEC, newGridMasterMsec, 
 /** Faults under which a unit cannot see, or cannot stop, its converter. */
 const BLINDING = ['noReply', 'lateReply', 'duplicate', 'stuckMeter', 'meterOffset', 'houseOffline', 'wrongMode'];
 /** Faults of the bus or of a converter that nobody has commanded. */
-const FORCING = ['secondVoltageSource', 'leak', 'trip', 'heavyAlarm', 'lineBreak', 'offsetCurrent', 'wrongMode'];
+const FORCING = [
+  'secondVoltageSource',
+  'leak',
+  'trip',
+  'heavyAlarm',
+  'lineBreak',
+  'offsetCurrent',
+  'wrongMode',
+  'duplicate',
+];
 
 /** Faults that put a converter into a mode by themselves: another one than it was told, or one of a moment ago once more. */
 const MODE_FORCING = ['wrongMode', 'duplicate'];

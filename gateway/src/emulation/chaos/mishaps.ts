@@ -16,6 +16,7 @@ const OF_THE_BUS: ReadonlySet<string> = new Set([
   'heavyAlarm',
   'offsetCurrent',
   'wrongMode',
+  'duplicate',
   'batteryLocked',
   'houseOffline',
   'overheat',

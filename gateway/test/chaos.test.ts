@@ -533,6 +533,13 @@ t.test('chaos-setting.ts: both admissions are tried', async (t) => {
   t.notSame(...chaosSetting(1, 4).scenarios);
 });
 
+t.test('RULE-6: chaos-setting.ts: every way to choose the grid master is tried', async (t) => {
+  const seeds = Array.from({ length: 40 }, (_, seed) => seed);
+  const drawn = seeds.map((seed) => chaosSetting(seed, 4).policy.gridMaster.gridMasterSelection);
+  t.same([...new Set(drawn.map(({ strategy }) => strategy))].sort(), ['anywhere', 'fixed', 'voltageReferenceUnit']);
+  t.ok(drawn.every(({ strategy, fixedUnitId }) => (strategy === 'fixed') === (fixedUnitId === 'E004')));
+});
+
 t.test('event-log.ts: readable, recent, rounded', async (t) => {
   const log = new EventLog(10_000);
   for (let at = 0; at < 20_000; at += 1) log.add(at, 'E001', 'tick', { at });

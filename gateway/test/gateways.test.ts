@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { installIdentity } from '../src/adapters/identity-files.ts';
 import { type CommunityState, UnitClient } from '../src/client/index.ts';
+import type { Deal } from '../src/domain/deal.ts';
 import { someCertificates, tlsFiles } from './support/certificates.ts';
 import { apis, freePorts, type Running } from './support/process.ts';
 import { type House, separateHouses } from './support/separate-houses.ts';
@@ -43,10 +44,26 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   const tls = tlsFiles(join(e3.data, 'E003', 'certs'));
   const client = UnitClient.attach({ host: '127.0.0.1', port: e3.port, tls });
   t.teardown(() => client.close());
-  const isRunning = ({ deals }: CommunityState): boolean =>
-    deals.some(({ startDateTime, stopDateTime }) => startDateTime !== undefined && stopDateTime === undefined);
+  const isOngoing = ({ startDateTime, stopDateTime }: Deal): boolean =>
+    startDateTime !== undefined && stopDateTime === undefined;
+  const isRunning = ({ deals }: CommunityState): boolean => deals.some(isOngoing);
   await client.when(isRunning, 60_000);
   t.pass('a deal runs among three processes');
+
+  // E001 founds the cluster, and the charging side holds the voltage: the office has to move.
+  const founded = client.state();
+  const isAtReference = ({ grid }: CommunityState): boolean =>
+    grid?.granting === true && grid.voltageReferenceUnitId === grid.gridMasterUnitId;
+  await client.when(isAtReference, 20_000);
+  const { term = 0 } = client.state().grid ?? {};
+  t.comment(
+    `term ${founded.grid?.term} of ${founded.grid?.gridMasterUnitId}, then ${term} of ${client.state().grid?.gridMasterUnitId}`,
+  );
+  const ongoing = founded.deals.filter((deal) => deal.startDateTime !== undefined);
+  t.ok(
+    ongoing.every(({ dealId }) => client.state().deals.some((deal) => deal.dealId === dealId && isOngoing(deal))),
+    'RULE-6: its deals go on while the voltage reference becomes grid master',
+  );
 
   const former = client.state().grid;
   const victim = houses.find(({ unitId }) => unitId === former?.gridMasterUnitId) ?? e1;

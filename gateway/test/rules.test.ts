@@ -4,7 +4,7 @@ import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import type { Policy } from '../src/config/policy.ts';
 import { isInvolved } from '../src/domain/deal.ts';
 import { PeerError } from '../src/domain/errors.ts';
-import type { CommandBody, GridState, Permit } from '../src/domain/messages.ts';
+import type { CommandBody, ElectionState, GridState, Permit } from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
 import { MemoryStore, silentLog, VirtualClock } from '../src/ports/index.ts';
@@ -588,6 +588,176 @@ t.test(
     t.ok(seen.has(2), 'some of them in the middle');
   },
 );
+
+type Strategy = Policy['gridMaster']['gridMasterSelection'];
+const selecting = (gridMasterSelection: Strategy) => withGridMaster({ gridMasterSelection });
+
+/** E001 leads and does not trade; a deal of others runs, whose reference has to become grid master. */
+async function aboutToTransfer(selection: Strategy = { strategy: 'voltageReferenceUnit' }): Promise<Mortals> {
+  const mortals = new Mortals({ rsoc: [70, 92, 60, 30], policy: selecting(selection) });
+  void mortals.unit('E001').operate({ kind: 'local-mode', value: 'heteronomous' });
+  const isRunning = (): boolean => mortals.deals.some((deal) => deal.startDateTime !== undefined);
+  if (!(await mortals.until(isRunning, 60_000))) throw new Error('no deal has started');
+  return mortals;
+}
+
+/** What a transfer goes through, each as a message or a write that shows it. */
+const TRANSFER_STEPS = [
+  'holds back',
+  'is offered',
+  'stands',
+  'is voted for',
+  'leads',
+  'has promised',
+  'grants',
+] as const;
+type TransferStep = (typeof TRANSFER_STEPS)[number];
+
+/** Calls back at each step of the first transfer away from E001, once. */
+function watchTransfer(mortals: Mortals, reached: (step: TransferStep) => void): void {
+  const seen = new Set<TransferStep>();
+  let hasGranted = false;
+  const tell = (step: TransferStep): void => {
+    if (seen.has(step)) return;
+    seen.add(step);
+    reached(step);
+  };
+  mortals.saved = (unitId, key) => key === 'vow' && seen.has('stands') && unitId !== 'E001' && tell('has promised');
+  mortals.hub.tap(({ channel, envelope }) => {
+    const { sender } = envelope;
+    if (channel === 'grid') {
+      const { granting, permits } = envelope.body as GridState;
+      if (sender !== 'E001') return tell(granting ? 'grants' : 'leads');
+      hasGranted ||= granting && permits.length > 0;
+      if (hasGranted && !granting) tell('holds back');
+    }
+    if (channel !== 'election') return;
+    const { successor, role, votedFor } = envelope.body as ElectionState;
+    if (successor !== undefined) tell('is offered');
+    if (!seen.has('is offered')) return;
+    if (role === 'candidate') tell('stands');
+    if (votedFor !== undefined && votedFor !== 'E001' && votedFor !== sender) tell('is voted for');
+  });
+}
+
+t.test('RULE-6: the voltage reference becomes grid master, and nothing on the bus moves', async (t) => {
+  const mortals = await aboutToTransfer();
+  const [reference] = mortals.references;
+  t.not(reference, 'E001');
+  const steps: TransferStep[] = [];
+  watchTransfer(mortals, (step) => steps.push(step));
+  const grants: string[] = [];
+  mortals.hub.tap(({ channel, envelope }) => {
+    const { granting } = envelope.body as GridState;
+    if (channel === 'grid' && granting) grants.push(envelope.sender);
+  });
+  const masters = new Set<number>();
+  mortals.hub.tap(() => masters.add(mortals.units.filter((unit) => unit.isGridMaster).length));
+  const dealIds = mortals.deals.map(({ dealId }) => dealId);
+  t.strictSame(await changesWithin(mortals, 6_000, mortals.ids), [], 'no converter moves');
+  t.equal(mortals.gridMaster?.unitId, reference);
+  t.strictSame(mortals.references, [reference]);
+  t.same(
+    [...masters].filter((count) => count > 1),
+    [],
+    'never two at a time',
+  );
+  t.ok(
+    grants.indexOf(String(reference)) > grants.lastIndexOf('E001'),
+    'who has offered the office grants nothing more',
+  );
+  t.strictSame([...steps].sort(), [...TRANSFER_STEPS].sort());
+  t.ok(steps.indexOf('holds back') < steps.indexOf('is offered'), 'granting stops first');
+  t.ok(dealIds.every((dealId) => mortals.deals.some((deal) => deal.dealId === dealId)));
+});
+
+t.test('RULE-6: a transfer is safe wherever it loses either side', async (t) => {
+  for (const step of TRANSFER_STEPS) {
+    for (const side of ['former', 'successor'] as const) {
+      const name = `${side} dies when it ${step}`;
+      const mortals = await aboutToTransfer();
+      const violations = watchReferences(mortals);
+      const victim = side === 'former' ? 'E001' : String(mortals.references[0]);
+      const dealIds = mortals.deals.map(({ dealId }) => dealId);
+      let isKilled = false;
+      watchTransfer(mortals, (reached) => {
+        if (reached !== step) return;
+        isKilled = true;
+        mortals.kill(victim);
+      });
+      t.ok(await mortals.until(() => isKilled, 30_000), `${name}: happens`);
+      const others = mortals.ids.filter((id) => id !== victim);
+      const moved = await changesWithin(mortals, 12_000, others);
+      if (side === 'former') {
+        t.strictSame(moved, [], `${name}: nothing moves`);
+        t.ok(
+          dealIds.every((dealId) => mortals.deals.some((deal) => deal.dealId === dealId)),
+          name,
+        );
+      } else {
+        const isOut = others.filter(
+          (id) => mortals.mode(id) !== 'WAIT' && !mortals.deals.some((deal) => isInvolved(deal, id)),
+        );
+        t.strictSame(isOut, [], `${name}: nobody is left without a deal (INV-2)`);
+      }
+      t.strictSame(violations, [], `INV-1: ${name}`);
+      t.equal(mortals.units.filter((unit) => unit.isGridMaster).length, 1, `${name}: one leads`);
+      mortals.start(victim);
+      const isTrading = (): boolean => mortals.deals.some((deal) => deal.startDateTime !== undefined);
+      t.ok(await mortals.until(isTrading, 120_000), `INV-10: ${name}`);
+    }
+  }
+});
+
+t.test('RULE-6: an offer that does not arrive is taken back, and the deals go on', async (t) => {
+  const mortals = await aboutToTransfer();
+  let [offers, withdrawals] = [0, 0];
+  mortals.reaches = (from, _to, channel) => !(from === 'E001' && channel === 'election' && offers > withdrawals);
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (channel !== 'election' || envelope.sender !== 'E001') return;
+    const isOffer = (envelope.body as ElectionState).successor !== undefined;
+    if (isOffer && offers === withdrawals) offers += 1;
+    if (!isOffer && offers > withdrawals) withdrawals += 1;
+  });
+  t.strictSame(await changesWithin(mortals, 12_000, mortals.ids), []);
+  t.same([offers, withdrawals], [1, 1], 'and is not made again soon');
+  t.equal(mortals.gridMaster?.unitId, 'E001');
+});
+
+t.test('RULE-6, RULE-11: a stop does not wait for a transfer', async (t) => {
+  const mortals = await aboutToTransfer();
+  let at = Number.NaN;
+  mortals.reaches = (from, _to, channel) => !(from === 'E001' && channel === 'election' && at > 0);
+  watchTransfer(mortals, (step) => {
+    if (step === 'holds back') at = mortals.clock.monotonic();
+  });
+  t.ok(await mortals.until(() => at > 0, 10_000));
+  const [deal] = mortals.deals;
+  void mortals.unit('E002').operate({ kind: 'deal.stop', dealId: String(deal?.dealId), reason: 'test' });
+  const isOver = (): boolean =>
+    mortals.deals.every(({ dealId, stopDateTime }) => dealId !== deal?.dealId || stopDateTime !== undefined);
+  t.ok(await mortals.until(isOver, 1_000), 'its current has ended before the offer has');
+});
+
+t.test('RULE-6: a fixed grid master gets its office when it comes, and nobody else does', async (t) => {
+  const mortals = new Mortals({ policy: selecting({ strategy: 'fixed', fixedUnitId: 'E003' }) });
+  t.ok(await mortals.until(() => mortals.gridMaster?.unitId === 'E003', 5_000), 'founds the cluster');
+  await mortals.untilRunning(2);
+  mortals.kill('E003');
+  t.ok(await mortals.until(() => mortals.gridMaster !== undefined, 10_000));
+  t.not(mortals.gridMaster?.unitId, 'E003');
+  mortals.start('E003');
+  t.ok(await mortals.until(() => mortals.gridMaster?.unitId === 'E003', 60_000), 'has it back');
+  await mortals.untilRunning(1);
+  await mortals.clock.advance(20_000);
+  t.equal(mortals.gridMaster?.unitId, 'E003');
+});
+
+t.test('RULE-6: without a preference the office stays where it is', async (t) => {
+  const mortals = await aboutToTransfer({ strategy: 'anywhere' });
+  await mortals.clock.advance(30_000);
+  t.equal(mortals.gridMaster?.unitId, 'E001');
+});
 
 t.test('RULE-13: a wish to stop a deal outlives the grid master that heard it', async (t) => {
   const mortals = await twoDealsOfOne();

@@ -150,7 +150,7 @@ const election = v.looseObject({
   session: id,
   ...each(count, 'beacon', 'term'),
   role: v.picklist(['follower', 'candidate', 'leader', 'observer']),
-  ...each(maybe(id), 'votedFor', 'gridMasterUnitId', 'grantsPreVoteTo'),
+  ...each(maybe(id), 'votedFor', 'gridMasterUnitId', 'grantsPreVoteTo', 'successor'),
   preVoteTerm: maybe(count),
   heardGrid: maybe(v.looseObject(each(count, 'term', 'pass'))),
 });

@@ -31,7 +31,8 @@ export const chaosCommand = command({
     json: flag('print one JSON object'),
   },
   notes: [
-    'Odd seeds admit deals by capacity, even ones n-1. A failure prints its seed, the faults that are enough for it and',
+    'Odd seeds admit deals by capacity, even ones n-1. The seed draws who is to be grid master, too: the voltage',
+    'reference in half of the runs, else a fixed unit or whoever it is. A failure prints its seed, the faults that are enough for it and',
     'what happened before; the same units, hours and seed show it again, byte for byte.',
     ...(NOT_YET.length === 0 ? [] : [`Not yet injected: ${NOT_YET.join(', ')}.`]),
   ],

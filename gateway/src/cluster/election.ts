@@ -60,6 +60,8 @@ export class Election {
   #leaderSession: string | undefined;
   #preVoteTerm: number | undefined;
   #grantsPreVoteTo: string | undefined;
+  /** Whom this leader asks to take over (RULE-6). */
+  #successor: string | undefined;
   #heardGrid: { term: number; pass: number } | undefined;
   #heardLeaderAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #cancelStanding: Cancel = () => {};
@@ -125,6 +127,7 @@ export class Election {
     if (unitId === this.#needs.unitId) return;
     if (state.term > this.#term) this.#follow(state.term);
     if (this.#role === 'leader') this.#noteEcho(unitId, state);
+    if (state.successor === this.#needs.unitId) this.#considerSuccession(member);
     if (state.role === 'candidate' && state.term === this.#term) this.#considerVote(unitId);
     if (state.preVoteTerm !== undefined) this.#considerPreVote(unitId, state.preVoteTerm);
     if (this.#mayFound()) this.#stand();
@@ -167,6 +170,13 @@ export class Election {
   /** A majority provably hears this leader: only then it may grant and raise. */
   get hasQuorum(): boolean {
     return this.hearers().length >= this.#needs.members.majority();
+  }
+
+  /** RULE-6: this leader, which has stopped granting, asks a unit to stand for the next term; undefined takes it back. */
+  offer(successor: string | undefined): void {
+    if (this.#role !== 'leader') return;
+    this.#successor = successor;
+    this.#announce();
   }
 
   /** Gives leadership or candidacy up and stays in the cluster; whether it stands again is for `mayLead` to say. */
@@ -253,6 +263,15 @@ export class Election {
     this.#needs.log.info({ term: this.#term }, 'election.standing');
   }
 
+  /** The grid master itself wants it, so nobody is asked beforehand; the vote decides as ever. */
+  #considerSuccession({ unitId, state }: Member): void {
+    const { clock, log } = this.#needs;
+    const isOurs = state.role === 'leader' && state.term === this.#term && this.#leader === unitId;
+    if (!isOurs || this.#role !== 'follower' || !this.#mayLead() || clock.monotonic() < this.#mutedUntil) return;
+    log.info({ from: unitId }, 'election.succeeding');
+    this.#stand();
+  }
+
   #considerVote(candidate: string): void {
     const free = this.#votedFor === undefined && this.#role === 'follower';
     const mute = this.#needs.clock.monotonic() < this.#mutedUntil;
@@ -323,6 +342,7 @@ export class Election {
     const led = this.#role === 'leader';
     this.#role = 'follower';
     this.#leader = undefined;
+    this.#successor = undefined;
     this.#quorumLostAt = undefined;
     this.#echoedAt.clear();
     this.#sentPasses.clear();
@@ -370,6 +390,7 @@ export class Election {
       ...(this.#leader === undefined ? {} : { gridMasterUnitId: this.#leader }),
       ...(this.#preVoteTerm === undefined ? {} : { preVoteTerm: this.#preVoteTerm }),
       ...(this.#grantsPreVoteTo === undefined ? {} : { grantsPreVoteTo: this.#grantsPreVoteTo }),
+      ...(this.#successor === undefined ? {} : { successor: this.#successor }),
       ...(this.#heardGrid === undefined ? {} : { heardGrid: this.#heardGrid }),
     };
     void this.#saved.then(() => this.#needs.announce(state));

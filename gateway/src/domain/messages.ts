@@ -34,6 +34,8 @@ export interface ElectionState {
   /** Pre-vote question of a candidate: the term it would stand for. */
   readonly preVoteTerm?: number;
   readonly grantsPreVoteTo?: string;
+  /** Whom a leader asks to take its office over, once it grants nothing and no command is on its way (RULE-6). */
+  readonly successor?: string;
   /** Pass of the last `grid` heard: the echo by which a master knows that it is heard (RULE-5). */
   readonly heardGrid?: { readonly term: number; readonly pass: number };
 }

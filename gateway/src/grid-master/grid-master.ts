@@ -9,6 +9,7 @@ import { Grid } from './grid.ts';
 import { modeOf } from './grid-view.ts';
 import { Halting } from './halting.ts';
 import type { CommunityChange, GridMasterNeeds } from './needs.ts';
+import { PlannedTransfer } from './planned-transfer.ts';
 import { hearMembers, settleReference, unheardMembers } from './take-over.ts';
 import { Wake } from './wake.ts';
 
@@ -29,6 +30,7 @@ export class GridMaster {
   readonly #halting: Halting;
   readonly #guard: BusGuard;
   readonly #runner: DealRunner;
+  readonly #transfer: PlannedTransfer;
   readonly #wake: Wake;
   #unsubscribe: Unsubscribe = () => {};
   #cancelHeartbeat: Cancel = () => {};
@@ -49,6 +51,7 @@ export class GridMaster {
     this.#halting = new Halting(this.#grid, () => this.#wake.within(0));
     this.#guard = new BusGuard(this.#grid, this.#halting);
     this.#runner = new DealRunner(this.#grid, this.#halting);
+    this.#transfer = new PlannedTransfer(this.#grid, this.#halting, (delay) => this.#wake.within(delay));
   }
 
   /** Takes the bus over: hears the members, settles the voltage reference, then carries the deals on. */
@@ -63,6 +66,7 @@ export class GridMaster {
   /** Gives the office up: the running step is finished, converters and deals stay as they are (RULE-6). */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#transfer.end();
     this.#unsubscribe();
     this.#cancelHeartbeat();
     await this.#wake.stop();
@@ -91,6 +95,7 @@ export class GridMaster {
   }
 
   #onChange(what: CommunityChange): void {
+    if (what === 'members') this.#transfer.withdraw(); // whom that concerns is looked after at once (RULE-9)
     if (what === 'mode') this.#halting.obeyMode();
     if (what === 'unit') this.#guard.demandSoleReference();
     this.#wake.within(0);
@@ -138,6 +143,7 @@ export class GridMaster {
 
   async #carryOn(): Promise<void> {
     this.#lookAround();
+    if (this.#transfer.isUnderWay()) return;
     if (unheardMembers(this.#grid).length > 0) {
       await hearMembers(this.#grid);
       this.#lookAround();
@@ -151,6 +157,7 @@ export class GridMaster {
     this.#wake.within(await this.#runner.advance(() => this.#goesOn()));
     await this.#guard.look();
     this.#grid.publish();
+    if (this.#goesOn()) this.#transfer.consider();
   }
 
   /** Asked between two steps of the runner: the pass makes progress. */

@@ -20,6 +20,8 @@ import { UnitBook } from './unit-book.ts';
 
 const deadPeer = (unitId: string): PeerError => new PeerError('peer.not-alive', unitId, `${unitId} is not alive`);
 
+const NOTHING = (): void => {};
+
 const HAND_OVER_COMMANDS: ReadonlySet<DeviceCommandName> = new Set([
   'voltageReferenceWillHandOver',
   'voltageReferenceWillTakeOver',
@@ -43,6 +45,10 @@ export class Grid {
   readonly #startedAt: Milliseconds;
   #hasFence = false;
   #grantsNothing = false;
+  /** Commands that have not been answered yet. */
+  readonly #outstanding = new Set<Promise<unknown>>();
+  /** A planned transfer is under way: permits run on and none is renewed, nothing is raised (RULE-6). */
+  holdsBack = false;
   #pass: Pick<GridDraft, 'pass' | 'passMsec'> = { pass: 0, passMsec: 0 };
 
   constructor(needs: GridMasterNeeds) {
@@ -97,7 +103,16 @@ export class Grid {
 
   /** May a converter be put out of WAIT, or a current be increased? */
   get mayRaise(): boolean {
-    return this.isFenced && this.hasQuorum && !this.#grantsNothing;
+    return this.isFenced && this.#grants;
+  }
+
+  get #grants(): boolean {
+    return this.hasQuorum && !this.#grantsNothing && !this.holdsBack;
+  }
+
+  /** Resolves when no command is on its way any more, whatever came of it (RULE-6). */
+  async drained(): Promise<void> {
+    while (this.#outstanding.size > 0) await Promise.allSettled(this.#outstanding);
   }
 
   /** From here on no permit is renewed and nothing is raised. */
@@ -137,7 +152,10 @@ export class Grid {
   // --- talking to units ---
 
   async #ask(unitId: string, body: CommandBody, deadlineMsec: Milliseconds): Promise<Confirmation> {
-    const reply = await this.#whileAlive(unitId, this.needs.command(unitId, body, deadlineMsec));
+    const answer = this.needs.command(unitId, body, deadlineMsec);
+    const settled: Promise<void> = answer.then(NOTHING, NOTHING).finally(() => this.#outstanding.delete(settled));
+    this.#outstanding.add(settled);
+    const reply = await this.#whileAlive(unitId, answer);
     this.units.answered(unitId, reply);
     return reply;
   }
@@ -188,7 +206,7 @@ export class Grid {
   /** Who is out of WAIT already may hand the voltage on or take it; nothing more before the fence stands (RULE-4, RULE-8). */
   #demandFence(unitId: string, { command }: DeviceCommand): void {
     const movesReference = HAND_OVER_COMMANDS.has(command) && modeOf(this.view(), unitId) !== 'WAIT';
-    if (this.hasQuorum && !this.#grantsNothing && (this.isFenced || movesReference)) return;
+    if (this.#grants && (this.isFenced || movesReference)) return;
     throw new InternalError(`${unitId} is not raised: permits of older terms may be alive, or no majority hears`);
   }
 
@@ -327,7 +345,7 @@ export class Grid {
       ...(master === undefined ? {} : { masterDealId: master.dealId }),
       ...(handOver === undefined ? {} : { handOver }),
       hasGlobalErrors: this.hasGlobalErrors,
-      permits: this.hasQuorum && !this.#grantsNothing ? this.#permits(view) : [],
+      permits: this.#grants ? this.#permits(view) : [],
     });
   }
 

@@ -69,4 +69,6 @@ export interface GridMasterNeeds {
   hearsUs(unitId: string): boolean;
   /** A fault of the cluster is open that this or another unit has raised, under this or a former grid master. */
   hasGlobalErrors?(): boolean;
+  /** Asks this unit to stand for the next term, undefined: nobody any more (RULE-6). Without it the office stays here. */
+  offerLeadership?(unitId: string | undefined): void;
 }

@@ -308,6 +308,7 @@ export class Unit {
         hasQuorum: () => this.#election.hasQuorum,
         hearsUs: (unitId) => this.#election.hearers().includes(unitId),
         hasGlobalErrors: () => this.#faults.hasGlobalErrors(),
+        offerLeadership: (unitId) => this.#election.offer(unitId),
       }),
     });
   }

@@ -113,7 +113,9 @@ export class Mortals {
     this.policyHash = policyHash;
     this.#entropy = new SeededEntropy(seed);
     const base = demoPolicy(this.ids, { gridCurrentA: 2, amountWh: 100 });
-    this.policy = policy({ ...base, largeCapacityUnitIds: [] });
+    // Who leads stays as it is unless a test wants otherwise.
+    const gridMaster = { ...base.gridMaster, gridMasterSelection: { strategy: 'anywhere' as const } };
+    this.policy = policy({ ...base, gridMaster, largeCapacityUnitIds: [] });
     this.world = new World({
       ...world,
       clock: this.clock,

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { installIdentity } from '../src/adapters/identity-files.ts';
 import { type CommunityState, UnitClient } from '../src/client/index.ts';
+import { demoPolicy } from '../src/config/defaults.ts';
+import type { Policy } from '../src/config/policy.ts';
 import type { Deal } from '../src/domain/deal.ts';
 import { someCertificates, tlsFiles } from './support/certificates.ts';
 import { apis, freePorts, type Running } from './support/process.ts';
@@ -17,7 +19,11 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   const directory = await mkdtemp(join(tmpdir(), 'apis-gateways-'));
   t.teardown(() => rm(directory, { recursive: true, force: true }));
   const certificates = await someCertificates(t, 'demo');
-  const { houses, emulator, emulatorPort, start } = await separateHouses(directory, { count: 3 });
+  const policy = (unitIds: readonly string[]): Policy => {
+    const { gridMaster, ...rest } = demoPolicy(unitIds);
+    return { ...rest, gridMaster: { ...gridMaster, gridMasterSelection: { strategy: 'fixed', fixedUnitId: 'E002' } } };
+  };
+  const { houses, emulator, emulatorPort, start } = await separateHouses(directory, { count: 3, policy });
   t.teardown(() => emulator.child.kill('SIGKILL'));
   for (const { unitId, data } of houses) {
     const pems = await certificates.authority.issue({ name: unitId, role: 'unit' });
@@ -50,21 +56,6 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   await client.when(isRunning, 60_000);
   t.pass('a deal runs among three processes');
 
-  // E001 founds the cluster, and the charging side holds the voltage: the office has to move.
-  const founded = client.state();
-  const isAtReference = ({ grid }: CommunityState): boolean =>
-    grid?.granting === true && grid.voltageReferenceUnitId === grid.gridMasterUnitId;
-  await client.when(isAtReference, 20_000);
-  const { term = 0 } = client.state().grid ?? {};
-  t.comment(
-    `term ${founded.grid?.term} of ${founded.grid?.gridMasterUnitId}, then ${term} of ${client.state().grid?.gridMasterUnitId}`,
-  );
-  const ongoing = founded.deals.filter((deal) => deal.startDateTime !== undefined);
-  t.ok(
-    ongoing.every(({ dealId }) => client.state().deals.some((deal) => deal.dealId === dealId && isOngoing(deal))),
-    'RULE-6: its deals go on while the voltage reference becomes grid master',
-  );
-
   const former = client.state().grid;
   const victim = houses.find(({ unitId }) => unitId === former?.gridMasterUnitId) ?? e1;
   const survivor = victim === e2 ? e1 : e2;
@@ -74,10 +65,21 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   const killed = performance.now();
   running.get(victim.unitId)?.child.kill('SIGKILL');
   await watch.when(({ grid }) => (grid?.term ?? 0) > (former?.term ?? 0), 15_000);
+  t.equal(former?.gridMasterUnitId, 'E002', 'the fixed one leads');
   t.comment(`another grid master after ${Math.round(performance.now() - killed)} ms`);
   await launch(victim).says('out', /Gateway ready/);
   await watch.when(isRunning, 100_000); // the market looks again once a minute
   t.pass('trading resumes by itself after kill -9 of the grid master (INV-10)');
+
+  const before = watch.state();
+  const returned = ({ grid }: CommunityState): boolean => grid?.gridMasterUnitId === 'E002' && grid.granting;
+  await watch.when(returned, 60_000);
+  t.ok(
+    before.deals
+      .filter((deal) => isOngoing(deal) && before.grid?.gridMasterUnitId !== 'E002')
+      .every(({ dealId }) => watch.state().deals.some((deal) => deal.dealId === dealId && isOngoing(deal))),
+    'RULE-6: the deals go on while the fixed grid master gets its office back',
+  );
 
   const master = watch.state().grid?.gridMasterUnitId;
   const frozen = houses.find(({ unitId }) => unitId !== master && unitId !== survivor.unitId) ?? e3;

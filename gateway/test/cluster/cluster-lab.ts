@@ -9,25 +9,26 @@ import { demoHwConfig, demoPolicy } from '../../src/config/defaults.ts';
 import { tlsFiles } from '../support/certificates.ts';
 import { type Host, system } from '../support/namespaces.ts';
 import { Running } from '../support/process.ts';
+import { UnitsWatch } from './units-watch.ts';
 import { Watcher } from './watcher.ts';
 
 const APIS = fileURLToPath(new URL('../../bin/apis.js', import.meta.url));
 const BROKER_PORT = 18_830;
 const EMULATOR_PORT = 4_390;
+const RELAY = fileURLToPath(new URL('./relay.ts', import.meta.url));
+const RELAY_PORT = 19_000;
 
-/** Full batteries offer, empty ones ask; as a file has it. */
+/** What the houses are charged to, %, and what two deals of 50 Wh and a half one are to a battery of 4800 Wh. */
+const FULL = 93;
+const EMPTY = 40;
+const WISH_WH = 125;
+const whOf = (rsoc: number): number => 48 * rsoc;
+
+const to = (limitWh: number) => ({ limitWh, pointPerWh: 10 });
+const rules = { excess: { discharge: to(whOf(FULL) - WISH_WH) }, short: { charge: to(whOf(EMPTY) + WISH_WH) } };
+/** Full batteries offer, empty ones ask, each as much as two deals; as a file has it. */
 const aTradingScenario = {
-  '00:00:00-24:00:00': {
-    batteryStatus: { '3600-': 'excess', '-3600': 'short' },
-    request: {
-      excess: { discharge: { limitWh: 3600, pointPerWh: 10 } },
-      short: { charge: { limitWh: 3600, pointPerWh: 10 } },
-    },
-    accept: {
-      excess: { discharge: { limitWh: 3600, pointPerWh: 10 } },
-      short: { charge: { limitWh: 3600, pointPerWh: 10 } },
-    },
-  },
+  '00:00:00-24:00:00': { batteryStatus: { '3600-': 'excess', '-3600': 'short' }, request: rules, accept: rules },
 };
 
 /** One house: a namespace with a supervisor and its gateway. */
@@ -49,17 +50,25 @@ export interface ClusterOptions {
   readonly admission: 'capacity' | 'n-1';
   /** With certificates of a cluster CA, as in houses; plain otherwise. */
   readonly tls: boolean;
+  /** The units know each other as static peers behind relays that hold every byte back for so long; absent: by mDNS. */
+  readonly delayMsec?: number;
 }
+
+/** What of the cluster somebody needs who listens to its units. */
+export type UnitsLab = Pick<ClusterLab, 'members' | 'client' | 'state'>;
 
 /** Four gateways, each on a machine of its own, that know each other by mDNS alone, and the grid they share. */
 export class ClusterLab {
   readonly members: readonly Member[];
   readonly watcher: Watcher;
+  readonly admission: ClusterOptions['admission'];
+  #units: UnitsWatch | undefined;
   readonly emulator: Running;
   readonly #emulatorUrl: string;
   readonly #clients = new Map<string, UnitClient>();
 
-  static async open({ directory, hosts, emulatorHost, tls, ...deal }: ClusterOptions): Promise<ClusterLab> {
+  static async open(options: ClusterOptions): Promise<ClusterLab> {
+    const { directory, hosts, emulatorHost, tls, delayMsec, ...deal } = options;
     const unitIds = hosts.map((_, index) => `E00${index + 1}`);
     const emulator = inside(emulatorHost, [
       APIS,
@@ -74,7 +83,15 @@ export class ClusterLab {
     await emulator.says('out', /Emulator ready/);
     const authority = tls ? await CertificateAuthority.create(join(directory, 'ca'), 'lab') : undefined;
     const base = demoPolicy(unitIds, { gridCurrentA: deal.gridCurrentA });
-    const policy = { ...base, gridMaster: { ...base.gridMaster, admission: deal.admission } };
+    // Wherever it was elected: the office and the voltage reference are two units as often as one.
+    const gridMasterSelection = { strategy: 'anywhere' };
+    const policy = {
+      ...base,
+      // A second deal of a unit is looked for in its next period: a minute would be long for a test.
+      user: { ...base.user, houseKeepingPeriodMsec: 3_000 },
+      gridMaster: { ...base.gridMaster, admission: deal.admission, gridMasterSelection },
+    };
+    const addresses = hosts.map(({ address }, index) => ({ unitId: unitIds[index] ?? '', host: address }));
     const members = await Promise.all(
       hosts.map(async (host, index): Promise<Member> => {
         const unitId = unitIds[index] ?? '';
@@ -95,7 +112,9 @@ export class ClusterLab {
           systemType: 'dcdc_emulator',
           connection: { emulator: { host: emulatorHost.address, port: EMULATOR_PORT } },
           mqtt: { host: host.address, port: BROKER_PORT, ...(tls ? {} : { insecure: true }) },
-          discovery: { mdns: true, interface: host.interface },
+          ...(delayMsec === undefined
+            ? { discovery: { mdns: true, interface: host.interface } }
+            : { discovery: { mdns: false }, peers: await relays(host, addresses, delayMsec) }),
         });
         const data = join(home, 'data');
         const certificates = join(data, unitId, 'certs');
@@ -108,14 +127,26 @@ export class ClusterLab {
       const pems = await authority?.issue({ name: unitId, role: 'unit' });
       if (pems !== undefined) await installIdentity(join(data, unitId, 'certs'), pems);
     }
-    return new ClusterLab(members, emulator, `http://${emulatorHost.address}:${EMULATOR_PORT}`);
+    return new ClusterLab(members, emulator, `http://${emulatorHost.address}:${EMULATOR_PORT}`, deal.admission);
   }
 
-  private constructor(members: readonly Member[], emulator: Running, emulatorUrl: string) {
+  private constructor(
+    members: readonly Member[],
+    emulator: Running,
+    emulatorUrl: string,
+    admission: ClusterOptions['admission'],
+  ) {
+    this.admission = admission;
     this.members = members;
     this.emulator = emulator;
     this.#emulatorUrl = emulatorUrl;
     this.watcher = new Watcher(emulatorUrl);
+  }
+
+  /** What the units say; listens from the first call on. */
+  get units(): UnitsWatch {
+    this.#units ??= new UnitsWatch(this);
+    return this.#units;
   }
 
   member(unitId: string): Member {
@@ -127,7 +158,7 @@ export class ClusterLab {
   /** Batteries for trade: half of the houses full, the others empty. */
   async charge(): Promise<void> {
     for (const [index, { unitId }] of this.members.entries()) {
-      await fetch(`${this.#emulatorUrl}/set/emu/${unitId}?rsoc=${index % 2 === 0 ? 93 : 40}`);
+      await fetch(`${this.#emulatorUrl}/set/emu/${unitId}?rsoc=${index % 2 === 0 ? FULL : EMPTY}`);
     }
   }
 
@@ -181,10 +212,19 @@ export class ClusterLab {
   }
 
   async close(): Promise<void> {
-    await this.watcher.stop();
+    await Promise.all([this.watcher.stop(), this.#units?.stop()]);
     await Promise.all([...this.#clients.values()].map((client) => client.close()));
   }
 }
 
 const inside = ({ namespace }: Host, args: readonly string[]): Running =>
   new Running('netns', ['exec', namespace, process.execPath, ...args], { program: 'ip' });
+
+/** In the unit's own namespace a relay to each of the others; gives where it finds them. */
+async function relays(host: Host, all: readonly { unitId: string; host: string }[], delayMsec: number) {
+  const others = all.filter((one) => one.host !== host.address);
+  const ways = others.map((one, index) => ({ ...one, port: BROKER_PORT, listen: RELAY_PORT + index }));
+  const relay = inside(host, [RELAY, String(delayMsec), JSON.stringify(ways)]);
+  await relay.says('out', /relays ready/);
+  return ways.map(({ unitId, listen }) => ({ unitId, host: '127.0.0.1', port: listen }));
+}

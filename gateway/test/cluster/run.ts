@@ -1,4 +1,4 @@
-// `npm run cluster-test [-- --short --plain --only=<words>]`: separate gateways on machines of their own, disturbed in every way on the real
+// `npm run cluster-test [-- --short --plain --keep --only=<words>]`: separate gateways on machines of their own, disturbed in every way on the real
 // clock. Prints a table, or with --json one object; exit 1 when a limit is broken.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,9 @@ import { figuresOf } from '../bench/statistics.ts';
 import { type Host, NetworkLab, noNamespaces, system } from '../support/namespaces.ts';
 import { Running } from '../support/process.ts';
 import { ClusterLab } from './cluster-lab.ts';
-import { type Figure, SCENARIOS } from './scenarios.ts';
+import { ledgerFigures } from './ledgers.ts';
+import type { Figure, Scenario } from './scenario.ts';
+import { SUITES, type Suite } from './scenarios.ts';
 
 const HOUSES = 4;
 const say = (line: string): boolean => process.stderr.write(`${line}\n`);
@@ -33,29 +35,32 @@ async function outside(args: readonly string[]): Promise<number> {
     process.stdout.write(`${JSON.stringify({ skipped: reason })}\n`);
     return 0;
   }
+  let running: Running | undefined;
+  let isCancelled = false;
+  const cancel = (): void => {
+    isCancelled = true;
+    running?.child.kill('SIGKILL');
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, cancel);
   const lab = await NetworkLab.open(`ac${process.pid}`, '10.78.1');
-  const inner = async (): Promise<number> => {
+  try {
     for (let n = 0; n <= HOUSES; n += 1) await lab.addHost();
     const script = fileURLToPath(import.meta.url);
     const rest = [script, '--inside', JSON.stringify(lab.hosts), ...args];
-    const running = new Running('netns', ['exec', lab.hub, process.execPath, ...rest], { program: 'ip' });
+    if (isCancelled) return 3;
+    running = new Running('netns', ['exec', lab.hub, process.execPath, ...rest], { program: 'ip' });
     running.child.stdout?.pipe(process.stdout);
     running.child.stderr?.pipe(process.stderr);
-    const stop = (): boolean => running.child.kill('SIGKILL');
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
     return (await running.ended) ?? 3;
-  };
-  try {
-    return await inner();
   } finally {
-    await endAll(lab);
+    await endAll(lab.hosts);
     await lab.close();
   }
 }
 
 /** Everything that runs in the namespaces was started by this test. */
-async function endAll(lab: NetworkLab): Promise<void> {
-  for (const { namespace } of lab.hosts) {
+async function endAll(hosts: readonly Host[]): Promise<void> {
+  for (const { namespace } of hosts) {
     const pids = (await system('ip', 'netns', 'pids', namespace)).trim().split('\n').filter(Boolean).map(Number);
     for (const pid of pids) {
       try {
@@ -70,49 +75,67 @@ async function endAll(lab: NetworkLab): Promise<void> {
 async function insideTheNetwork(hosts: readonly Host[], args: readonly string[]): Promise<number> {
   const isShort = args.includes('--short');
   const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
+  const rows: Row[] = [];
+  for (const suite of SUITES.filter(({ isLong }) => !(isShort && isLong))) {
+    const scenarios = suite.scenarios.filter(({ name, isLong }) =>
+      only === undefined ? !(isShort && isLong) : `${suite.name}: ${name}`.includes(only),
+    );
+    if (scenarios.length === 0) continue;
+    rows.push(...(await runSuite(suite, scenarios, hosts, args)));
+    await endAll(hosts);
+  }
+  report(rows, args.includes('--json'));
+  return rows.some(({ problem }) => problem !== undefined) ? 1 : 0;
+}
+
+/** One long-lived cluster, and everything that is done to it. */
+async function runSuite(
+  { name: suite, ...options }: Suite,
+  scenarios: readonly Scenario[],
+  hosts: readonly Host[],
+  args: readonly string[],
+): Promise<readonly Row[]> {
   const directory = await mkdtemp(join(tmpdir(), 'apis-cluster-'));
   const emulatorHost = hosts[HOUSES] as Host; // one more was made than there are houses
+  const houses = hosts.slice(0, HOUSES);
   const lab = await ClusterLab.open({
     directory,
-    hosts: hosts.slice(0, HOUSES),
+    hosts: houses,
     emulatorHost,
-    gridCurrentA: 0.5,
-    admission: 'n-1',
     tls: !args.includes('--plain'),
+    ...options,
   });
   const rows: Row[] = [];
+  const add = (scenario: string, runs: readonly (readonly Figure[])[]): void => {
+    for (const name of new Set(runs.flat().map((figure) => figure.name))) {
+      const figures = runs.flatMap((one) => one.filter((figure) => figure.name === name));
+      rows.push(rowOf(`${suite}: ${scenario}`, name, figures));
+    }
+  };
   try {
     await lab.charge();
     for (const member of lab.members) lab.start(member);
     const started = performance.now();
+    lab.units; // listens from now on
     const first = await lab.until('a first deal', ({ deals }) => deals.length > 0, 60_000);
-    rows.push(rowOf('start', 'first deal registered, ms', [{ name: '', value: first - started, limit: 8_000 }]));
-    for (const scenario of SCENARIOS.filter(({ name, isLong }) =>
-      only === undefined ? !(isShort && isLong) : name.includes(only),
-    )) {
+    add('start', [[{ name: 'first deal registered, ms', value: first - started, limit: 8_000 }]]);
+    for (const scenario of scenarios) {
       const runs: (readonly Figure[])[] = [];
-      for (let n = 0; n < (isShort ? 1 : scenario.times); n += 1) {
-        say(`${scenario.name}, ${n + 1}`);
+      for (let n = 0; n < (args.includes('--short') ? 1 : scenario.times); n += 1) {
+        say(`${suite}: ${scenario.name}, ${n + 1}`);
         await lab.charge();
         try {
           const figures = await scenario.run(lab);
           say(figures.map(({ name, value }) => `  ${name}: ${Math.round(value)}`).join('\n'));
           runs.push(figures);
         } catch (error) {
-          say(`  ${String(error)}`);
-          rows.push({ ...rowOf(scenario.name, 'run', []), problem: String(error) });
+          say(`  ${String(error)}\n${lab.words()}`);
+          rows.push({ ...rowOf(`${suite}: ${scenario.name}`, 'run', []), problem: String(error) });
         }
       }
-      for (const name of new Set(runs.flat().map((figure) => figure.name))) {
-        rows.push(
-          rowOf(
-            scenario.name,
-            name,
-            runs.flatMap((figures) => figures.filter((one) => one.name === name)),
-          ),
-        );
-      }
+      add(scenario.name, runs);
     }
+    add('ledgers', [await ledgerFigures(lab)]);
   } catch (error) {
     say(lab.words());
     throw error;
@@ -120,8 +143,7 @@ async function insideTheNetwork(hosts: readonly Host[], args: readonly string[])
     await lab.close();
     if (!args.includes('--keep')) await rm(directory, { recursive: true, force: true });
   }
-  report(rows, args.includes('--json'));
-  return rows.some(({ problem }) => problem !== undefined) ? 1 : 0;
+  return rows;
 }
 
 function rowOf(scenario: string, figure: string, figures: readonly Figure[]): Row {

@@ -1,0 +1,111 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { system } from '../support/namespaces.ts';
+import type { ClusterLab, Member } from './cluster-lab.ts';
+import {
+  always,
+  currentAgain,
+  type Figure,
+  isWaiting,
+  masterOf,
+  PATIENCE_MSEC,
+  type Scenario,
+  settled,
+} from './scenario.ts';
+
+/** So long a cut lasts at least: both halves have had the time to go wrong. */
+const CUT_MSEC = 10_000;
+
+type Heal = () => Promise<void>;
+
+/** Drops, in the namespace of each of `members`, what a rule names. */
+async function drop(members: readonly Member[], rule: string): Promise<Heal> {
+  const nft = ({ host }: Member, ...words: readonly string[]): Promise<string> =>
+    system('ip', 'netns', 'exec', host.namespace, 'nft', ...words);
+  for (const member of members) {
+    await nft(member, 'add', 'table', 'inet', 'lab');
+    await nft(member, 'add chain inet lab input { type filter hook input priority 0; }');
+    await nft(member, `add rule inet lab input ${rule} drop`);
+  }
+  return async () => {
+    for (const member of members) await nft(member, 'delete', 'table', 'inet', 'lab');
+  };
+}
+
+/** `deaf` hear nothing any more of what `from` send. */
+const cut = (from: readonly Member[], deaf: readonly Member[]): Promise<Heal> =>
+  drop(deaf, `ip saddr { ${from.map(({ host }) => host.address).join(', ')} }`);
+
+/** After the heal current flows again by itself. */
+async function healed(lab: ClusterLab, since: number): Promise<readonly Figure[]> {
+  const resumed = await currentAgain(lab, since);
+  return [{ name: 'trading after the heal, ms', value: resumed - since, limit: 20_000 }];
+}
+
+const partition = (name: string, left: number): Scenario => ({
+  name,
+  times: 5,
+  run: async (lab) => {
+    await settled(lab);
+    const master = masterOf(lab);
+    const minority = [master, ...lab.members.filter((one) => one !== master)].slice(0, left);
+    const others = lab.members.filter((one) => !minority.includes(one));
+    const began = performance.now();
+    const heals = await Promise.all([cut(minority, others), cut(others, minority)]);
+    const rest = async (what: string, members: readonly Member[]): Promise<number> => {
+      const areWaiting = (look: Parameters<typeof isWaiting>[0]) =>
+        members.every(({ unitId }) => isWaiting(look, unitId));
+      return (await lab.watcher.until(what, areWaiting, PATIENCE_MSEC, began)) - began;
+    };
+    const figures: Figure[] = [];
+    try {
+      figures.push({
+        name: 'the grid master’s part in WAIT, ms',
+        value: await rest('WAIT of the grid master’s part', minority),
+        limit: 4_000,
+      });
+      // Half of the cluster is no majority either; without a grid master it goes when its permits run out.
+      if (others.length <= lab.members.length / 2)
+        figures.push({
+          name: 'the other half in WAIT, ms',
+          value: await rest('WAIT of the rest', others),
+          limit: 8_000,
+        });
+      await pause(Math.max(0, CUT_MSEC - (performance.now() - began)));
+    } finally {
+      await Promise.all(heals.map((heal) => heal()));
+    }
+    figures.push(...(await healed(lab, performance.now())));
+    return [...figures, ...always(lab, began)];
+  },
+});
+
+/** A bad network for a while: whatever it stops, nothing of it is unsafe, and it is over with its cause. */
+const badNetwork = (name: string, spoil: (lab: ClusterLab) => Promise<Heal>): Scenario => ({
+  name,
+  times: 2,
+  isLong: true,
+  run: async (lab) => {
+    await settled(lab);
+    const began = performance.now();
+    const heal = await spoil(lab);
+    try {
+      await pause(2 * CUT_MSEC);
+    } finally {
+      await heal();
+    }
+    return [...(await healed(lab, performance.now())), ...always(lab, began)];
+  },
+});
+
+export const CUTS: readonly Scenario[] = [
+  partition('partition 2+2', 2),
+  partition('partition 1+3, the grid master alone', 1),
+  badNetwork('one-way loss: nobody hears the grid master', (lab) => {
+    const master = masterOf(lab);
+    return cut(
+      [master],
+      lab.members.filter((one) => one !== master),
+    );
+  }),
+  badNetwork('30 % packet loss', (lab) => drop(lab.members, 'numgen random mod 100 < 30')),
+];

@@ -1,0 +1,166 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Deal } from '../../src/domain/deal.ts';
+import type { ClusterLab, Member } from './cluster-lab.ts';
+import {
+  always,
+  currentAgain,
+  type Figure,
+  involves,
+  isConstantCurrent,
+  isWaiting,
+  lookOf,
+  masterOf,
+  noneBeside,
+  PATIENCE_MSEC,
+  partyOf,
+  referenceOf,
+  restOf,
+  runningDeals,
+  type Scenario,
+  settled,
+  settledWith,
+} from './scenario.ts';
+
+/** So long deals that have nothing to do with a fault are watched after it. */
+const GO_ON_MSEC = 6_000;
+
+const newMaster = (lab: ClusterLab, term: number): Promise<number> =>
+  lab.until('a new grid master', ({ grid }) => (grid?.term ?? 0) > term, 30_000);
+
+/** How many of these deals have not gone on to this moment. */
+const interrupted = (lab: ClusterLab, deals: readonly Deal[]): Figure => {
+  const running = new Set(runningDeals(lab).map(({ dealId }) => dealId));
+  return {
+    name: 'other deals interrupted',
+    value: deals.filter(({ dealId }) => !running.has(dealId)).length,
+    limit: 0,
+  };
+};
+
+/** The grid master that holds the voltage as well dies: nobody commands, and nobody holds the bus. */
+const killMasterAndReference: Scenario = {
+  name: 'kill -9 of the grid master that is the voltage reference',
+  times: 5,
+  run: async (lab) => {
+    await settledWith(lab, true);
+    const victim = referenceOf(lab);
+    const { term = 0 } = lab.state().grid ?? {};
+    const look = lookOf(lab);
+    const others = lab.members.filter(({ unitId }) => isConstantCurrent(look, unitId));
+    const killed = performance.now();
+    await lab.signalGateway(victim, 'SIGKILL');
+    const currents = await lab.watcher.until(
+      'WAIT of all currents',
+      (now) => others.every(({ unitId }) => isWaiting(now, unitId)),
+      PATIENCE_MSEC,
+      killed,
+    );
+    const own = await restOf(lab, victim, killed);
+    const master = await newMaster(lab, term);
+    const resumed = await currentAgain(lab, Math.max(own, currents));
+    return [
+      { name: 'currents in WAIT, ms', value: currents - killed, limit: 2_000 },
+      { name: 'dead converter in WAIT, ms', value: own - killed, limit: 4_000 },
+      { name: 'reference left before the currents, ms (RULE-7)', value: Math.max(0, currents - own), limit: 0 },
+      { name: 'new grid master, ms', value: master - killed, limit: 4_500 },
+      { name: 'trading again, ms', value: resumed - killed, limit: 20_000 },
+      noneBeside(lab, killed, own),
+      ...always(lab, killed),
+    ];
+  },
+};
+
+/** The grid master dies and leaves the voltage alone: only its own deals end. */
+const killMaster: Scenario = {
+  name: 'kill -9 of a grid master that is not the voltage reference',
+  times: 5,
+  run: async (lab) => {
+    await settledWith(lab, false);
+    const victim = masterOf(lab);
+    const { term = 0 } = lab.state().grid ?? {};
+    const others = runningDeals(lab).filter((deal) => !involves(victim.unitId)(deal));
+    const killed = performance.now();
+    await lab.signalGateway(victim, 'SIGKILL');
+    const own = await restOf(lab, victim, killed);
+    const master = await newMaster(lab, term);
+    await pause(GO_ON_MSEC);
+    return [
+      { name: 'dead converter in WAIT, ms', value: own - killed, limit: 4_000 },
+      { name: 'new grid master, ms', value: master - killed, limit: 4_500 },
+      interrupted(lab, others),
+      noneBeside(lab, killed, own),
+      ...always(lab, killed),
+    ];
+  },
+};
+
+/** The other sides of a unit's deals that have a current of their own to give up. */
+const partnersOf = (lab: ClusterLab, { unitId }: Member): readonly string[] => {
+  const look = lookOf(lab);
+  const deals = runningDeals(lab).filter(involves(unitId));
+  const parties = deals.flatMap(({ chargeUnitId, dischargeUnitId }) => [chargeUnitId, dischargeUnitId]);
+  return [...new Set(parties)].filter((id) => id !== unitId && isConstantCurrent(look, id));
+};
+
+const killParty = (what: string, mode: 'CHARGE' | 'DISCHARGE'): Scenario => ({
+  name: `kill -9 of a ${what} party`,
+  times: 5,
+  run: async (lab) => {
+    await settled(lab);
+    const victim = partyOf(lab, mode);
+    if (victim === undefined) return []; // the one that there was has just become the reference or the grid master
+    const before = lookOf(lab);
+    const partners = partnersOf(lab, victim);
+    const others = runningDeals(lab).filter((deal) => !involves(victim.unitId)(deal));
+    const demandedA = (look: typeof before, id: string): number => Math.abs(look.houses[id]?.demandedA ?? 0);
+    const killed = performance.now();
+    await lab.signalGateway(victim, 'SIGKILL');
+    const own = await restOf(lab, victim, killed);
+    // Each partner has another deal: what it gives up is the one with the dead unit, half of its current or more.
+    const balanced = await lab.watcher.until(
+      'balance of the partners',
+      (look) => partners.every((id) => demandedA(look, id) < 0.75 * demandedA(before, id)),
+      PATIENCE_MSEC,
+      killed,
+    );
+    await pause(GO_ON_MSEC);
+    return [
+      { name: 'dead converter in WAIT, ms', value: own - killed, limit: 4_000 },
+      ...(partners.length === 0 ? [] : [{ name: 'partner balanced, ms', value: balanced - killed, limit: 2_000 }]),
+      interrupted(lab, others),
+      noneBeside(lab, killed, own),
+      ...always(lab, killed),
+    ];
+  },
+});
+
+const killAll: Scenario = {
+  name: 'all gateways killed at once',
+  times: 2,
+  run: async (lab) => {
+    await settled(lab);
+    const killed = performance.now();
+    await Promise.all(lab.members.map((member) => lab.signalGateway(member, 'SIGKILL')));
+    const waiting = await lab.watcher.until(
+      'WAIT of all',
+      (look) => lab.members.every(({ unitId }) => isWaiting(look, unitId)),
+      PATIENCE_MSEC,
+      killed,
+    );
+    const resumed = await currentAgain(lab, waiting);
+    return [
+      { name: 'all converters in WAIT, ms', value: waiting - killed, limit: 4_000 },
+      { name: 'trading again, ms', value: resumed - killed, limit: 20_000 },
+      noneBeside(lab, killed, waiting),
+      ...always(lab, killed),
+    ];
+  },
+};
+
+export const KILLS: readonly Scenario[] = [
+  killMasterAndReference,
+  killMaster,
+  killParty('charging', 'CHARGE'),
+  killParty('discharging', 'DISCHARGE'),
+  killAll,
+];

@@ -1,0 +1,36 @@
+// `relay.ts <delay ms> <ways>`: TCP relays on loopback that hold every byte back for a while, in both directions: what a
+// slow radio link does to a mesh, where the kernel cannot delay packets itself.
+import { connect, createServer, type Socket } from 'node:net';
+
+interface Way {
+  readonly host: string;
+  readonly port: number;
+  readonly listen: number;
+}
+
+const [delayText = '0', waysText = '[]'] = process.argv.slice(2);
+const delayMsec = Number(delayText);
+const ways: readonly Way[] = JSON.parse(waysText);
+
+/** Every chunk, and the end, arrive so much later, in their order. */
+function pour(from: Socket, to: Socket): void {
+  const later = (act: () => void): void => void setTimeout(act, delayMsec);
+  from.on('data', (chunk) => later(() => to.writable && to.write(chunk)));
+  from.on('close', () => later(() => to.destroy()));
+  from.on('error', () => from.destroy()); // a peer that was killed; its close says so to the other side
+}
+
+await Promise.all(
+  ways.map(
+    ({ host, port, listen }) =>
+      new Promise<void>((resolve) => {
+        const server = createServer((near) => {
+          const far = connect({ host, port });
+          pour(near, far);
+          pour(far, near);
+        });
+        server.listen(listen, '127.0.0.1', resolve);
+      }),
+  ),
+);
+process.stdout.write('relays ready\n');

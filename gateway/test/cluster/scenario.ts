@@ -1,0 +1,115 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Deal } from '../../src/domain/deal.ts';
+import type { ClusterLab, Member } from './cluster-lab.ts';
+import { isRunning } from './units-watch.ts';
+import type { Look } from './watcher.ts';
+
+/** One figure of one run: a time against its limit, or a count that must be 0. */
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly limit: number;
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** How often in the long form. */
+  readonly times: number;
+  /** Only in the long form. */
+  readonly isLong?: boolean;
+  run(lab: ClusterLab): Promise<readonly Figure[]>;
+}
+
+/** Two deals at each of four houses. */
+export const DEALS = 4;
+export const TRADE_MSEC = 120_000;
+/** Longer than any stop may take: what has not happened by then does not happen. */
+export const PATIENCE_MSEC = 15_000;
+/** Commands and hand-overs of the beginning are over by then. */
+const SETTLED_MSEC = 3_000;
+
+export const isConstantCurrent = (look: Look, unitId: string): boolean =>
+  ['CHARGE', 'DISCHARGE'].includes(look.houses[unitId]?.mode ?? '');
+export const isWaiting = (look: Look, unitId: string): boolean => look.houses[unitId]?.mode === 'WAIT';
+export const anyCurrent = ({ houses }: Look): boolean =>
+  Object.values(houses).some(({ mode }) => mode === 'CHARGE' || mode === 'DISCHARGE');
+
+export const runningDeals = (lab: ClusterLab): readonly Deal[] => lab.state().deals.filter(isRunning);
+export const involves = (unitId: string) => (deal: Deal) => [deal.chargeUnitId, deal.dischargeUnitId].includes(unitId);
+
+/** The converters as they are now; a cluster that is looked at has been seen. */
+export function lookOf(lab: ClusterLab): Look {
+  const look = lab.watcher.last;
+  if (look === undefined) throw new Error('the converters have not been seen yet');
+  return look;
+}
+
+export function referenceOf(lab: ClusterLab): Member {
+  const reference = Object.values(lookOf(lab).houses).find(({ mode }) => mode === 'VOLTAGE_REFERENCE');
+  if (reference === undefined) throw new Error(`no voltage reference: ${lab.watcher.text()}`);
+  return lab.member(reference.houseId);
+}
+
+export function masterOf(lab: ClusterLab): Member {
+  const { gridMasterUnitId } = lab.state().grid ?? {};
+  if (gridMasterUnitId === undefined) throw new Error('no grid master');
+  return lab.member(gridMasterUnitId);
+}
+
+/** A party with constant current that is not the grid master. */
+export function partyOf(lab: ClusterLab, mode: 'CHARGE' | 'DISCHARGE'): Member | undefined {
+  const look = lookOf(lab);
+  const master = masterOf(lab);
+  return lab.members.find((one) => one !== master && look.houses[one.unitId]?.mode === mode);
+}
+
+/** All deals run, and not only just, and the reference holds the voltage alone. */
+export async function settled(lab: ClusterLab): Promise<void> {
+  const isSettled = (): boolean => {
+    const modes = Object.values(lab.watcher.last?.houses ?? {}).map(({ mode }) => mode);
+    const references = modes.filter((mode) => mode === 'VOLTAGE_REFERENCE');
+    return runningDeals(lab).length >= DEALS && references.length === 1 && !modes.includes('WAIT');
+  };
+  do {
+    await lab.until(`${DEALS} running deals`, isSettled, TRADE_MSEC);
+    await pause(SETTLED_MSEC);
+  } while (!isSettled());
+}
+
+/** The cluster has settled with its office and its voltage at one unit, or at two; kills the reference until it is so. */
+export async function settledWith(lab: ClusterLab, isTogether: boolean): Promise<void> {
+  for (let tries = 0; tries < 6; tries += 1) {
+    await settled(lab);
+    if ((masterOf(lab) === referenceOf(lab)) === isTogether) return;
+    await lab.signalGateway(isTogether ? masterOf(lab) : referenceOf(lab), 'SIGKILL');
+    await pause(2_000);
+  }
+  throw new Error(`grid master and voltage reference are never ${isTogether ? 'one unit' : 'two units'}`);
+}
+
+/** When a converter of a dead unit was in WAIT. */
+export const restOf = (lab: ClusterLab, { unitId }: Member, since: number, limitMsec = PATIENCE_MSEC) =>
+  lab.watcher.until(`WAIT of ${unitId}`, (look) => isWaiting(look, unitId), limitMsec, since);
+
+/** When constant current flows again after `since`. */
+export const currentAgain = (lab: ClusterLab, since: number): Promise<number> =>
+  lab.watcher.until('trading', anyCurrent, TRADE_MSEC, since);
+
+/** Figures that hold for every disturbance: INV-1, INV-2, INV-9. */
+export const always = (lab: ClusterLab, since: number): readonly Figure[] => [
+  { name: 'moments with two stiff references', value: lab.watcher.rivalReferences(since).length, limit: 0 },
+  { name: 'moments with two granting grid masters', value: lab.units.rivalMasters(since).length, limit: 0 },
+  {
+    name: 'demanded current over the limit, ms',
+    value: lab.watcher.overloadMsec(since, CONVERTER_LIMIT_A),
+    limit: lab.admission === 'n-1' ? 0 : 1_000,
+  },
+];
+const CONVERTER_LIMIT_A = 2.35;
+
+/** No deal begins while a converter without an owner is out of WAIT (RULE-10). */
+export const noneBeside = (lab: ClusterLab, orphanedAt: number, restAt: number): Figure => ({
+  name: 'deals begun beside an orphan',
+  value: lab.units.begunBetween(orphanedAt, restAt).length,
+  limit: 0,
+});

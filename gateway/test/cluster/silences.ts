@@ -1,0 +1,95 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  always,
+  currentAgain,
+  masterOf,
+  noneBeside,
+  referenceOf,
+  restOf,
+  type Scenario,
+  settled,
+  TRADE_MSEC,
+} from './scenario.ts';
+
+const SILENT_MSEC = 30_000;
+
+/** The gateway hangs: its supervisor ends it, and puts the converter to WAIT. */
+const freeze: Scenario = {
+  name: 'freeze of a gateway (SIGSTOP)',
+  times: 2,
+  run: async (lab) => {
+    await settled(lab);
+    const victim = referenceOf(lab);
+    const pid = await lab.gatewayPid(victim);
+    const frozen = performance.now();
+    process.kill(pid, 'SIGSTOP');
+    const rest = await restOf(lab, victim, frozen, 30_000);
+    const resumed = await currentAgain(lab, rest);
+    return [
+      { name: 'frozen converter in WAIT, ms', value: rest - frozen, limit: 9_000 },
+      { name: 'trading again, ms', value: resumed - frozen, limit: 25_000 },
+      noneBeside(lab, frozen, rest),
+      ...always(lab, frozen),
+    ];
+  },
+};
+
+/** A whole machine stands still, its supervisor too, and goes on with what it knew: the grid master of an old term. */
+const thaw: Scenario = {
+  name: 'the grid master’s machine stands still for 30 s',
+  times: 2,
+  isLong: true,
+  run: async (lab) => {
+    await settled(lab);
+    const victim = masterOf(lab);
+    const { term = 0 } = lab.state().grid ?? {};
+    const pids = await lab.pids(victim);
+    const frozen = performance.now();
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    await lab.until('a new grid master', ({ grid }) => (grid?.term ?? 0) > term, SILENT_MSEC);
+    const newTerm = lab.state().grid?.term ?? 0;
+    await pause(Math.max(0, SILENT_MSEC - (performance.now() - frozen)));
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
+    const thawed = performance.now();
+    const rest = await restOf(lab, victim, thawed);
+    const resumed = await currentAgain(lab, rest);
+    const grid = lab.state().grid;
+    return [
+      { name: 'thawed converter in WAIT, ms', value: rest - thawed, limit: 4_000 },
+      { name: 'office changed by the thawed one', value: (grid?.term ?? 0) === newTerm ? 0 : 1, limit: 0 },
+      { name: 'trading again, ms', value: resumed - thawed, limit: 20_000 },
+      noneBeside(lab, frozen, rest),
+      ...always(lab, frozen),
+    ];
+  },
+};
+
+/** The drivers' counterpart says nothing for half a minute: the units stop with what they know, and go on by themselves. */
+const silentDevices: Scenario = {
+  name: 'drivers silent for 30 s',
+  times: 2,
+  isLong: true,
+  run: async (lab) => {
+    await settled(lab);
+    const began = performance.now();
+    lab.emulator.child.kill('SIGSTOP');
+    await pause(SILENT_MSEC);
+    lab.emulator.child.kill('SIGCONT');
+    const answered = performance.now();
+    // What flowed before the silence may flow on until the first command arrives: that is no news.
+    const allWait = await lab.watcher.until(
+      'WAIT of all',
+      ({ houses }) => Object.values(houses).every(({ mode }) => mode === 'WAIT'),
+      TRADE_MSEC,
+      answered,
+    );
+    const again = await currentAgain(lab, allWait);
+    return [
+      { name: 'converters in WAIT after the answer, ms', value: allWait - answered, limit: 4_000 },
+      { name: 'current again, ms', value: again - answered, limit: 10_000 },
+      ...always(lab, began),
+    ];
+  },
+};
+
+export const SILENCES: readonly Scenario[] = [freeze, thaw, silentDevices];

@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -25,7 +26,7 @@ import { stateOf } from '../src/cli/certificate-state.ts';
 import { ConfigError, PeerError } from '../src/domain/errors.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { cli } from './support/cli.ts';
-import { eventually, freePorts } from './support/process.ts';
+import { apis, eventually, freePorts } from './support/process.ts';
 
 const DAY_MSEC = 24 * 60 * 60 * 1000;
 
@@ -518,6 +519,32 @@ t.test('apis ca', async (t) => {
     });
     t.match((await cli(['ca', 'show', ...dir])).out, /op +operator +revoked/);
   });
+
+  t.test(
+    'of processes that issue at the same time one does, the others say why not, and no serial is lost',
+    async (t) => {
+      const directory = join(await aDirectory(t), 'ca');
+      await CertificateAuthority.create(directory, 'street');
+      const names = ['E001', 'E002', 'E003', 'E004'];
+      const processes = names.map((name) => apis('ca', 'issue', name, '--role', 'unit', '--dir', directory));
+      const codes = await Promise.all(processes.map(({ ended }) => ended));
+      t.ok(codes.includes(0), processes.map(({ err }) => err).join());
+      for (const [index, { err }] of processes.entries()) {
+        if (codes[index] === 0) continue;
+        t.equal(codes[index], 2);
+        t.match(err, /the data directory .+ is in use by process \d+/);
+      }
+      const { issued } = await CertificateAuthority.open(directory);
+      t.same(
+        issued.map(({ name }) => name).sort(),
+        names.filter((_, index) => codes[index] === 0),
+      );
+      for (const { name, serial } of issued) {
+        const pem = await readFile(join(directory, 'issued', `${name}.crt`), 'utf8');
+        t.equal(new X509Certificate(pem).serialNumber, serial, name);
+      }
+    },
+  );
 
   t.test('wrong words are told with exit code 2, and change nothing', async (t) => {
     const directory = await aDirectory(t);

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { installIdentity } from '../src/adapters/identity-files.ts';
+import { identityPaths, installIdentity } from '../src/adapters/identity-files.ts';
 import { type CommunityState, UnitClient } from '../src/client/index.ts';
 import { demoPolicy } from '../src/config/defaults.ts';
 import type { Policy } from '../src/config/policy.ts';
@@ -103,6 +103,34 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   t.equal(await copy.ended, 2, copy.err);
   t.match(copy.err, /unitId: expected an id that no other unit has, got E002, which lives at 127\.0\.0\.1:\d+ already/);
   t.ok(watch.state().units.E002?.online, 'the first one goes on');
+
+  const certs = join(directory, 'operator');
+  await installIdentity(certs, await certificates.authority.issue({ name: 'operator', role: 'operator' }));
+  const own = identityPaths(certs);
+  const file = join(directory, 'policy.json');
+  const given = policy(houses.map(({ unitId }) => unitId));
+  const deal = { ...given.mediator.deal, gridCurrentA: 1.5 };
+  await writeFile(file, JSON.stringify({ ...given, mediator: { ...given.mediator, deal } }));
+  const hashes = ({ units }: CommunityState): readonly (string | undefined)[] =>
+    Object.values(units).map(({ birth }) => birth?.policyHash);
+  const [formerHash] = hashes(watch.state());
+  const paths = ['--ca', own.ca, '--cert', own.cert, '--key', own.key];
+  const told = apis('policy', file, '--gateway', `127.0.0.1:${e1.port}`, ...paths);
+  t.equal(await told.ended, 0, told.err);
+  running.get('E003')?.child.kill('SIGKILL');
+  await launch(e3).says('out', /Gateway ready/);
+  const operator = UnitClient.attach({ host: '127.0.0.1', port: e1.port, tls: tlsFiles(certs) });
+  t.teardown(() => operator.close());
+  await operator.ready(5_000);
+  for (const { dealId } of watch.state().deals) {
+    await operator.send({ kind: 'deal.stop', dealId, reason: 'test' }).catch(() => undefined); // it may have ended
+  }
+  await watch.when((state) => hashes(state).every((hash) => hash !== formerHash && hash === hashes(state)[0]), 60_000);
+  await watch.when(
+    ({ deals }) => deals.some((one) => isOngoing(one) && one.dealGridCurrentA === 1.5),
+    100_000, // the market looks again once a minute
+  );
+  t.pass('RULE-15: a new policy counts everywhere, though a unit was killed after it had staged it');
 
   const endings = houses.map(({ unitId }) => {
     const gateway = running.get(unitId);

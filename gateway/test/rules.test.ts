@@ -4,13 +4,14 @@ import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import type { Policy } from '../src/config/policy.ts';
 import { isInvolved } from '../src/domain/deal.ts';
 import { PeerError } from '../src/domain/errors.ts';
-import type { CommandBody, ElectionState, GridState, Permit } from '../src/domain/messages.ts';
+import type { Fault } from '../src/domain/fault.ts';
+import type { CommandBody, ElectionState, GridState, Permit, PublishedPolicy } from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
 import { MemoryStore, silentLog, VirtualClock } from '../src/ports/index.ts';
 import { differingKeys } from '../src/unit/policy-watch.ts';
 import { ControllerRoom } from './support/controller-room.ts';
-import { Mortals } from './support/mortals.ts';
+import { Mortals, type MortalsOptions } from './support/mortals.ts';
 
 /** The rules of authority (cluster-safety.md), each by its number, on whole units that die, return and are cut off. */
 
@@ -798,6 +799,152 @@ t.test('RULE-15: no deal is made with a unit of another policy, until it works b
   mortals.policyHash = () => 'test';
   mortals.restart('E004');
   t.ok(await mortals.until(() => mortals.deals.some((deal) => isInvolved(deal, 'E004')), 60_000));
+});
+
+const contentHash = (_unitId: string, policy: Policy): string =>
+  JSON.stringify(policy).length.toString(36).concat(String(policy.mediator.deal.gridCurrentA));
+
+/** Units that work by what their policies say, and what each has published last. */
+async function ofOneMind(more: MortalsOptions = {}): Promise<{ mortals: Mortals; versions: () => readonly number[] }> {
+  const mortals = new Mortals({ policyHash: contentHash, ...more });
+  const heard = new Map<string, number>();
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (channel === 'policy') heard.set(envelope.sender, (envelope.body as PublishedPolicy).version ?? 0);
+  });
+  await mortals.untilRunning(1);
+  return { mortals, versions: () => mortals.ids.map((id) => heard.get(id) ?? 0) };
+}
+
+/** The policy with another current for deals, as an operator gives it. */
+const withCurrent = (policy: Policy, gridCurrentA: number): Readonly<Record<string, unknown>> => ({
+  ...policy,
+  mediator: { ...policy.mediator, deal: { ...policy.mediator.deal, gridCurrentA } },
+});
+
+t.test('RULE-15: a new policy is in force everywhere or nowhere, and only where no deal is open', async (t) => {
+  const { mortals, versions } = await ofOneMind();
+  const busy: string[] = [];
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (channel !== 'policy' || (envelope.body as PublishedPolicy).version !== 1) return;
+    if (mortals.unit(envelope.sender).deals().length > 0) busy.push(envelope.sender);
+  });
+  const before = mortals.deals.map(({ dealId }) => dealId);
+  let isAccepted = false;
+  void mortals
+    .unit('E003')
+    .operate({ kind: 'policy', value: withCurrent(mortals.policy, 1) })
+    .then(() => {
+      isAccepted = true;
+    });
+  t.ok(await mortals.until(() => isAccepted, 5_000), 'the operator is told that it will come');
+  await mortals.clock.advance(60_000);
+  t.same(versions(), [0, 0, 0, 0], 'not while deals run');
+  t.same(
+    mortals.deals.map(({ dealId }) => dealId),
+    before,
+    'which go on, and no other one begins',
+  );
+  await mortals.endDeals();
+  t.ok(await mortals.until(() => versions().every((version) => version === 1), 5_000));
+  t.same(busy, []);
+  await mortals.untilRunning(1);
+  t.ok(
+    mortals.deals.every(({ dealGridCurrentA }) => dealGridCurrentA === 1),
+    'the next deals follow it',
+  );
+  mortals.restart('E002');
+  await mortals.clock.advance(5_000);
+  t.same(versions(), [1, 1, 1, 1], 'it is durable');
+});
+
+t.test('RULE-15: without a majority, for other members, or for what is no policy, nothing changes', async (t) => {
+  const { mortals, versions } = await ofOneMind();
+  const ask = async (value: Readonly<Record<string, unknown>>): Promise<unknown> => {
+    let answer: unknown;
+    mortals
+      .unit('E002')
+      .operate({ kind: 'policy', value })
+      .then(
+        () => {
+          answer = 'done';
+        },
+        (error: unknown) => {
+          answer = error;
+        },
+      );
+    await mortals.until(() => answer !== undefined, 30_000);
+    return answer;
+  };
+  t.match(await ask({ ...mortals.policy, memberUnitIds: ['E001', 'E002'] }), /memberUnitIds/);
+  t.match(await ask({ nonsense: true }), /policy/);
+  for (const id of ['E003', 'E004']) mortals.kill(id);
+  t.match(await ask(withCurrent(mortals.policy, 1)), { message: String });
+  for (const id of ['E003', 'E004']) mortals.start(id);
+  await mortals.clock.advance(60_000);
+  await mortals.untilRunning(1);
+  t.equal(new Set(versions()).size, 1, 'all the same');
+});
+
+t.test('RULE-15: a change that loses a unit at any of its writes ends with one policy for all', async (t) => {
+  for (const moment of ['before', 'after'] as const) {
+    for (const nth of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      const { mortals, versions } = await ofOneMind();
+      let writes = 0;
+      let victim: string | undefined;
+      const count = (unitId: string, key: string, now: typeof moment): void => {
+        if (key !== 'policy' || now !== moment) return;
+        writes += 1;
+        if (writes !== nth) return;
+        victim = unitId;
+        mortals.kill(unitId);
+      };
+      mortals.writeMsec = (unitId, key) => {
+        count(unitId, key, 'before');
+        return key === 'policy' ? 5 : 0;
+      };
+      mortals.saved = (unitId, key) => count(unitId, key, 'after');
+      void mortals
+        .unit('E003')
+        .operate({ kind: 'policy', value: withCurrent(mortals.policy, 1) })
+        .catch(() => {});
+      await mortals.clock.advance(2_000);
+      if (victim === undefined) await mortals.endDeals();
+      t.ok(await mortals.until(() => victim !== undefined, 60_000), `${moment} write ${nth}: happens`);
+      await mortals.clock.advance(10_000);
+      mortals.start(String(victim));
+      await mortals.clock.advance(10_000);
+      await mortals.endDeals();
+      t.ok(
+        await mortals.until(() => new Set(versions()).size === 1 && mortals.deals.length > 0, 180_000),
+        `${moment} write ${nth} of ${victim}: ${versions()}`,
+      );
+    }
+  }
+});
+
+t.test('RULE-15: a unit whose own policy differs from that of most others watches, and says in what', async (t) => {
+  const mortals = new Mortals({ policyHash: contentHash });
+  const odd = withCurrent(mortals.policy, 1) as unknown as Policy; // the test has made it out of one
+  mortals.policyFile = (unitId) => (unitId === 'E001' ? odd : mortals.policy);
+  mortals.restart('E001');
+  const said = new Set<string>();
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (channel === 'fault' && envelope.sender === 'E001') said.add((envelope.body as Fault).message);
+  });
+  const roles = new Set<string>();
+  await mortals.untilRunning(1);
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (channel === 'election' && envelope.sender === 'E001') roles.add((envelope.body as ElectionState).role);
+  });
+  t.ok(
+    [...said].some((text) => /mediator\.deal\.gridCurrentA differ.*only watches/.test(text)),
+    [...said].join(),
+  );
+  await mortals.clock.advance(2_000);
+  t.same([...roles], ['observer']);
+  mortals.kill(String(mortals.gridMaster?.unitId));
+  t.ok(await mortals.until(() => mortals.gridMaster !== undefined, 10_000));
+  t.not(mortals.gridMaster?.unitId, 'E001', 'it does not lead');
 });
 
 t.test('RULE-19: manual mode has the bus for itself: what runs ends in order, and nothing begins', async (t) => {

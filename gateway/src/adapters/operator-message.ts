@@ -24,6 +24,7 @@ const operatorBody = v.variant('kind', [
   v.strictObject({ kind: v.literal('deal.stop'), dealId: word, reason }),
   v.strictObject({ kind: v.literal('fault.acknowledge'), faultId: word }),
   v.strictObject({ kind: v.literal('scenario'), value: v.nullable(v.looseObject({})) }),
+  v.strictObject({ kind: v.literal('policy'), value: v.looseObject({}) }),
   v.strictObject({
     kind: v.literal('manual'),
     mode: v.picklist(CONVERTER_MODE_NAMES),

@@ -97,6 +97,15 @@ const deviceCommand = v.variant('command', [
   }),
 ]);
 
+const policyStamp = { version: count, term: count, hash: id };
+const policyEntry = v.looseObject({ ...policyStamp, policy: v.looseObject({}) });
+const publishedPolicy = v.looseObject({
+  hash: id,
+  policy: v.looseObject({}),
+  version: maybe(count),
+  staged: maybe(v.looseObject(policyStamp)),
+});
+
 const command = v.variant('kind', [
   v.looseObject({ kind: v.literal('deal.propose'), deal }),
   v.looseObject({ kind: v.literal('deal.update'), deal }),
@@ -109,6 +118,9 @@ const command = v.variant('kind', [
   v.looseObject({ kind: v.literal('deal.stop'), dealId: id, reasons: v.pipe(v.array(text), v.maxLength(100)) }),
   v.looseObject({ kind: v.literal('mode.set'), value: mode, ageMsec: maybe(number) }),
   v.looseObject({ kind: v.literal('fault.acknowledge'), faultId: id }),
+  v.looseObject({ kind: v.literal('policy.set'), policy: v.looseObject({}) }),
+  v.looseObject({ kind: v.literal('policy.ask') }),
+  v.looseObject({ kind: v.literal('policy.stage'), entry: policyEntry }),
   v.looseObject({ kind: v.literal('emergency-stop'), reason: text }),
 ]);
 
@@ -121,6 +133,7 @@ const reply = v.variant('ok', [
     unit: maybe(unitData),
     deal: maybe(deal),
     deals: maybe(v.pipe(v.array(deal), v.maxLength(1_000))),
+    policies: maybe(v.looseObject({ active: policyEntry, staged: maybe(policyEntry) })),
   }),
   v.looseObject({ ok: v.literal(false), refusal, message: text }),
 ]);
@@ -168,6 +181,7 @@ const BODIES: Partial<Record<Channel, v.GenericSchema>> = {
   }),
   command,
   reply,
+  policy: publishedPolicy,
 };
 
 /** What is wrong with the body of a peer's message, in words; undefined when nothing is. */

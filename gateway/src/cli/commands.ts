@@ -4,7 +4,7 @@ import { chaosCommand } from './chaos-command.ts';
 import { check as checkFiles } from './check.ts';
 import { type Command, command } from './command.ts';
 import { fileReader } from './file-reader.ts';
-import { deals, emergencyStop, faults, mode, status } from './operator-commands.ts';
+import { deals, emergencyStop, faults, mode, policy, status } from './operator-commands.ts';
 import { one } from './option.ts';
 import { safeStopCommand } from './safe-stop-command.ts';
 import { SET_UP_OPTIONS } from './set-up.ts';
@@ -55,6 +55,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   deals,
   faults,
   mode,
+  policy,
   'emergency-stop': emergencyStop,
   check,
   ca: caCommand,

@@ -166,7 +166,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
     clock,
     hub: network,
     log,
-    policyHash: hashOf(settings[0]?.policy),
+    policyHash: hashOf,
     pulse: loops.pulse,
     members: live.map((one, index) => {
       const { unitId } = one.unitConfig;

@@ -56,7 +56,7 @@ export class LiveSettings implements UnitSettings {
     try {
       const { hwConfig, policy, scenario } = loadUnit(file, fileReader).value;
       if (!isDeepStrictEqual(policy, this.policy)) {
-        const message = `${this.unitConfig.policyFile} has changed: the units of the cluster take it over at their next start`;
+        const message = `${this.unitConfig.policyFile} has changed: "apis policy" gives it to the whole cluster; without that each unit takes it over at its next start`;
         refused(message, 'settings.policy-differs');
       }
       if (isDeepStrictEqual([hwConfig, scenario], [this.#hwConfig, this.#scenario])) return;

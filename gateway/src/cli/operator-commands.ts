@@ -1,8 +1,10 @@
+import { readParsed } from '../config/load-unit.ts';
 import { PeerError } from '../domain/errors.ts';
 import { MODE_LABELS, type ModeLabel } from '../domain/operation-mode.ts';
 import { ATTACH_OPTIONS, lastFinishedDeals, readCommunity, withEveryUnit, withUnit } from './attach.ts';
 import { command, type Io } from './command.ts';
 import { dealsText, faultsText, statusText } from './community-tables.ts';
+import { fileReader } from './file-reader.ts';
 import { suggestion } from './nearest.ts';
 import { flag, UsageError } from './option.ts';
 
@@ -75,6 +77,27 @@ export const mode = command({
     if (rest[0] !== undefined) throw new UsageError(`unexpected "${rest[0]}"`);
     await withUnit(values, (client) => client.send({ kind: 'mode', value: MODE_LABELS[label] }));
     return answer(io, values.json, { mode: label, value: MODE_LABELS[label] }, `The mode is ${label}.`);
+  },
+});
+
+export const policy = command({
+  summary: 'give the whole cluster another policy, for good',
+  words: 'FILE',
+  options: OPTIONS,
+  notes: [
+    'Running deals end by the old policy, no other begins meanwhile; then all units work by the new one, or none does.',
+    'Member units change only at a restart. What was given here counts before the policy files of the units.',
+  ],
+  run: async (values, [file, ...rest], io) => {
+    if (file === undefined || rest.length > 0) throw new UsageError('expected the file of one policy');
+    const { value } = readParsed('policy', file, fileReader);
+    await withUnit(values, (client) => client.send({ kind: 'policy', value: { ...value } }));
+    return answer(
+      io,
+      values.json,
+      { policy: file, state: 'staged' },
+      `${file} is staged: it counts once no deal is open.`,
+    );
   },
 });
 

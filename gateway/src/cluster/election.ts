@@ -34,6 +34,8 @@ export interface ElectionNeeds {
   persist(promise: Vow): Promise<void>;
   /** Tells the others (the beacon); called with each change and by every tick. */
   announce(state: Omit<ElectionState, 'session' | 'beacon'>): void;
+  /** True while this unit only watches, because most others work by another policy (RULE-15). */
+  isObserver?(): boolean;
   /** False while this unit must not stand because of its faults; default always true. */
   mayLead?(): boolean;
   /** How long a leader without a majority stays to stop those whom it still reaches; without end under `quorum: any` (RULE-5). */
@@ -385,7 +387,7 @@ export class Election {
     if (this.#isMute) return; // the next heartbeat after the disk has written says it
     const state: Parameters<ElectionNeeds['announce']>[0] = {
       term: this.#term,
-      role: this.#role,
+      role: this.#role === 'follower' && this.#needs.isObserver?.() === true ? 'observer' : this.#role,
       ...(this.#votedFor === undefined ? {} : { votedFor: this.#votedFor }),
       ...(this.#leader === undefined ? {} : { gridMasterUnitId: this.#leader }),
       ...(this.#preVoteTerm === undefined ? {} : { preVoteTerm: this.#preVoteTerm }),

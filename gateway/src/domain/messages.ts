@@ -104,6 +104,11 @@ export type CommandBody =
   /** Operator's word, forwarded to the grid master by the unit that heard it. */
   | { readonly kind: 'mode.set'; readonly value: OperationMode; readonly ageMsec?: Milliseconds }
   | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
+  /** Operator's word, forwarded: the policy of everybody from now on (RULE-15). */
+  | { readonly kind: 'policy.set'; readonly policy: object }
+  /** Grid master → unit: what do you remember of policies; and promise this one. */
+  | { readonly kind: 'policy.ask' }
+  | { readonly kind: 'policy.stage'; readonly entry: PolicyEntry }
   | { readonly kind: 'emergency-stop'; readonly reason: string };
 
 export type ReplyBody =
@@ -113,6 +118,7 @@ export type ReplyBody =
       readonly unit?: UnitData;
       readonly deal?: Deal;
       readonly deals?: readonly Deal[];
+      readonly policies?: PolicyPages;
     }
   | { readonly ok: false; readonly refusal: Refusal; readonly message: string };
 
@@ -136,6 +142,8 @@ export type OperatorBody =
   | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
   /** Another scenario, in the form of scenario.json, for the unit that hears it and until its process ends; null takes it back. */
   | { readonly kind: 'scenario'; readonly value: Readonly<Record<string, unknown>> | null }
+  /** Another policy, in the form of policy.json, for the whole cluster and for good. */
+  | { readonly kind: 'policy'; readonly value: Readonly<Record<string, unknown>> }
   /** To the converter of the unit that hears it. */
   | ({ readonly kind: 'manual' } & ManualSetPoint)
   /** A soft stop at a later time, of the cluster or of this unit; null takes it back. */
@@ -152,6 +160,24 @@ export interface PublishedPolicy {
   /** As in the birth. */
   readonly hash: string;
   readonly policy: object;
+  /** 0 is the unit's own file. */
+  readonly version?: number;
+  /** What it has promised to accept next. */
+  readonly staged?: Omit<PolicyEntry, 'policy'>;
+}
+
+/** A numbered policy; `term` is that of the grid master who staged it last. */
+export interface PolicyEntry {
+  readonly version: number;
+  readonly term: number;
+  readonly hash: string;
+  readonly policy: object;
+}
+
+/** What a unit remembers of policies (RULE-15). */
+export interface PolicyPages {
+  readonly active: PolicyEntry;
+  readonly staged?: PolicyEntry;
 }
 
 /** Channels of the bus and what they carry (architecture.md §3, topics). */

@@ -1,4 +1,5 @@
 import type { UnitSettings } from '../config/load-unit.ts';
+import type { Policy } from '../config/policy.ts';
 import type { Deal } from '../domain/deal.ts';
 import type { Birth } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
@@ -29,7 +30,7 @@ export interface CommunityOptions {
   readonly clock: Clock;
   readonly hub: BusHub;
   readonly log: Log;
-  readonly policyHash: string;
+  readonly policyHash: (policy: Policy) => string;
   readonly members: readonly CommunityMember[];
   /** Told by the control loops of all units, with the unit's id before the loop's name. */
   readonly pulse?: Pulse;

@@ -57,7 +57,7 @@ export function emulatedCommunity(options: EmulatedCommunityOptions): EmulatedCo
     clock,
     hub,
     log: options.log ?? silentLog,
-    policyHash: 'built-in',
+    policyHash: () => 'built-in',
     members: ids.map((unitId) => ({
       settings: settingsOf(unitId, policy),
       device: world.device(unitId),

@@ -1,5 +1,6 @@
 import type { DealJournal } from '../cluster/deal-journal.ts';
 import type { Election } from '../cluster/election.ts';
+import type { PolicyBook } from '../cluster/policy-book.ts';
 import type { Controller } from '../controller/index.ts';
 import type { Deal } from '../domain/deal.ts';
 import type { DeviceCommandName } from '../domain/device-command.ts';
@@ -23,6 +24,9 @@ export interface CommandDeskNeeds {
   /** The grid master stamps a mode and tells everybody. */
   stampMode(value: OperationMode, ageMsec?: Milliseconds): Promise<void>;
   emergencyStop(reason: string): Promise<void>;
+  readonly policies: PolicyBook;
+  /** As the grid master, brings it to all (RULE-15). @throws ConfigError, PeerError */
+  setPolicy(policy: object): Promise<void>;
   /** False when the fault is not known here. */
   acknowledge(faultId: string): boolean;
 }
@@ -114,6 +118,22 @@ export function commandDesk(needs: CommandDeskNeeds) {
     'fault.acknowledge': async ({ faultId }) => {
       if (needs.acknowledge(faultId)) return OK;
       throw new PeerError('fault.unknown', needs.unitId, `${needs.unitId} remembers no fault ${faultId}`);
+    },
+    'policy.set': async ({ policy }) => {
+      leading();
+      await needs.setPolicy(policy);
+      return OK;
+    },
+    // RULE-15: what is remembered counts for a term that is durably promised; so does a promise to accept a policy.
+    'policy.ask': async (_body, from, envelope) => {
+      fenceOf(from, envelope)();
+      await election.promised();
+      return { ok: true, policies: needs.policies.pages() };
+    },
+    'policy.stage': async ({ entry }, from, envelope) => {
+      fenceOf(from, envelope)();
+      await needs.policies.stage(entry);
+      return OK;
     },
     'emergency-stop': async ({ reason }) => {
       await needs.emergencyStop(reason);

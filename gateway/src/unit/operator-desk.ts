@@ -29,6 +29,8 @@ export interface OperatorDeskNeeds {
   schedule(scope: 'cluster' | 'unit', at: EpochMsec | null): Promise<void>;
   /** Another scenario for this unit; null takes it back. @throws ConfigError */
   overrideScenario(value: unknown): void;
+  /** @throws ConfigError for what is no policy */
+  checkPolicy(value: object): void;
   /** Own converter to an operator's set-point (RULE-19). */
   manual(setPoint: ManualSetPoint): Promise<void>;
   /** Something could not be carried out; a warning, because what could be done locally is done. */
@@ -53,6 +55,10 @@ export class OperatorDesk {
     'deal.stop': (body) => this.stopDeal(body.dealId, body.reason),
     'fault.acknowledge': (body) => this.#acknowledge(body),
     scenario: async (body) => this.#needs.overrideScenario(body.value),
+    policy: (body) => {
+      this.#needs.checkPolicy(body.value);
+      return this.#askGridMaster({ kind: 'policy.set', policy: body.value });
+    },
     manual: ({ kind: _, ...setPoint }) => this.#needs.manual(setPoint),
     schedule: (body) => this.#needs.schedule(body.scope, body.at),
   };

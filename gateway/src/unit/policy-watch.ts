@@ -1,13 +1,16 @@
+import type { PolicyBook } from '../cluster/policy-book.ts';
+import type { PublishedPolicy } from '../domain/messages.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
 
 export interface PolicyWatchNeeds {
   readonly bus: Bus;
-  readonly policy: object;
-  /** What the own policy comes to. */
-  readonly policyHash: string;
-  isMember(unitId: string): boolean;
-  /** A member works by another policy: first with its hash alone, then with the keys that differ. */
+  /** What the unit works by now. */
+  readonly book: Pick<PolicyBook, 'policy' | 'hash' | 'version'>;
+  memberUnitIds(): readonly string[];
+  /** A member works by another policy of the same version: the keys that differ, none when only their hashes do. */
   differs(unitId: string, policyHash: string, keys: readonly string[]): void;
+  /** Most others work by one policy and this unit by another: it only watches, until they agree. */
+  outvoted(keys: readonly string[]): void;
   /** A member that did works by the same one now. */
   agrees(unitId: string): void;
 }
@@ -33,12 +36,15 @@ export function differingKeys(ours: object, theirs: object): readonly string[] {
 }
 
 /**
- * Who of the cluster works by another policy (RULE-15, control.md D18): checked whenever a process begins, not once.
- * No deal is made with such a unit, because limits, voltages and deadlines of the two sides would not be the same.
+ * Who of the cluster works by another policy (RULE-15, control.md D18): looked at whenever somebody says by which one.
+ * No deal is made with such a unit, because limits, voltages and deadlines of the two sides would not be the same. Who
+ * is alone against a majority of one mind only watches.
  */
 export class PolicyWatch {
   readonly #needs: PolicyWatchNeeds;
-  readonly #others = new Set<string>();
+  readonly #hashes = new Map<string, string>();
+  /** That this unit is outvoted has been said. */
+  #isTold = false;
 
   constructor(needs: PolicyWatchNeeds) {
     this.#needs = needs;
@@ -46,20 +52,15 @@ export class PolicyWatch {
 
   /** Listens until the returned function is called. */
   start(): Unsubscribe {
-    const { bus, policy, policyHash, isMember, differs, agrees } = this.#needs;
+    const { bus } = this.#needs;
     const ends = [
       bus.listen('policy', ({ envelope: { sender, body } }) => {
-        if (!isMember(sender) || body.hash === policyHash) return; // INV-11
-        const keys = differingKeys(policy, body.policy);
-        if (keys.length > 0) differs(sender, body.hash, keys);
+        if (!this.#isOther(sender)) return; // INV-11
+        this.#note(sender, body.hash);
+        this.#tell(sender, body);
       }),
-      bus.listen('birth', ({ envelope }) => {
-        const { sender, body } = envelope;
-        if (!isMember(sender)) return; // INV-11
-        if (body.policyHash !== policyHash) {
-          this.#others.add(sender);
-          differs(sender, body.policyHash, []);
-        } else if (this.#others.delete(sender)) agrees(sender);
+      bus.listen('birth', ({ envelope: { sender, body } }) => {
+        if (this.#isOther(sender)) this.#note(sender, body.policyHash); // INV-11
       }),
     ];
     return () => {
@@ -69,6 +70,35 @@ export class PolicyWatch {
 
   /** Does the unit work by the same policy, as far as anybody knows? */
   isSame(unitId: string): boolean {
-    return !this.#others.has(unitId);
+    return (this.#hashes.get(unitId) ?? this.#needs.book.hash()) === this.#needs.book.hash();
+  }
+
+  /** More than half of the members work by one policy, and this unit by another one. */
+  get isOutvoted(): boolean {
+    const { book, memberUnitIds } = this.#needs;
+    const counts = new Map<string, number>();
+    for (const hash of this.#hashes.values()) counts.set(hash, (counts.get(hash) ?? 0) + 1);
+    return [...counts].some(([hash, count]) => hash !== book.hash() && count > memberUnitIds().length / 2);
+  }
+
+  #isOther(unitId: string): boolean {
+    return unitId !== this.#needs.bus.unitId && this.#needs.memberUnitIds().includes(unitId);
+  }
+
+  #note(unitId: string, hash: string): void {
+    const differed = !this.isSame(unitId);
+    this.#hashes.set(unitId, hash);
+    if (differed && this.isSame(unitId)) this.#needs.agrees(unitId);
+  }
+
+  /** Of different versions one is on its way: that is no fault. */
+  #tell(unitId: string, { hash, policy, version = 0 }: PublishedPolicy): void {
+    const { book, differs, outvoted } = this.#needs;
+    const wasTold = this.#isTold;
+    this.#isTold = this.isOutvoted;
+    if (hash === book.hash() || version !== book.version) return;
+    const keys = differingKeys(book.policy(), policy);
+    differs(unitId, hash, keys);
+    if (this.#isTold && !wasTold) outvoted(keys);
   }
 }

@@ -4,6 +4,8 @@ import { Election, type Vow } from '../cluster/election.ts';
 import { Members } from '../cluster/members.ts';
 import { Modes } from '../cluster/modes.ts';
 import { PermitHolder } from '../cluster/permit-holder.ts';
+import { PolicyBook } from '../cluster/policy-book.ts';
+import { PolicyChange } from '../cluster/policy-change.ts';
 import { Requests } from '../cluster/requests.ts';
 import { Settlement } from '../cluster/settlement.ts';
 import type { HwConfig } from '../config/hw-config.ts';
@@ -17,7 +19,7 @@ import { type Deal, isInvolved, isStopped } from '../domain/deal.ts';
 import { DeviceError, messageOf } from '../domain/errors.ts';
 import type { Birth, ModeState, OperatorBody } from '../domain/messages.ts';
 import { isLowering, type OperationMode } from '../domain/operation-mode.ts';
-import type { Milliseconds } from '../domain/quantities.ts';
+import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
 import type { Refusal } from '../domain/trade.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
 import { Market, scenarioNow } from '../market/index.ts';
@@ -64,7 +66,8 @@ export interface UnitOptions {
   readonly policy: () => Policy;
   readonly hwConfig: () => HwConfig;
   readonly scenario: () => Scenario | undefined;
-  readonly policyHash: string;
+  /** What a policy comes to: equal for equal ones, in whatever order their keys stand (RULE-15). */
+  readonly policyHash: (policy: Policy) => string;
   /** Where other processes use the same battery (`batteryCapacityManagement`). */
   readonly batteryLocks?: ExclusiveLocks;
   /** Told by the unit's control loops (RULE-17). */
@@ -93,6 +96,8 @@ export class Unit {
   readonly #manual: ManualSession;
   readonly #operator: OperatorDesk;
   readonly #schedule: SoftStopSchedule;
+  readonly #policyBook: PolicyBook;
+  readonly #policyChange: PolicyChange;
   readonly #policies: PolicyWatch;
   readonly #referenceWatch: ReferenceWatch;
   readonly #stops: Unsubscribe[] = [];
@@ -109,12 +114,14 @@ export class Unit {
   #effective: OperationMode | undefined;
   /** An operator's, in place of the unit's own until it is taken back or the process ends. */
   #scenarioOverride: Scenario | undefined;
+  #startedAt: EpochMsec = 0;
   #running = false;
   #isStandingDown = false;
 
   constructor(options: UnitOptions) {
     this.#options = options;
-    const { bus, clock, log, entropy, policy, hwConfig } = options;
+    const { bus, clock, log, entropy, hwConfig } = options;
+    const policy = (): Policy => this.#policyBook.policy();
     const scenario = (): Scenario | undefined => this.#scenario();
     const unitId = bus.unitId;
     this.unitId = unitId;
@@ -133,6 +140,15 @@ export class Unit {
       quiet: () => this.#relieved(),
     });
     const store = watchedStore(options.store, clock, (key, error) => this.#storeFailed(key, error));
+    this.#policyBook = new PolicyBook({
+      unitId,
+      store,
+      log,
+      fromFile: options.policy,
+      hashOf: options.policyHash,
+      parse: readPolicy,
+      changed: () => this.#policyChanged(),
+    });
     this.#members = new Members({ bus, clock, memberUnitIds });
     this.#permits = new PermitHolder(unitId, bus.session, clock);
     this.#requests = new Requests(bus, clock);
@@ -170,7 +186,9 @@ export class Unit {
         this.#permits.sentBeacon(this.#beacon);
         bus.publish('election', '', { ...state, session: bus.session, beacon: this.#beacon }, { term: state.term });
       },
-      mayLead: () => !this.#faults.isWithdrawn() && clock.monotonic() >= this.#resignedUntil,
+      isObserver: () => this.#policies.isOutvoted,
+      mayLead: () =>
+        !this.#policies.isOutvoted && !this.#faults.isWithdrawn() && clock.monotonic() >= this.#resignedUntil,
       stopMsec: () => (policy().gridMaster.quorum === 'any' ? Number.POSITIVE_INFINITY : policy().gridMaster.leaseMsec),
       quorumLost: () => this.#host.quorumLost(),
       lead: (leading, term) => this.#host.lead(leading, term),
@@ -212,7 +230,10 @@ export class Unit {
       }),
       openDeals: () => this.#slotHolders(),
       battery: this.#battery,
-      aliveMembers: () => this.#members.alive().filter((id) => this.#policies.isSame(id)),
+      aliveMembers: () =>
+        this.#policyChange.isUnderWay || this.#policies.isOutvoted
+          ? []
+          : this.#members.alive().filter((id) => this.#policies.isSame(id)),
       propose: async (to, deal, deadlineMsec) => {
         await this.#requests.ask(to, { kind: 'deal.propose', deal }, deadlineMsec, this.#election.term);
       },
@@ -259,15 +280,31 @@ export class Unit {
       schedule: (scope, at) => this.#schedule.set(scope, at),
       manual: (setPoint) => this.#manual.set(setPoint),
       overrideScenario: (value) => this.#overrideScenario(value),
+      checkPolicy: readPolicy,
       warn: (reason, message) => this.#warn(reason, message),
     });
     this.#policies = new PolicyWatch({
       bus,
-      policy: policy(),
-      policyHash: options.policyHash,
-      isMember: (id) => memberUnitIds().includes(id),
+      book: this.#policyBook,
+      memberUnitIds,
       differs: (id, hash, keys) => this.#policyDiffers(id, hash, keys),
+      outvoted: (keys) =>
+        this.#raisePolicy(
+          'policy.observer',
+          `most others work by another policy (${keys.join(', ')} differ): this unit only watches`,
+        ),
       agrees: () => this.#market.evaluate('policy.agrees'),
+    });
+    this.#policyChange = new PolicyChange({
+      unitId,
+      clock,
+      log,
+      book: this.#policyBook,
+      election: this.#election,
+      members: this.#members,
+      requests: this.#requests,
+      community: this.#community,
+      isFree: () => this.#isFree(),
     });
     this.#referenceWatch = new ReferenceWatch({
       unitId,
@@ -315,8 +352,11 @@ export class Unit {
 
   /** Loads what the last process left, then joins the cluster; resolves when the first reading is there. */
   async start(): Promise<void> {
-    const { bus, clock, policy, store } = this.#options;
+    const { bus, clock, store } = this.#options;
+    const policy = (): Policy => this.#policyBook.policy();
     this.#running = true;
+    this.#startedAt = clock.now();
+    await this.#policyBook.load();
     await this.#modes.load();
     await this.#schedule.load();
     await this.#journal.load();
@@ -327,7 +367,7 @@ export class Unit {
     this.#stops.push(this.#controller.onAcquired((acquired) => this.#acquired(acquired)));
     await this.#comeToRest();
     bus.publish('birth', '', this.#birth());
-    bus.publish('policy', '', { hash: this.#options.policyHash, policy: policy() });
+    this.#publishPolicy();
     this.#members.start();
     this.#community.start();
     this.#settlement.start();
@@ -344,9 +384,17 @@ export class Unit {
         stampMode: (value, ageMsec) => this.#stampMode(value, ageMsec),
         emergencyStop: (reason) => this.#operator.emergencyStopHere(reason),
         acknowledge: (faultId) => this.#faults.acknowledge(faultId),
+        policies: this.#policyBook,
+        setPolicy: async (value) => {
+          const next = readPolicy(value);
+          await this.#policyChange.propose(next, this.#options.policyHash(next));
+        },
       }),
     );
     this.#stops.push(
+      bus.listen('policy', ({ envelope: { sender, body } }) => {
+        if (policy().memberUnitIds.includes(sender)) this.#policyChange.hear(sender, body); // INV-11
+      }),
       bus.listen('mode', ({ envelope }) => {
         if (!policy().memberUnitIds.includes(envelope.sender)) return; // INV-11
         this.#modes.hear(envelope.body.lowerings ?? []);
@@ -381,6 +429,7 @@ export class Unit {
           this.#faults.check();
           this.#schedule.check();
           this.#stampLowerings();
+          this.#policyChange.look();
           this.#host.beat();
           this.#keepBattery();
           this.#options.pulse?.('heartbeat', LATE_BEATS * policy().gridMaster.heartbeatMsec);
@@ -393,7 +442,8 @@ export class Unit {
 
   /** RULE-17: reads and, where that is needed, goes to WAIT before anybody counts on this unit; a silent device is not waited for. */
   async #comeToRest(): Promise<void> {
-    const { clock, log, policy } = this.#options;
+    const { clock, log } = this.#options;
+    const policy = (): Policy => this.#policyBook.policy();
     const limitMsec = policy().gridMaster.permitMsec;
     const late = (): DeviceError => new DeviceError('device.no-reply', `the device said nothing for ${limitMsec} ms`);
     try {
@@ -508,7 +558,8 @@ export class Unit {
 
   /** What the fault table names, done with the services of this unit. */
   #faultHands(): FaultHands {
-    const { clock, policy } = this.#options;
+    const { clock } = this.#options;
+    const policy = (): Policy => this.#policyBook.policy();
     return faultHands({
       unitId: this.unitId,
       clock,
@@ -569,7 +620,7 @@ export class Unit {
 
   /** Tells the grid master's picture when somebody has come, gone or started anew. */
   #noteMembers(): void {
-    const sessions = this.#options
+    const sessions = this.#policyBook
       .policy()
       .memberUnitIds.map((id) => (this.#members.isAlive(id) ? this.#members.get(id)?.state.session : undefined));
     if (sessions.every((session, index) => session === this.#sessions[index])) return;
@@ -578,7 +629,7 @@ export class Unit {
   }
 
   #acquired(acquired: Acquired): void {
-    const { bus, clock, hwConfig, policy, identity } = this.#options;
+    const { bus, clock, hwConfig, identity } = this.#options;
     const data = composeUnitData({
       identity,
       acquired,
@@ -589,7 +640,7 @@ export class Unit {
       isBarred: this.#faults.hasLocalErrors(),
       dealIds: this.#slotHolders().map((deal) => deal.dealId),
       hwConfig: hwConfig(),
-      policy: policy(),
+      policy: this.#policyBook.policy(),
       clock,
     });
     const isWell = !data.stale && !data.possiblyActive && modeOfCode(data.dcdc.status.status) === 'WAIT';
@@ -639,10 +690,10 @@ export class Unit {
    * others (RULE-7). The grid master stops the deals in order meanwhile; both ways end in WAIT.
    */
   async #stopHere(): Promise<void> {
-    const { clock, policy } = this.#options;
+    const { clock } = this.#options;
     try {
       await this.#controller.scram(true);
-      await sleep(clock, policy().controller.scramVoltageReferenceDelayMsec);
+      await sleep(clock, this.#policyBook.policy().controller.scramVoltageReferenceDelayMsec);
       if (this.#modes.effective() === 'stop') await this.#controller.scram(false);
     } catch (error) {
       this.#warn('stop.failed', `the converter did not go to WAIT: ${messageOf(error)}`);
@@ -667,13 +718,41 @@ export class Unit {
 
   /** RULE-15 */
   #whyNotPolicy(from: string): Refusal | undefined {
+    if (this.#policyChange.isUnderWay)
+      return { reason: 'policy.changing', numbers: { version: this.#policyBook.version } };
     return this.#policies.isSame(from) ? undefined : { reason: 'policy.differs', numbers: { unitId: from } };
   }
 
+  /** RULE-15: nothing of this unit is bound to the present policy. */
+  #isFree(): boolean {
+    const isAtRest = modeOfCode(this.#controller.latest()?.reading.dcdc.status.status) === 'WAIT';
+    return isAtRest && this.#journal.open().length === 0 && this.#market.takenDeals().length === 0;
+  }
+
+  #policyChanged(): void {
+    this.#options.bus.publish('birth', '', this.#birth());
+    this.#publishPolicy();
+    this.#market.evaluate('policy.changed');
+  }
+
+  #publishPolicy(): void {
+    const { staged, version } = this.#policyBook;
+    this.#options.bus.publish('policy', '', {
+      hash: this.#policyBook.hash(),
+      policy: this.#policyBook.policy(),
+      version,
+      ...(staged === undefined ? {} : { staged: { version: staged.version, term: staged.term, hash: staged.hash } }),
+    });
+  }
+
   #policyDiffers(unitId: string, theirs: string, keys: readonly string[]): void {
-    const how = keys.length > 0 ? `${keys.join(', ')} differ` : `${theirs}, here ${this.#options.policyHash}`;
+    const how = keys.length > 0 ? `${keys.join(', ')} differ` : `${theirs}, here ${this.#policyBook.hash()}`;
     const message = `${unitId} works by another policy (${how}): no deals with it`;
-    this.#faults.raise({ category: 'USER', extent: 'LOCAL', level: 'WARN', reason: 'policy.differs', message });
+    this.#raisePolicy('policy.differs', message);
+  }
+
+  #raisePolicy(reason: string, message: string): void {
+    this.#faults.raise({ category: 'USER', extent: 'LOCAL', level: 'WARN', reason, message });
   }
 
   #publishMode(): void {
@@ -681,14 +760,14 @@ export class Unit {
   }
 
   #birth(): Birth {
-    const { bus, clock, identity, policyHash, addresses } = this.#options;
+    const { bus, identity, addresses } = this.#options;
     return {
       unitId: this.unitId,
       session: bus.session,
       version: '0.1.0',
       display: identity.display,
-      policyHash,
-      startedAt: clock.now(),
+      policyHash: this.#policyBook.hash(),
+      startedAt: this.#startedAt,
       ...addresses,
     };
   }
@@ -700,3 +779,6 @@ function founderOf(policy: Policy): string {
   const fixed = strategy === 'fixed' && fixedUnitId !== undefined && policy.memberUnitIds.includes(fixedUnitId);
   return fixed ? fixedUnitId : ([...policy.memberUnitIds].sort()[0] as string); // the schema demands a member
 }
+
+/** @throws ConfigError for what is no policy (INV-11) */
+const readPolicy = (value: object): Policy => parseConfig('policy', JSON.stringify(value), 'policy').value;

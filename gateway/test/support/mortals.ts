@@ -27,7 +27,7 @@ export interface MortalsOptions {
   readonly seed?: number;
   readonly rsoc?: readonly number[];
   readonly policy?: (policy: Policy) => Policy;
-  readonly policyHash?: (unitId: string) => string;
+  readonly policyHash?: (unitId: string, policy: Policy) => string;
   readonly world?: Omit<WorldOptions, 'clock' | 'entropy' | 'houses'>;
 }
 
@@ -97,8 +97,10 @@ export class Mortals {
   /** How long the disk of a unit takes. */
   writeMsec: (unitId: string, key: string) => Milliseconds = () => 0;
   saved: (unitId: string, key: string) => void = () => {};
+  /** The policy that a unit finds on its own disk. */
+  policyFile: (unitId: string) => Policy = () => this.policy;
   /** By which policy the next process of a unit works. */
-  policyHash: (unitId: string) => string;
+  policyHash: (unitId: string, policy: Policy) => string;
   readonly #units = new Map<string, { readonly unit: Unit; readonly life: Life }>();
   readonly #entropy: SeededEntropy;
   #starts = 0;
@@ -147,10 +149,10 @@ export class Mortals {
       saveFinished: async (deal) => {
         if (life.isAlive) this.ledgers.get(unitId)?.set(deal.dealId, deal);
       },
-      policy: () => this.policy,
+      policy: () => this.policyFile(unitId),
       hwConfig: () => demoHwConfig(),
       scenario: () => demoScenario(),
-      policyHash: this.policyHash(unitId),
+      policyHash: (policy) => this.policyHash(unitId, policy),
     });
     this.#units.set(unitId, { unit, life });
     void unit.start();
@@ -177,6 +179,17 @@ export class Mortals {
     one.life.isAlive = false;
     this.hub.leave(unitId);
     this.#units.delete(unitId);
+  }
+
+  /** Has every deal that is open now ended in order. */
+  async endDeals(): Promise<void> {
+    const dealIds = this.deals.map(({ dealId }) => dealId);
+    const isOpen = (): boolean => this.deals.some(({ dealId }) => dealIds.includes(dealId));
+    for (const dealId of dealIds) {
+      const asked = this.units[0]?.operate({ kind: 'deal.stop', dealId, reason: 'test' });
+      asked?.catch(() => {}); // what counts is whether they end
+    }
+    if (!(await this.until(() => !isOpen(), 30_000))) throw new Error('the deals did not end');
   }
 
   restart(unitId: string): void {

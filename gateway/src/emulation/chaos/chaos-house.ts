@@ -91,7 +91,7 @@ export class ChaosHouse {
       policy: () => setting.policy,
       hwConfig: () => setting.hwConfig,
       scenario: () => setting.scenarios[this.scenario],
-      policyHash: 'chaos',
+      policyHash: () => 'chaos',
     });
     this.#needs.note('process.started', { start: this.#starts });
     void this.#unit.start();

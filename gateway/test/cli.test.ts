@@ -79,6 +79,8 @@ t.test('run-cli: what is unknown is refused with the nearest valid word, exit 2'
     [['mode'], /expected one of run, soft-stop, force-stop, manual/],
     [['mode', 'runn'], /got "runn"\. Did you mean "run"\?/],
     [['mode', 'run', 'fast'], /unexpected "fast"/],
+    [['policy'], /expected the file of one policy/],
+    [['policy', 'nowhere.json'], /nowhere\.json.*cannot be read/],
     [['faults', 'ack'], /expected "ack" and the id of one fault/],
     [['faults', 'clear', 'F1'], /got "clear F1"/],
     [['check'], /at least one file/],

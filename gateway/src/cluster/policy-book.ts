@@ -32,6 +32,7 @@ export class PolicyBook {
   readonly #needs: PolicyBookNeeds;
   #active: Page | undefined;
   #staged: Page | undefined;
+  #turn: Promise<void> = Promise.resolve();
   /** Of the file: asked for with every decision. */
   #hashed: { readonly policy: Policy; readonly hash: string } | undefined;
 
@@ -80,47 +81,57 @@ export class PolicyBook {
    * Promises, durably, to accept this policy as the next one.
    * @throws PeerError when it is not the next one here, or not to be had without a restart; ConfigError when it is none
    */
-  async stage(entry: PolicyEntry): Promise<void> {
-    const page = this.#read(entry);
-    const { unitId } = this.#needs;
-    if (page.version !== this.version + 1) {
-      throw new PeerError(
-        'policy.version',
-        unitId,
-        `${unitId} has version ${this.version}: ${page.version} is not next`,
-      );
-    }
-    if ((this.#staged?.term ?? 0) > page.term) {
-      throw new PeerError('policy.staged-later', unitId, `${unitId} has staged another policy in a later term`);
-    }
-    await this.#save(this.#active, page);
+  stage(entry: PolicyEntry): Promise<void> {
+    return this.#inTurn(async () => {
+      const page = this.#read(entry);
+      const { unitId } = this.#needs;
+      if (page.version !== this.version + 1) {
+        const message = `${unitId} has version ${this.version}: ${page.version} is not next`;
+        throw new PeerError('policy.version', unitId, message);
+      }
+      if ((this.#staged?.term ?? 0) > page.term) {
+        throw new PeerError('policy.staged-later', unitId, `${unitId} has staged another policy in a later term`);
+      }
+      await this.#save(this.#active, page);
+    });
   }
 
-  /** Works by this policy from now on, durably; false when it does so already. @throws as `stage` */
-  async activate(entry: PolicyEntry): Promise<boolean> {
-    const page = this.#read(entry);
-    if (page.version <= this.version) return false;
-    await this.#save(page, (this.#staged?.version ?? 0) > page.version ? this.#staged : undefined);
-    this.#needs.log.info({ version: page.version, hash: page.hash }, 'policy.activated');
-    return true;
+  /** Works by this policy from now on, durably; changes nothing when it is past that already. @throws as `stage` */
+  activate(entry: PolicyEntry): Promise<void> {
+    return this.#inTurn(async () => {
+      const page = this.#read(entry);
+      if (page.version <= this.version) return;
+      await this.#save(page, (this.#staged?.version ?? 0) > page.version ? this.#staged : undefined);
+      this.#needs.log.info({ version: page.version, hash: page.hash }, 'policy.activated');
+    });
+  }
+
+  /**
+   * The policy in what somebody gives, if this cluster can take it over.
+   * @throws ConfigError when it is none, PeerError when its members are others
+   */
+  check(value: object): Policy {
+    const { unitId, parse } = this.#needs;
+    const policy = parse(value);
+    const [got, expected] = [policy, this.policy()].map(({ memberUnitIds }) => [...memberUnitIds].sort().join(', '));
+    if (got === expected) return policy;
+    const message = `memberUnitIds: expected ${expected}, got ${got}: members change only at a restart`;
+    throw new PeerError('policy.members-differ', unitId, message);
+  }
+
+  /** One change after the other: each begins from what the one before has made durable. */
+  async #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(change);
+    this.#turn = turn.catch(() => {}); // told to whoever asked for it
+    await turn;
   }
 
   #read(entry: PolicyEntry): Page {
-    const { unitId, hashOf, parse } = this.#needs;
-    const policy = parse(entry.policy);
-    const refuse = (reason: string, message: string): never => {
-      throw new PeerError(reason, unitId, message);
-    };
+    const { unitId, hashOf } = this.#needs;
+    const policy = this.check(entry.policy);
     const hash = hashOf(policy);
-    if (hash !== entry.hash) refuse('policy.garbled', `the policy comes to ${hash}, expected ${entry.hash}`);
-    const members = [policy, this.policy()].map(({ memberUnitIds }) => [...memberUnitIds].sort().join(', '));
-    if (members[0] !== members[1]) {
-      refuse(
-        'policy.members-differ',
-        `memberUnitIds: expected ${members[1]}, got ${members[0]}: they change at a restart`,
-      );
-    }
-    return { version: entry.version, term: entry.term, hash, policy };
+    if (hash === entry.hash) return { version: entry.version, term: entry.term, hash, policy };
+    throw new PeerError('policy.garbled', unitId, `the policy comes to ${hash}, expected ${entry.hash}`);
   }
 
   #readAgain(entry: PolicyEntry | undefined): Page | undefined {

@@ -29,7 +29,7 @@ export interface OperatorDeskNeeds {
   schedule(scope: 'cluster' | 'unit', at: EpochMsec | null): Promise<void>;
   /** Another scenario for this unit; null takes it back. @throws ConfigError */
   overrideScenario(value: unknown): void;
-  /** @throws ConfigError for what is no policy */
+  /** @throws ConfigError for what is no policy, PeerError for one that the cluster cannot take over */
   checkPolicy(value: object): void;
   /** Own converter to an operator's set-point (RULE-19). */
   manual(setPoint: ManualSetPoint): Promise<void>;

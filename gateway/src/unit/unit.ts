@@ -280,7 +280,7 @@ export class Unit {
       schedule: (scope, at) => this.#schedule.set(scope, at),
       manual: (setPoint) => this.#manual.set(setPoint),
       overrideScenario: (value) => this.#overrideScenario(value),
-      checkPolicy: readPolicy,
+      checkPolicy: (value) => this.#policyBook.check(value),
       warn: (reason, message) => this.#warn(reason, message),
     });
     this.#policies = new PolicyWatch({
@@ -386,7 +386,7 @@ export class Unit {
         acknowledge: (faultId) => this.#faults.acknowledge(faultId),
         policies: this.#policyBook,
         setPolicy: async (value) => {
-          const next = readPolicy(value);
+          const next = this.#policyBook.check(value);
           await this.#policyChange.propose(next, this.#options.policyHash(next));
         },
       }),

@@ -15,8 +15,11 @@ const WIRED = 'E004';
 const flowOf = (name: string): Flow => JSON.parse(readFileSync(join(PACKAGE_DIR, '..', 'flows', name), 'utf8')) as Flow;
 const WIRED_FLOW = flowOf('wired-device.json');
 
-// Everything runs at the speed of life, and a flow that blocks for 20 s takes its time.
+// Everything runs at the speed of life, and a flow that blocks for 20 s takes its time: side by side, each test with a
+// gateway and a Node-RED of its own.
 t.setTimeout(220_000);
+t.jobs = 6;
+const BESIDE = { buffered: true };
 
 /** Node-RED tells nodes from config nodes by their having a place. */
 const PLACED = { x: 0, y: 0 };
@@ -24,6 +27,20 @@ const PLACED = { x: 0, y: 0 };
 const hasBegun = ({ startDateTime }: Deal): boolean => startDateTime?.startsWith('2') === true;
 const isRunning = (deal: Deal): boolean => hasBegun(deal) && deal.stopDateTime === undefined;
 const isWired = ({ chargeUnitId, dischargeUnitId }: Deal): boolean => [chargeUnitId, dischargeUnitId].includes(WIRED);
+
+type Test = { teardown(act: () => unknown): unknown };
+
+interface TradingSite {
+  readonly client: UnitClient;
+  readonly red: { process: RedProcess };
+  restart(): Promise<void>;
+  wiredMode(): Promise<unknown>;
+  wiredFaults(): readonly KnownFault[];
+  /** Deals of built-in drivers that ran at the beginning still run. */
+  areOthersUntouched(): boolean;
+  silent(): Promise<void>;
+  heard(): Promise<void>;
+}
 
 interface Site {
   readonly env: NodeJS.ProcessEnv;
@@ -33,7 +50,7 @@ interface Site {
 }
 
 /** `apis gateway` with emulated houses, in which a flow drives the devices of E004; a client that looks at E001. */
-async function aSite(test: { teardown(act: () => unknown): unknown }): Promise<Site> {
+async function aSite(test: Test): Promise<Site> {
   const data = await mkdtemp(join(tmpdir(), 'apis-flow-'));
   const gateway = apis('gateway', '--wired', WIRED, '--data', data);
   test.teardown(async () => {
@@ -69,7 +86,7 @@ const changed = (flow: Flow, id: string, more: Partial<FlowNode>): Flow =>
   flow.map((node) => (node.id === id ? { ...node, ...more } : node));
 
 for (const name of ['modbus-battery.json', 'serial-eza2500.json']) {
-  t.test(`${name} starts, and its unit trades`, async (t) => {
+  t.test(`${name} starts, and its unit trades`, BESIDE, async (t) => {
     const { client, emulator, env } = await aSite(t);
     const red = await RedProcess.start(flowOf(name), env);
     t.teardown(() => red.kill());
@@ -79,7 +96,7 @@ for (const name of ['modbus-battery.json', 'serial-eza2500.json']) {
   });
 }
 
-t.test('kill -9 of the gateway: the flow puts the converter to WAIT within 3 s (RULE-18)', async (t) => {
+t.test('kill -9 of the gateway: the flow puts the converter to WAIT within 3 s (RULE-18)', BESIDE, async (t) => {
   // The physics outlives everybody: it runs in the test.
   const grid = await hostFakeGrid({
     houses: [
@@ -122,117 +139,113 @@ t.test('kill -9 of the gateway: the flow puts the converter to WAIT within 3 s (
   t.ok(tookMsec < 3_500, `${tookMsec.toFixed(0)} ms: 3 s and the way to the device`);
 });
 
-t.test('wired-device.json', async (t) => {
+/** A site whose unit with the wired devices charges, while others trade, too; and what the tests look at. */
+async function aTradingSite(t: Test): Promise<TradingSite> {
   const { client, emulator, env } = await aSite(t);
-  let red = await RedProcess.start(WIRED_FLOW, env);
-  t.teardown(() => red.kill());
+  const red = { process: await RedProcess.start(WIRED_FLOW, env) };
+  t.teardown(() => red.process.kill());
   await client.ready(10_000);
-  const modeOf = async (house: string): Promise<unknown> => (await emulator.state(house)).mode;
   const deals = (): readonly Deal[] => client.state().deals;
-  const wiredFaults = (): readonly KnownFault[] => client.state().faults.filter(({ unitId }) => unitId === WIRED);
-
-  await t.test(
-    'a unit whose battery and converter live in a flow trades like one with a driver of its own',
-    async (t) => {
-      await client.when((state) => state.deals.some((deal) => isWired(deal) && isRunning(deal)), 60_000);
-      t.equal(await modeOf(WIRED), 'CHARGE');
-      t.not(client.state().grid?.voltageReferenceUnitId, WIRED, 'and never holds the voltage (RULE-18)');
-      await client.when((state) => state.deals.some((deal) => !isWired(deal) && isRunning(deal)), 60_000);
-    },
-  );
-
+  await client.when((state) => state.deals.some((deal) => isWired(deal) && isRunning(deal)), 60_000);
+  await client.when((state) => state.deals.some((deal) => !isWired(deal) && isRunning(deal)), 60_000);
   const others = deals().filter((deal) => !isWired(deal) && isRunning(deal));
-  /** Deals of built-in drivers that ran before must still run. */
-  const areUntouched = (): boolean =>
-    others.length > 0 &&
-    others.every(({ dealId }) => deals().some((deal) => deal.dealId === dealId && isRunning(deal)));
+  const isSilent = (): boolean => client.state().units[WIRED]?.unit?.stale === true;
+  return {
+    client,
+    red,
+    restart: async () => {
+      red.process = await RedProcess.start(WIRED_FLOW, env);
+    },
+    wiredMode: async () => (await emulator.state(WIRED)).mode,
+    wiredFaults: () => client.state().faults.filter(({ unitId }) => unitId === WIRED),
+    areOthersUntouched: () =>
+      others.length > 0 &&
+      others.every(({ dealId }) => deals().some((deal) => deal.dealId === dealId && isRunning(deal))),
+    silent: () => client.when(isSilent, 20_000),
+    heard: () => client.when(() => !isSilent(), 20_000),
+  };
+}
+
+t.test('wired-device.json: its unit trades like one with a driver of its own', BESIDE, async (t) => {
+  const { client, red, restart, wiredMode, areOthersUntouched, silent, heard } = await aTradingSite(t);
+  t.equal(await wiredMode(), 'CHARGE');
+  t.not(client.state().grid?.voltageReferenceUnitId, WIRED, 'and never holds the voltage (RULE-18)');
 
   await t.test('kill -9 of Node-RED: the watchdog stops the wired converter, the others go on', async (t) => {
-    t.equal(await modeOf(WIRED), 'CHARGE', 'it has something to lose');
-    await red.kill();
-    t.ok(await eventually(async () => (await modeOf(WIRED)) === 'WAIT', 4_000));
-    await client.when(({ units }) => units[WIRED]?.unit?.stale === true, 20_000);
-    t.ok(areUntouched());
-    red = await RedProcess.start(WIRED_FLOW, env);
-    await client.when(({ units }) => units[WIRED]?.unit?.stale !== true, 20_000);
+    await red.process.kill();
+    t.ok(await eventually(async () => (await wiredMode()) === 'WAIT', 4_000));
+    await silent();
+    t.ok(areOthersUntouched());
+    await restart();
+    await heard();
   });
 
   await t.test('deploys of any kind do not touch the deals of built-in drivers', async (t) => {
     const moved = changed(WIRED_FLOW, 'flow.wired.state', { x: 999, name: 'moved' });
+    const unknown = { id: 'x', type: 'no-such-node', z: 'flow.wired', ...PLACED, wires: [] };
     const deploys: readonly (readonly [string, Flow, 'full' | 'flows' | 'nodes'])[] = [
       ['nodes', moved, 'nodes'],
       ['flows', WIRED_FLOW, 'flows'],
       ['full', moved, 'full'],
-      [
-        'a missing node type',
-        [...WIRED_FLOW, { id: 'x', type: 'no-such-node', z: 'flow.wired', ...PLACED, wires: [] }],
-        'full',
-      ],
+      ['a missing node type', [...WIRED_FLOW, unknown], 'full'],
     ];
     for (const [what, flow, type] of deploys) {
-      await red.deploy(flow, type);
+      await red.process.deploy(flow, type);
       await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than any heartbeat: what must not happen has had its time
-      t.ok(areUntouched(), what);
+      t.ok(areOthersUntouched(), what);
     }
-    // A flow that cannot start is a silent device.
-    await client.when(({ units }) => units[WIRED]?.unit?.stale === true, 15_000);
+    await silent(); // a flow that cannot start is a silent device
   });
+});
 
-  await t.test('a function that blocks Node-RED for 20 s stops the wired converter, and nobody else', async (t) => {
-    const block = { func: 'const end = Date.now() + 20000; while (Date.now() < end) {} return msg;', timeout: 0 };
-    const blocking = {
-      id: 'block',
-      type: 'function',
-      z: 'flow.wired',
-      ...PLACED,
-      name: '',
-      outputs: 1,
-      ...block,
-      wires: [[]],
-    };
-    await red.deploy([...WIRED_FLOW, blocking], 'full');
-    await client.when(({ units }) => units[WIRED]?.unit?.stale !== true, 20_000);
-    const faultsBefore = wiredFaults().length;
-    await red.receive('block', { payload: 1 });
-    const from = performance.now();
-    await client.when(({ units }) => units[WIRED]?.unit?.stale === true, 15_000);
-    t.equal(await modeOf(WIRED), 'WAIT');
-    t.ok(wiredFaults().length >= faultsBefore);
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, 20_500 - (performance.now() - from))));
-    t.ok(areUntouched());
-    await client.when(({ units }) => units[WIRED]?.unit?.stale !== true, 20_000);
-  });
+t.test('a function that blocks Node-RED for 20 s stops the wired converter, and nobody else', BESIDE, async (t) => {
+  const { red, wiredMode, areOthersUntouched, silent, heard } = await aTradingSite(t);
+  const func = 'const end = Date.now() + 20000; while (Date.now() < end) {} return msg;';
+  const block = { id: 'block', type: 'function', z: 'flow.wired', ...PLACED, name: '', func, timeout: 0, outputs: 1 };
+  await red.process.deploy([...WIRED_FLOW, { ...block, wires: [[]] }], 'nodes');
+  t.equal(await wiredMode(), 'CHARGE', 'it has something to lose');
+  await red.process.receive('block', { payload: 1 });
+  const from = performance.now();
+  await silent();
+  t.equal(await wiredMode(), 'WAIT');
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, 20_500 - (performance.now() - from))));
+  t.ok(areOthersUntouched());
+  await heard();
+});
 
-  const between = (func: string, outputs = 1): Flow => [
-    ...changed(WIRED_FLOW, 'flow.wired.fake-dcdc', { wires: [['between']] }),
-    {
-      id: 'between',
-      type: 'function',
-      z: 'flow.wired',
-      ...PLACED,
-      name: '',
-      func,
-      outputs,
-      wires: [['flow.wired.reply']],
-    },
-  ];
-  const wrongs: Readonly<Record<string, readonly [flow: Flow, reason: RegExp]>> = {
-    'never answers': [between('return null;'), /device\.(no-reply|stale)/],
-    'answers twice': [between('node.send(RED.util.cloneMessage(msg)); return msg;'), /device\.duplicate-reply/],
-    'answers under another id': [between('msg.command = { id: "x" }; return msg;'), /device\.unsolicited/],
-    'answers nonsense': [between('msg.payload = { status: 7 }; return msg;'), /device\.malformed/],
-    'answers late': [between('setTimeout(() => node.send(msg), 5500); return null;'), /device\.late-reply/],
-  };
-  for (const [what, [flow, reason]] of Object.entries(wrongs)) {
-    await t.test(`a flow that ${what} ends in a device fault and WAIT`, async (t) => {
+const between = (func: string, outputs = 1): Flow => [
+  ...changed(WIRED_FLOW, 'flow.wired.fake-dcdc', { wires: [['between']] }),
+  {
+    id: 'between',
+    type: 'function',
+    z: 'flow.wired',
+    ...PLACED,
+    name: '',
+    func,
+    outputs,
+    wires: [['flow.wired.reply']],
+  },
+];
+const WRONGS: Readonly<Record<string, readonly [flow: Flow, reason: RegExp]>> = {
+  'never answers': [between('return null;'), /device\.(no-reply|stale)/],
+  'answers twice': [between('node.send(RED.util.cloneMessage(msg)); return msg;'), /device\.duplicate-reply/],
+  'answers under another id': [between('msg.command = { id: "x" }; return msg;'), /device\.unsolicited/],
+  'answers nonsense': [between('msg.payload = { status: 7 }; return msg;'), /device\.malformed/],
+  'answers late': [between('setTimeout(() => node.send(msg), 5500); return null;'), /device\.late-reply/],
+};
+
+t.test('a flow that answers wrongly ends in a device fault and WAIT', BESIDE, async (t) => {
+  const { client, red, wiredMode, wiredFaults, areOthersUntouched } = await aTradingSite(t);
+  for (const [what, [flow, reason]] of Object.entries(WRONGS)) {
+    await t.test(what, async (t) => {
       // Equal faults are told as one, with their count.
       const sights = (): number =>
         wiredFaults().reduce((sum, fault) => sum + (reason.test(fault.reason) ? (fault.count ?? 1) : 0), 0);
       const before = sights();
-      await red.deploy(flow, 'full');
+      await red.process.deploy(flow, 'full');
       await client.when(() => sights() > before, 30_000);
-      t.ok(await eventually(async () => (await modeOf(WIRED)) === 'WAIT', 6_000));
-      t.ok(areUntouched());
+      t.ok(await eventually(async () => (await wiredMode()) === 'WAIT', 6_000));
+      t.ok(areOthersUntouched());
     });
   }
 });

@@ -2,8 +2,8 @@ import type { Policy } from '../config/policy.ts';
 import type { Deal } from '../domain/deal.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { branchOverload } from './branch-capacity.ts';
-import { agreedCurrentA } from './deal-currents.ts';
 import { type GridView, isCarrying, mayHoldVoltage, othersOf } from './grid-view.ts';
+import { worstLoss } from './worst-loss.ts';
 
 /** Why a deal has to wait; it is queued, not destroyed, until its start deadline (control.md S24). */
 export interface Obstacle {
@@ -37,26 +37,14 @@ function currentObstacle(policy: Policy, deals: readonly Deal[], reservedA: Ampe
   return { reason: 'admission.current', message: `deals would add up to ${sumA} A, the limit is ${limitA} A` };
 }
 
-/**
- * RULE-9, admission `n-1`: after the loss of any one converter the reference still stays within its limit. The
- * reference carries what the others leave over, so the loss of `u` moves it by the current of `u`.
- */
+/** RULE-9, admission `n-1`: after the loss of any one converter the reference still stays within its limit. */
 function lossObstacle(view: GridView, deals: readonly Deal[]): Obstacle | undefined {
   const vr = view.voltageReferenceUnitId;
   const limitA = vr === undefined ? undefined : view.dcdc(vr)?.param.dig;
   if (view.policy.gridMaster.admission !== 'n-1' || vr === undefined || limitA === undefined) return undefined;
-  const currents = new Map<string, Amperes>();
-  for (const deal of deals) {
-    for (const unitId of [deal.chargeUnitId, deal.dischargeUnitId]) {
-      currents.set(unitId, (currents.get(unitId) ?? 0) + agreedCurrentA(deal, unitId));
-    }
-  }
-  const ownA = currents.get(vr) ?? 0;
-  const lost = [...currents].find(
-    ([unitId, currentA]) => unitId !== vr && Math.abs(ownA + currentA) > limitA + EPSILON_A,
-  );
-  if (lost === undefined) return undefined;
-  return { reason: 'admission.n-1', message: `the reference ${vr} could not bear the loss of ${lost[0]}` };
+  const worst = worstLoss(deals, vr);
+  if (worst === undefined || worst.currentA <= limitA + EPSILON_A) return undefined;
+  return { reason: 'admission.n-1', message: `the reference ${vr} could not bear the loss of ${worst.unitId}` };
 }
 
 /**

@@ -6,6 +6,7 @@ import { agreedCurrentA, compensatedCurrentA } from './deal-currents.ts';
 import { type GridView, gridCurrentOf, isCarrying, isGoingUp, mayHoldVoltage, othersOf } from './grid-view.ts';
 import type { HandOverPlan } from './hand-over.ts';
 import { masterSide, mayFlip } from './master-side.ts';
+import { worstLoss } from './worst-loss.ts';
 
 /** Who holds the voltage after a master deal, and how it gets there; no hand-over when the reference stays. */
 export interface Succession {
@@ -39,6 +40,17 @@ function newestCandidate(view: GridView, deal: Deal, newest: Deal): [Deal, strin
   return [newest, unitOnSide(newest, mayHoldVoltage(view, unitOnSide(newest, wanted)) ? wanted : otherSide(wanted))];
 }
 
+/** RULE-9, admission `n-1`: whoever could best bear the loss of any other converter; of several the first. */
+function steadiestCandidate(view: GridView, candidates: readonly Deal[]): [Deal, string] | undefined {
+  if (view.policy.gridMaster.admission !== 'n-1') return undefined;
+  const choices = candidates.flatMap((deal) =>
+    [masterSide(view), otherSide(masterSide(view))].map((side): [Deal, string] => [deal, unitOnSide(deal, side)]),
+  );
+  const able = choices.filter(([, unitId]) => mayHoldVoltage(view, unitId));
+  const bearsA = ([, unitId]: [Deal, string]): number => Number(worstLoss(candidates, unitId)?.currentA); // its partner is always there
+  return able.toSorted((a, b) => bearsA(a) - bearsA(b))[0];
+}
+
 /** The deal and the unit that take the voltage over when a master deal ends (control.md §4.10); undefined when none is left. */
 export function successionOf(view: GridView, deal: Deal): Succession | undefined {
   const candidates = othersOf(view, deal).filter(isCarrying).toSorted(newestFirst);
@@ -47,7 +59,10 @@ export function successionOf(view: GridView, deal: Deal): Succession | undefined
   if (newest === undefined || vr === undefined) return undefined;
   const staying = candidates.find((candidate) => isInvolved(candidate, vr));
   if (staying !== undefined) return { deal: staying, voltageReferenceUnitId: vr };
-  const [next, to] = largeCandidate(view, deal, candidates) ?? newestCandidate(view, deal, newest);
+  const [next, to] =
+    largeCandidate(view, deal, candidates) ??
+    steadiestCandidate(view, candidates) ??
+    newestCandidate(view, deal, newest);
   return { deal: next, voltageReferenceUnitId: to, handOver: planHandOver(view, deal, vr, to) };
 }
 

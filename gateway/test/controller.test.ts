@@ -828,6 +828,29 @@ t.test('WAIT and scram (control.md §1.9.4, §1.10)', async (t) => {
     t.same(idle.device.writes.slice(-2), ['setCurrent 0', WAIT_WRITE]);
   });
 
+  t.test('an even descent that is overtaken by another one goes on with it (RULE-9)', async (t) => {
+    const room = await aRoomIn('CHARGE');
+    const own = room.settle(room.controller.stopWithOthers('silence'));
+    await room.clock.advance(room.device.latencyMsec * 3);
+    const commanded = await room.run({ command: 'WAIT', descent: 'even' });
+    t.match([await own, commanded], [{ ok: true }, { ok: true }]);
+    const { writes } = room.device;
+    t.ok(writes.indexOf(WAIT_WRITE) > writes.indexOf('setCurrent 0'), `WAIT comes at the end: ${writes.join()}`);
+  });
+
+  t.test('and with its own end when the other one turns out to be void (INV-6)', async (t) => {
+    const room = await aRoomIn('CHARGE');
+    const own = room.settle(room.controller.stopWithOthers('silence'));
+    let isVoid = false;
+    const fence = (): void => {
+      if (isVoid) throw new PeerError('term.old', 'E002', 'an old term');
+    };
+    const commanded = room.run({ command: 'WAIT', descent: 'even' }, fence);
+    isVoid = true;
+    t.match([await own, await commanded], [{ ok: true }, { ok: false }]);
+    t.equal(room.device.mode, 'WAIT');
+  });
+
   t.test('a stop that may not wait overtakes an even one (INV-3)', async (t) => {
     const room = await aRoomIn('CHARGE');
     const even = room.settle(room.controller.stopWithOthers('silence'));

@@ -37,6 +37,7 @@ export class LocalStop {
   #cancelAgain: Cancel = ALWAYS;
   #running = 0;
   #hasEnded = false;
+  #newest: Promise<Dcdc> | undefined;
   /** Stops of this unit's own that run. */
   readonly #own = new Map<Descent, Promise<Dcdc>>();
 
@@ -72,7 +73,13 @@ export class LocalStop {
     this.#cancelAgain();
   }
 
-  async #run(options: StopOptions): Promise<Dcdc> {
+  #run(options: StopOptions): Promise<Dcdc> {
+    const stop = this.#perform(options);
+    this.#newest = stop;
+    return stop;
+  }
+
+  async #perform(options: StopOptions): Promise<Dcdc> {
     const { acquisition, queue, state } = this.#needs;
     const dcdc = await queue.stop(options.reason, async (overtaken) => {
       this.#running += 1;
@@ -92,12 +99,21 @@ export class LocalStop {
     const { calls, policy } = this.#needs;
     const fence = options.fence ?? ALWAYS;
     if (options.descent !== 'none') await this.#ramp(options.descent, fence, overtaken);
+    if (options.descent === 'even' && overtaken.aborted && (await this.#newestSucceeds())) return;
     const hadWritesInFlight = calls.writesInFlight > 0;
     await this.#writeWait(options, fence);
     if (!hadWritesInFlight) return;
     // RULE-3: a write that we gave up may still land, so WAIT has the last word.
     await calls.quiet(policy().controller.requestTimeoutMsec);
     await this.#writeWait(options, fence);
+  }
+
+  /** The stop that has overtaken an even one goes on with it: WAIT on the spot would leave the others behind (RULE-9). */
+  #newestSucceeds(): Promise<boolean> {
+    return Promise.resolve(this.#newest).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Its failure is reported and delays WAIT by the stop timeout at most (control.md S10). */

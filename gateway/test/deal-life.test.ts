@@ -1211,6 +1211,49 @@ t.test('units that go', async (t) => {
     },
   );
 
+  /** E001 charges 1.5 A from E002 as the reference; of the other deal E004 is mute and goes on discharging 1 A into E003. */
+  async function besideAMuteOne(t: Test, amountWh = 50): Promise<{ grid: ScriptedGrid; second: Deal }> {
+    const grid = await aGrid();
+    const [first, second] = [
+      aDeal('E001', 'E002', { dealGridCurrentA: 1.5 }),
+      aDeal('E003', 'E004', { dealAmountWh: amountWh }),
+    ];
+    await started(t, grid, first, second);
+    grid.unit('E004').isStale = true;
+    failing(grid, 'E004', 'WAIT', 'deaf');
+    grid.push('E004');
+    return { grid, second };
+  }
+
+  t.test(
+    'a deal that has to end keeps the partner of a side that goes on, when nobody could bear it (RULE-9)',
+    async (t) => {
+      for (const isWanted of [true, false]) {
+        const { grid, second } = await besideAMuteOne(t, isWanted ? 50 : 0.5);
+        if (isWanted) grid.master.requestStop(second.dealId, ['test']);
+        t.ok(await grid.runUntil(() => grid.commands.includes('E004 WAIT'), 20_000));
+        await grid.run(3_000);
+        t.equal(grid.modes.E003, 'CHARGE', 'the reference would have to take 2.5 A');
+        Object.assign(grid.unit('E004'), { mode: 'WAIT', dig: 0 });
+        grid.push('E001');
+        t.ok(
+          await grid.runUntil(() => grid.modes.E003 === 'WAIT', 3_000),
+          'as soon as it shows that nothing comes any more',
+        );
+        t.equal(grid.modes.E001, 'VOLTAGE_REFERENCE');
+      }
+    },
+  );
+
+  t.test('and everything stops when that side never lets go (RULE-10)', async (t) => {
+    const { grid, second } = await besideAMuteOne(t);
+    grid.master.requestStop(second.dealId, ['test']);
+    t.ok(await grid.runUntil(() => grid.modes.E001 === 'WAIT', 20_000));
+    await grid.run(2_000);
+    t.match(grid.deal(second.dealId).abortReason, /nobody can bear/);
+    t.equal(grid.modes.E003, 'WAIT');
+  });
+
   t.test('a converter that went to WAIT by itself ends its deal', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002');
@@ -1775,6 +1818,27 @@ t.test('what rarely happens', async (t) => {
     grid.setMode('stop');
     t.ok(await grid.runUntil(() => grid.isGone(deal.dealId), 5_000));
     t.equal(grid.deal(deal.dealId).abortReason, 'mode.stop');
+    safe(t, grid);
+  });
+
+  t.test('or while such a deal hands the voltage over', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    const isAborting = (): boolean => grid.lines.some(({ event }) => event === 'deal.aborted');
+    grid.unit('E001').isStale = true;
+    grid.fate = (unitId, { kind }) => {
+      grid.unit('E001').isStale = !isAborting();
+      return unitId === 'E001' && kind === 'read' && !isAborting() ? 'refuse' : 'obey';
+    };
+    grid.latencyMsec = 200;
+    t.ok(await grid.runUntil(() => grid.commands.includes('E003 voltageReferenceWillTakeOver'), 60_000));
+    grid.setMode('stop');
+    t.ok(await grid.runUntil(() => grid.isGone(first.dealId) && grid.isGone(second.dealId), 5_000));
+    t.notOk(
+      grid.faults.some(({ reason }) => reason === 'deal.abort-failed'),
+      'overtaken, not failed',
+    );
     safe(t, grid);
   });
 

@@ -51,6 +51,7 @@ import { Suspects } from '../src/grid-master/suspects.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
 import { optimalGridVoltageV } from '../src/grid-master/voltage-optimisation.ts';
 import { Wake } from '../src/grid-master/wake.ts';
+import { worstLoss } from '../src/grid-master/worst-loss.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { aDeal, gridPolicy, ScriptedGrid, UNITS } from './support/scripted-grid.ts';
 
@@ -554,8 +555,8 @@ t.test('activation-plan (§4.6)', async (t) => {
     const rising = aDeal('E001', 'E002', ACTIVE);
     for (const [ig, gridCurrentA] of [
       [1.1, 1.1],
-      [1.5, 1.125], // somebody has been lost, whose current the new reference will bear (INV-4)
-      [-0.5, 0.875],
+      [1.5, 1], // somebody has been lost, whose current the new reference will bear (INV-4)
+      [-0.5, 1],
     ] as const) {
       const given = view([own], 'E001', { E001: { ...VR, ig } });
       t.same(planHandOver(given, next, 'E001', 'E003').next, { mode: 'CHARGE', gridCurrentA });
@@ -777,6 +778,21 @@ t.test('deactivation-plan (§4.10)', async (t) => {
     const moved = successionOf(view([master, older, newer], 'E001', { E001: VR }), master);
     t.equal(moved?.deal.dealId, newer.dealId, 'the newest');
     t.match(moved?.handOver, { from: 'E001', to: 'E003', gridVoltageV: 350 });
+  });
+
+  t.test('with admission n-1 whoever bears a loss best (RULE-9)', async (t) => {
+    const policy = gridPolicy({ gridMaster: { admission: 'n-1' } });
+    const ending = running('E001', 'E002', { isMaster: true });
+    const others = [running('E003', 'E004'), running('E003', 'E005'), running('E006', 'E007')];
+    const units = { E001: VR, ...Object.fromEntries(['E003', 'E004', 'E005'].map((id) => [id, { dig: 1 }])) };
+    const deals = [ending, ...others];
+    t.match(successionOf(view(deals, 'E001', units), ending), { voltageReferenceUnitId: 'E003' });
+    t.match(
+      successionOf(view(deals, 'E001', units, policy), ending),
+      { voltageReferenceUnitId: 'E004', deal: { dealId: others[0]?.dealId } },
+      'E003 charges 2 A already and would have to take that of E006 as well',
+    );
+    t.equal(worstLoss([], 'E001'), undefined, 'nobody can be lost');
   });
 
   t.test('whether the successor could bear what is left over (RULE-10)', async (t) => {

@@ -8,9 +8,11 @@ import { ConfigError } from '../src/domain/errors.ts';
 import { effectiveMode, isLocalMode, isOperationMode } from '../src/domain/operation-mode.ts';
 import { secondsOfDay } from '../src/domain/timestamp.ts';
 import type { Accept } from '../src/domain/trade.ts';
+import { EvaluationTimer } from '../src/market/evaluation-timer.ts';
 import * as market from '../src/market/index.ts';
 import { PartnerWatch } from '../src/market/partner-watch.ts';
 import { SlotTable, type SlotTableNeeds } from '../src/market/slot-table.ts';
+import { SeededEntropy } from '../src/ports/entropy.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import {
   aHwConfig,
@@ -756,3 +758,23 @@ t.test(
     t.strictSame(heard, [false, true, false, true, false, true, true]);
   },
 );
+
+t.test('evaluation-timer: what is asked for when it does not run is not evaluated later', async (t) => {
+  const clock = new VirtualClock();
+  const evaluated: string[] = [];
+  const timer = new EvaluationTimer({
+    clock,
+    entropy: new SeededEntropy(1),
+    periodMsec: () => 1_000_000,
+    run: (why) => evaluated.push(why),
+  });
+  timer.askIn(10, 'before');
+  timer.start();
+  timer.askIn(500, 'in time');
+  await clock.advance(1_000);
+  timer.askIn(500, 'too late');
+  timer.stop();
+  timer.askIn(500, 'after');
+  await clock.advance(1_000);
+  t.same(evaluated, ['start', 'in time']);
+});

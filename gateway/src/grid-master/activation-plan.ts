@@ -51,8 +51,9 @@ function nextOf(view: GridView, deal: Deal, unitId: string): HandOverPlan['next'
   if (decisive === undefined) return undefined;
   const dealtA = runningCurrentA(own, unitId);
   const allowanceA = own.length * view.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA;
-  const currentA = Math.min(Math.max(measuredA(view, unitId), dealtA - allowanceA), dealtA + allowanceA);
-  return { mode: currentModeOf(decisive, unitId), gridCurrentA: Math.abs(currentA) };
+  const presentA = measuredA(view, unitId);
+  const isItsOwn = Math.abs(presentA - dealtA) <= allowanceA;
+  return { mode: currentModeOf(decisive, unitId), gridCurrentA: Math.abs(isItsOwn ? presentA : dealtA) };
 }
 
 /** The move of the reference from `from` to `to`, with its present voltage when policy wants that. */

@@ -6,6 +6,7 @@ import { timeToAmountMsec } from './cumulation.ts';
 import { releaseCommand } from './deactivation-plan.ts';
 import { aborted } from './deal-marks.ts';
 import type { Grid } from './grid.ts';
+import { letGo } from './let-go.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import { retryIn, type StepResult } from './step-result.ts';
 
@@ -77,7 +78,7 @@ export async function halt(grid: Grid, deal: Deal): Promise<StepResult> {
   const before = grid.deals.all();
   const { slaveUnitId } = sidesOf(deal, masterSide(grid.view()));
   const command = releaseCommand(grid.view(), deal, slaveUnitId);
-  const hasStopped = command === undefined || (await grid.lower(slaveUnitId, command));
+  const hasStopped = command === undefined || (await letGo(grid, slaveUnitId, command));
   const at = grid.timeOf(deal);
   const failure = hasStopped ? {} : aborted(deal, at, `deal.stop-failed : ${slaveUnitId}`);
   grid.note(deal.dealId, { ...cumulated(grid, deal), stopDateTime: at, ...failure });

@@ -4,11 +4,12 @@ import { accrue, cumulated } from './accrue.ts';
 import { canBear, releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
 import { aborted, type DealChange, ended } from './deal-marks.ts';
 import type { Grid } from './grid.ts';
-import { isUntold, masterDealOf, modeOf, othersOf } from './grid-view.ts';
+import { isMute, isUntold, masterDealOf, modeOf, othersOf } from './grid-view.ts';
+import { letGo } from './let-go.ts';
 import { masterSide } from './master-side.ts';
 import { HandOverLost, performHandOver } from './perform-hand-over.ts';
 import { permitsEnd } from './permits.ts';
-import { isMuteAndLost } from './silent-party.ts';
+import { mustBeBalanced } from './silent-party.ts';
 import { retryIn, type StepResult } from './step-result.ts';
 
 /** How soon a party that has not acknowledged the last record is told again. */
@@ -20,29 +21,48 @@ const READ_MSEC = 1_000;
 /** Commanded currents that differ by less are the same. */
 const SAME_A = 0.001;
 
-/** A dead unit does not answer, and one whose current is gone has nothing more to answer for. */
-const isWaitedFor = (grid: Grid, unitId: string): boolean =>
-  grid.needs.community.isAlive(unitId) && !isMuteAndLost(grid.view(), unitId);
-
-/** Takes a deal's current away from one unit. One that is lost is told as well, but nobody waits for it. */
-async function release(grid: Grid, deal: Deal, unitId: string): Promise<void> {
+/** Takes a deal's current away from one unit; false when it may still carry that. */
+async function release(grid: Grid, deal: Deal, unitId: string): Promise<boolean> {
   const command = releaseCommand(grid.view(), deal, unitId);
-  if (command === undefined) return;
-  const isAwaited = isWaitedFor(grid, unitId);
-  const told = grid.lower(unitId, command);
-  if (isAwaited) await told;
+  return command === undefined || letGo(grid, unitId, command);
 }
 
 /**
  * Both sides, slave side first (control.md §4.10, §4.11); the voltage reference is not touched here. A side that does
- * not tell what it does goes first: while it may still carry its current, the other one balances it (RULE-9).
+ * not tell what it does goes first: while it may still carry its current, the other one balances it (RULE-9). False when
+ * the other one has to go on doing so.
  */
-async function releaseBoth(grid: Grid, deal: Deal): Promise<void> {
+async function releaseBoth(grid: Grid, deal: Deal, isDone = (_unitId: string): boolean => false): Promise<boolean> {
   const view = grid.view();
   const side = masterSide(view);
   const units = [otherSide(side), side].map((one) => unitOnSide(deal, one));
   const untold = units.filter((unitId) => isUntold(view, unitId));
-  for (const unitId of new Set([...untold, ...units])) await release(grid, deal, unitId);
+  for (const unitId of new Set([...untold, ...units])) {
+    if (isDone(unitId)) continue;
+    if (!(await release(grid, deal, unitId)) && mustBeBalanced(grid.view(), deal, unitId)) return false;
+  }
+  return true;
+}
+
+/** It was tried a moment ago, and nothing has changed. */
+function isWaitingForLoss(grid: Grid, deal: Deal): boolean {
+  const { unbalancedSince, notBefore } = grid.deals.progress(deal.dealId);
+  const view = grid.view();
+  const mute = [deal.chargeUnitId, deal.dischargeUnitId].filter((unitId) => isMute(view, unitId));
+  return (
+    unbalancedSince !== undefined && grid.now < notBefore && mute.some((unitId) => mustBeBalanced(view, deal, unitId))
+  );
+}
+
+/**
+ * The deal waits as it is until the reference shows that the current is gone. After the time of a permit everything
+ * stops, for nobody knows what else that converter does (RULE-10).
+ */
+function waitForLoss(grid: Grid, deal: Deal): StepResult {
+  const { unbalancedSince = grid.now } = grid.deals.progress(deal.dealId);
+  grid.deals.note(deal.dealId, { unbalancedSince });
+  if (grid.now < permitsEnd(grid.policy, unbalancedSince)) return retryIn(RETELL_MSEC);
+  throw new HandOverLost(`nobody can bear what is left of deal ${deal.dealId}`);
 }
 
 /** The reference goes down: after it nobody holds the voltage. */
@@ -129,9 +149,8 @@ function isReleased(grid: Grid, deal: Deal, unitId: string): boolean {
 export async function deactivate(grid: Grid, deal: Deal): Promise<StepResult> {
   const { passOnNotBefore } = grid.deals.progress(deal.dealId);
   if (grid.now < passOnNotBefore) return retryIn(passOnNotBefore - grid.now);
-  for (const unitId of [deal.chargeUnitId, deal.dischargeUnitId]) {
-    if (!isReleased(grid, deal, unitId)) await release(grid, deal, unitId);
-  }
+  if (isWaitingForLoss(grid, deal)) return retryIn(RETELL_MSEC);
+  if (!(await releaseBoth(grid, deal, (unitId) => isReleased(grid, deal, unitId)))) return waitForLoss(grid, deal);
   if (!(await leaveReference(grid, deal))) return waitForSuccessor(grid, deal);
   end(grid, deal);
   return 'advanced';
@@ -150,10 +169,11 @@ async function lastWord(grid: Grid, deal: Deal): Promise<void> {
  * said, and nothing but this deal is touched (D5, D8).
  */
 export async function abort(grid: Grid, deal: Deal, reason: string): Promise<StepResult> {
+  if (isWaitingForLoss(grid, deal)) return retryIn(RETELL_MSEC);
   grid.needs.log.warn({ dealId: deal.dealId, reason }, 'deal.aborted');
   accrue(grid);
   if (isActivated(deal)) {
-    await releaseBoth(grid, deal);
+    if (!(await releaseBoth(grid, deal))) return waitForLoss(grid, deal);
     if (!(await leaveReference(grid, deal))) {
       const at = grid.timeOf(deal);
       const stopDateTime = deal.stopDateTime ?? at;

@@ -215,7 +215,7 @@ export class Grid {
    * answer of a mute unit, so its converter is in doubt from now on, not only when the time of the answer has passed.
    */
   async lower(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<boolean> {
-    if (!this.needs.community.isAlive(unitId) || isMute(this.view(), unitId)) this.#doubt(unitId);
+    if (!this.needs.community.isAlive(unitId) || isMute(this.view(), unitId)) this.doubt(unitId);
     try {
       await this.#command(unitId, device, deadlineMsec);
       if (device.command === 'WAIT' || device.command === 'scram') this.suspects.clear(unitId);
@@ -247,7 +247,7 @@ export class Grid {
    * anew is to blame for nothing: it put its converter to WAIT before it joined (RULE-17), which is still to be seen.
    */
   #lowerFailed(unitId: string, device: DeviceCommand, error: unknown): void {
-    this.#doubt(unitId);
+    this.doubt(unitId);
     if (reasonOf(error) === 'peer.restarted') return;
     this.raiseFault({
       unitId,
@@ -259,7 +259,8 @@ export class Grid {
     });
   }
 
-  #doubt(unitId: string): void {
+  /** Its converter may still do what it did, until it is seen in WAIT (RULE-10). */
+  doubt(unitId: string): void {
     this.suspects.doubt(unitId, this.now, this.policy.mediator.deal.gridCurrentA);
   }
 

@@ -17,6 +17,8 @@ export interface Progress {
   readonly notBefore: Milliseconds;
   /** Before this it is not asked again whether somebody can take the voltage over. */
   readonly passOnNotBefore: Milliseconds;
+  /** Since when a side of it does not let its current go and its partner has to balance that. */
+  readonly unbalancedSince?: Milliseconds;
 }
 
 export const newProgress = (now: Milliseconds, state: DealState, amountWh: WattHours): Progress => ({

@@ -1,6 +1,6 @@
 import { type Deal, isStarted } from '../domain/deal.ts';
 import { runningCurrentA } from './deal-currents.ts';
-import { type GridView, gridCurrentOf, isCarrying, isMute } from './grid-view.ts';
+import { type GridView, gridCurrentOf, isCarrying, isMute, othersOf } from './grid-view.ts';
 
 const EPSILON_A = 1e-9;
 
@@ -31,4 +31,18 @@ export function silentParty(view: GridView, deal: Deal): string | undefined {
   const [silent, ...more] = partiesOf(deal).filter((unitId) => !view.isAlive(unitId));
   if (silent === undefined || more.length > 0 || !isStarted(deal) || !isCarrying(deal)) return undefined;
   return isSilenceALoss(view, silent) ? undefined : silent;
+}
+
+/**
+ * A unit that does not let its current go, though the deal may be marked as stopped: could the reference bear it when its
+ * partner went all the same? Where nobody knows, the partner goes.
+ */
+export function mustBeBalanced(view: GridView, deal: Deal, unitId: string): boolean {
+  const { stopDateTime: _, ...going } = deal;
+  const partner = partiesOf(deal).find((other) => other !== unitId);
+  const vr = view.voltageReferenceUnitId;
+  const beside = { ...view, deals: [...othersOf(view, deal), going] };
+  if (vr === undefined || partner === undefined || partner === vr || isSilenceALoss(beside, unitId)) return false;
+  const leftA = Number(gridCurrentOf(view, vr)) + runningCurrentA([going], partner);
+  return Math.abs(leftA) > Number(view.dcdc(vr)?.param.dig) + EPSILON_A;
 }

@@ -365,6 +365,36 @@ t.test('RULE-12: a raise that was on its way while somebody lowered the mode is 
   t.match(modes.nextStamp('autonomous', 1, 2_000), { value: 'autonomous', raisedAt: 6_000 });
 });
 
+t.test('RULE-12: full disks delay no lowering, are told, not pressed, and written when they can be', async (t) => {
+  const mortals = new Mortals();
+  await mortals.untilRunning(1);
+  let isFull = true;
+  let tries = 0;
+  mortals.isDiskFull = (unitId, key) => {
+    if (isFull && unitId === 'E001' && key === 'mode') tries += 1;
+    return isFull;
+  };
+  const stamps = new Set<string>();
+  const told: string[] = [];
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (channel === 'grid') stamps.add(String((envelope.body as GridState).mode.revision));
+    if (channel === 'fault' && (envelope.body as Fault).reason === 'store.failed') told.push(envelope.sender);
+  });
+  mortals
+    .unit('E003')
+    .operate({ kind: 'mode', value: 'stop' })
+    .catch(() => {}); // it is not durable anywhere
+  t.ok(await mortals.until(() => Object.values(mortals.modes).every((mode) => mode === 'WAIT'), 5_000));
+  await mortals.clock.advance(60_000);
+  t.ok(stamps.size < 12, `${stamps.size} stamps within a minute`);
+  t.ok(tries < 40, `${tries} tries`);
+  t.ok(told.length <= 7 * mortals.ids.length, `each unit says it once in 10 s: ${told.length}`);
+  t.same([...new Set(told)].sort(), [...mortals.ids]);
+  isFull = false;
+  await mortals.clock.advance(61_000);
+  for (const id of mortals.ids) t.match(await mortals.stores.get(id)?.load('mode'), { global: { value: 'stop' } }, id);
+});
+
 t.test('INV-11: what is no lowering lowers nothing', async (t) => {
   const { modes } = await aUnitsModes();
   modes.hear([

@@ -9,7 +9,7 @@ import {
   type OperationMode,
   type StampedMode,
 } from '../domain/operation-mode.ts';
-import type { EpochMsec } from '../domain/quantities.ts';
+import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 
@@ -18,6 +18,9 @@ const KEY = 'mode';
 const REMEMBERED_SETTLED = 100;
 /** So many lowerings wait for a stamp at most; more than one for each unit and mode make no difference. */
 const MOST_PENDING = 50;
+/** A disk that takes nothing is asked again after so long, then twice as long, up to the last. */
+const FIRST_RETRY_MSEC: Milliseconds = 1_000;
+const LAST_RETRY_MSEC: Milliseconds = 60_000;
 
 const isYounger = (a: StampedMode, b: StampedMode): boolean =>
   a.term > b.term || (a.term === b.term && a.revision > b.revision);
@@ -50,6 +53,8 @@ export class Modes {
   #local: LocalMode | undefined;
   /** Heard, and not listed by any stamp yet; by id. */
   readonly #pending = new Map<string, Lowering>();
+  /** The present state is not on the disk: when it is written again. */
+  #unsaved: { readonly waitMsec: Milliseconds; readonly againAt: EpochMsec } | undefined;
 
   constructor(needs: ModesNeeds) {
     this.#needs = needs;
@@ -152,12 +157,25 @@ export class Modes {
     this.#save().catch((error: unknown) => this.#needs.log.error({ message: messageOf(error) }, 'mode.not-saved'));
   }
 
+  /** Called now and then: what a full disk has not taken is written again, ever more rarely, until it is durable. */
+  saveAgain(): void {
+    if (this.#unsaved === undefined || this.#needs.now() < this.#unsaved.againAt) return;
+    this.#save().catch((error: unknown) => this.#needs.log.warn({ message: messageOf(error) }, 'mode.not-saved'));
+  }
+
   async #save(): Promise<void> {
-    await this.#needs.store.save(KEY, {
-      global: this.#stamped,
-      ...(this.#local === undefined ? {} : { local: this.#local }),
-      ...(this.#pending.size === 0 ? {} : { lowerings: this.lowerings() }),
-    });
+    try {
+      await this.#needs.store.save(KEY, {
+        global: this.#stamped,
+        ...(this.#local === undefined ? {} : { local: this.#local }),
+        ...(this.#pending.size === 0 ? {} : { lowerings: this.lowerings() }),
+      });
+      this.#unsaved = undefined;
+    } catch (error) {
+      const waitMsec = Math.min(2 * (this.#unsaved?.waitMsec ?? FIRST_RETRY_MSEC / 2), LAST_RETRY_MSEC);
+      this.#unsaved = { waitMsec, againAt: this.#needs.now() + waitMsec };
+      throw error;
+    }
   }
 }
 

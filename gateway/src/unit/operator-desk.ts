@@ -11,6 +11,7 @@ import type { Log } from '../ports/log.ts';
 /** How long an operator's word is tried until the grid master has carried it out. */
 const DEADLINE_MSEC = 10_000;
 const RETRY_MSEC = 250;
+const MOST_RETRY_MSEC = 4_000;
 const REPLY_DEADLINE_MSEC = 2_000;
 
 export interface OperatorDeskNeeds {
@@ -112,6 +113,7 @@ export class OperatorDesk {
     const { clock, election, requests, unitId } = this.#needs;
     const saidAt = clock.monotonic();
     const giveUpAt = saidAt + DEADLINE_MSEC;
+    let waitMsec = RETRY_MSEC;
     for (;;) {
       const to = election.gridMasterUnitId;
       try {
@@ -121,8 +123,11 @@ export class OperatorDesk {
         await requests.ask(to, aged, REPLY_DEADLINE_MSEC, election.term);
         return;
       } catch (error) {
-        if (clock.monotonic() < giveUpAt) await sleep(clock, RETRY_MSEC);
-        else {
+        if (clock.monotonic() < giveUpAt) {
+          await sleep(clock, waitMsec);
+          // Who is there and could not do it, as with a full disk, is not pressed to try again and again.
+          if (to !== undefined) waitMsec = Math.min(2 * waitMsec, MOST_RETRY_MSEC);
+        } else {
           this.#needs.warn('operator.not-carried-out', `${body.kind} was not carried out: ${messageOf(error)}`);
           throw error;
         }

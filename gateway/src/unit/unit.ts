@@ -409,7 +409,7 @@ export class Unit {
         this.#permits.hearGrid(envelope.body);
         this.#controller.permitChanged();
         this.#referenceWatch.check();
-        void this.#modes.adopt(envelope.body.mode);
+        this.#modes.adopt(envelope.body.mode).catch((error: unknown) => this.#modeNotSaved(error));
         this.#noteGridErrors(envelope.body.hasGlobalErrors);
         if (!this.#wasReachable) this.#market.evaluate('grid-master.reachable');
         this.#wasReachable = true;
@@ -429,6 +429,7 @@ export class Unit {
           this.#faults.check();
           this.#schedule.check();
           this.#stampLowerings();
+          this.#modes.saveAgain();
           this.#policyChange.look();
           this.#host.beat();
           this.#keepBattery();
@@ -615,7 +616,12 @@ export class Unit {
   /** RULE-12: as the grid master, takes in what was lowered anywhere; each stamp lists what it has taken in. */
   #stampLowerings(): void {
     if (!this.isGridMaster || this.#modes.lowerings().length === 0) return;
-    this.#stampMode(this.#modes.acting()).catch((error: unknown) => this.#warn('mode.not-saved', messageOf(error)));
+    this.#stampMode(this.#modes.acting()).catch((error: unknown) => this.#modeNotSaved(error));
+  }
+
+  /** It is in effect, and written when the disk takes it; the disk itself has its own fault. */
+  #modeNotSaved(error: unknown): void {
+    this.#options.log.warn({ message: messageOf(error) }, 'mode.not-saved');
   }
 
   /** Tells the grid master's picture when somebody has come, gone or started anew. */

@@ -96,6 +96,8 @@ export class Mortals {
   reaches: (from: string, to: string, channel: Channel) => boolean = () => true;
   /** How long the disk of a unit takes. */
   writeMsec: (unitId: string, key: string) => Milliseconds = () => 0;
+  /** Whose disk takes nothing more. */
+  isDiskFull: (unitId: string, key: string) => boolean = () => false;
   saved: (unitId: string, key: string) => void = () => {};
   /** The policy that a unit finds on its own disk. */
   policyFile: (unitId: string) => Policy = () => this.policy;
@@ -166,6 +168,7 @@ export class Mortals {
       remove: (key) => store.remove(key),
       save: async (key, record) => {
         await sleep(this.clock, this.writeMsec(unitId, key));
+        if (this.isDiskFull(unitId, key)) throw new Error('ENOSPC: no space left on device');
         await store.save(key, record);
         this.saved(unitId, key);
       },

@@ -318,6 +318,19 @@ t.test('§13.2.6 ramp-up', async (t) => {
   });
 });
 
+t.test('deals that reach their amounts together leave one after the other, each with both sides (INV-4)', async (t) => {
+  const grid = await aGrid();
+  const small = { dealAmountWh: 2 };
+  await started(t, grid, aDeal('E001', 'E002'));
+  await grid.run(1_000);
+  const [second, third] = [aDeal('E003', 'E004', small), aDeal('E003', 'E002', small)];
+  await started(t, grid, second, third);
+  const count = grid.commands.length;
+  grid.latencyMsec = 400; // the one becomes due while the other is being stopped
+  t.ok(await grid.runUntil(() => grid.isGone(second.dealId) && grid.isGone(third.dealId), 60_000));
+  t.same(since(grid, count), ['E004 WAIT', 'E003 current 1', 'E002 current 1', 'E003 WAIT']);
+});
+
 t.test('§13.2.7 limits of charge', async (t) => {
   for (const [unitId, rsoc, reason] of [
     ['E002', 19.9, 'E002 : dischargeUnitLowerLimitRsoc'],

@@ -24,8 +24,11 @@ const FAILED_RETRY_MSEC = 1_000;
 /** Actions that ask devices or parties although nothing may have changed: not again before their retry time. */
 const THROTTLED: ReadonlySet<DealAction> = new Set(['energise', 'join', 'watchRampUp', 'dispose']);
 
-/** Actions that take a deal's current away before its time or at it: what goes up beside it reckons with what is left. */
-const ENDING: ReadonlySet<DealAction> = new Set(['abort', 'failRampUp', 'halt']);
+/**
+ * Actions that take a deal off the bus before its time: what goes up beside it reckons with what is left. Not `halt`, which
+ * takes one side only: its deal goes on with the other side before anything else is done (INV-4).
+ */
+const ENDING: ReadonlySet<DealAction> = new Set(['abort', 'failRampUp']);
 
 /** Actions that put a converter out of WAIT or increase a current. */
 const RAISING: ReadonlySet<DealAction> = new Set(['energise', 'join', 'authorise', 'warmUp', 'compensate']);

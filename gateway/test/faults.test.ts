@@ -992,14 +992,21 @@ t.test('community: a driver that falls silent again and again starts no deal at 
     await until(() => !partiesOf().includes('E003'), 60_000, 'its deal ends');
     world.heal({ kind: 'noReply', houseId: 'E003' });
   };
-  await fallSilent();
-  await until(() => partiesOf().includes('E003'), 10_000, 'the first time it is believed soon');
-  await until(() => deals().every((deal) => deal.startDateTime), 10_000, 'and its current flows');
-  await fallSilent();
-  const healedAt = clock.monotonic();
-  await until(() => partiesOf().includes('E003'), 60_000, 'it trades again');
-  const tookMsec = clock.monotonic() - healedAt;
-  t.ok(tookMsec > errorSustainingMsec / 2, `the second time only after ${(tookMsec / 1000).toFixed(1)} s`);
+  const tradesAgainAfter = async (): Promise<number> => {
+    await fallSilent();
+    const healedAt = clock.monotonic();
+    await until(() => partiesOf().includes('E003'), 60_000, 'it trades again');
+    await until(() => deals().every((deal) => deal.startDateTime), 10_000, 'and its current flows');
+    return clock.monotonic() - healedAt;
+  };
+  const [first = 0, second = 0, , fourth = 0] = [
+    await tradesAgainAfter(),
+    await tradesAgainAfter(),
+    await tradesAgainAfter(),
+    await tradesAgainAfter(),
+  ];
+  t.ok(Math.max(first, second) <= 10_000, `believed soon: after ${first} and ${second} ms`);
+  t.ok(fourth > errorSustainingMsec / 2, `the fourth time only after ${fourth} ms`);
 });
 
 t.test('community: a GLOBAL error scrams, and trading resumes by itself (INV-10, EA-05)', async (t) => {

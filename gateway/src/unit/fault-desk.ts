@@ -242,9 +242,9 @@ export class FaultDesk {
   }
 
   /** Until it is acknowledged or measured to be over or, unless it is fatal, has stayed away since its last sight (market.md W42). */
-  #isOpen({ faultId, fault, seenAt, recovery }: FaultEntry): boolean {
+  #isOpen({ faultId, fault, seenAt, isOver }: FaultEntry): boolean {
     if (this.#chains.isRunning(faultId)) return true;
-    if (fault.acknowledgedAt !== undefined || recovery === 'over') return false;
+    if (fault.acknowledgedAt !== undefined || isOver) return false;
     const { user, gridMaster } = this.#needs.policy();
     const { errorSustainingMsec } = fault.extent === 'LOCAL' ? user : gridMaster;
     return isFatal(fault) || this.#needs.clock.monotonic() - seenAt < errorSustainingMsec;

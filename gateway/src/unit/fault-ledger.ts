@@ -17,11 +17,10 @@ export interface FaultEntry {
   readonly fault: Fault;
   /** Monotonic time of its last sight; before all time when a former process saw it. */
   readonly seenAt: Milliseconds;
-  /**
-   * Measured to be over; or it has come back since: then it is believed no second time, so that a device that comes
-   * and goes does not start a deal at every coming.
-   */
-  readonly recovery?: 'over' | 'returned';
+  /** Measured to be over. */
+  readonly isOver?: true;
+  /** How often it has come back after it was measured to be over; absent for never. */
+  readonly returns?: number;
 }
 
 export interface FaultLedgerNeeds {
@@ -33,7 +32,7 @@ export interface FaultLedgerNeeds {
   sameWithinMsec(): Milliseconds;
 }
 
-type Record_ = Omit<FaultEntry, 'seenAt' | 'recovery'>;
+type Record_ = Omit<FaultEntry, 'seenAt' | 'isOver' | 'returns'>;
 
 const isSame = (a: Fault, b: Fault): boolean =>
   (['unitId', 'category', 'extent', 'level', 'reason', 'dealId'] as const).every((field) => a[field] === b[field]);
@@ -77,7 +76,6 @@ export class FaultLedger {
     }
     const { at, count = 1, answered } = former.fault;
     return this.#put({
-      ...former,
       ...afterSight(former),
       fault: { ...fault, at, count: count + 1, lastAt: fault.at, ...(answered === undefined ? {} : { answered }) },
       seenAt: clock.monotonic(),
@@ -94,7 +92,7 @@ export class FaultLedger {
     const { count = 1, acknowledgedAt } = known.fault;
     this.answered(faultId, fault.answered ?? 0);
     if ((fault.count ?? 1) > count)
-      return this.#put({ ...known, ...afterSight(known), fault, seenAt: this.#needs.clock.monotonic() });
+      return this.#put({ ...afterSight(known), fault, seenAt: this.#needs.clock.monotonic() });
     const isAcknowledged = acknowledgedAt === undefined && fault.acknowledgedAt !== undefined;
     return isAcknowledged
       ? this.#put({ ...known, fault: { ...known.fault, acknowledgedAt: fault.acknowledgedAt } })
@@ -110,7 +108,7 @@ export class FaultLedger {
   /** It has been measured to be over. */
   recovered(faultId: string): void {
     const known = this.get(faultId);
-    if (known !== undefined) this.#entries.set(faultId, { ...known, recovery: 'over' });
+    if (known !== undefined) this.#entries.set(faultId, { ...known, isOver: true });
   }
 
   /** The grid master has answered so many sights of it; undefined when that is no news. */
@@ -157,9 +155,9 @@ export class FaultLedger {
   }
 }
 
-/** One more sight of a fault that was over. */
-const afterSight = ({ recovery }: FaultEntry): Pick<FaultEntry, 'recovery'> =>
-  recovery === undefined ? {} : { recovery: 'returned' };
+/** The entry at one more sight of its fault: one that was over has come back. */
+const afterSight = ({ isOver, ...entry }: FaultEntry): FaultEntry =>
+  isOver === undefined ? entry : { ...entry, returns: (entry.returns ?? 0) + 1 };
 
 function isRecord(one: unknown): one is Record_ {
   const { faultId, reporter, fault } = (one ?? {}) as Partial<Record<keyof Record_, unknown>>;

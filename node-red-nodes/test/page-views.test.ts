@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import type { KnownFault } from '@apis-edge/gateway/client';
 import type { ScenarioNow } from '@apis-edge/gateway/domain';
 import fc from 'fast-check';
@@ -5,11 +6,13 @@ import t from 'tap';
 import { aDeal, aGrid, aUnit } from '../../gateway/test/support/messages.ts';
 import type { UnitEntry } from '../src/lib/community.ts';
 import type { PageParts } from '../src/lib/page-message.ts';
+import { ADVICE_EN } from '../src/widgets/pages/advice-en.ts';
+import { ADVICE_JA } from '../src/widgets/pages/advice-ja.ts';
 import { barOf, currentScale } from '../src/widgets/pages/bars.ts';
 import { dealsView, SHOWN_DEALS } from '../src/widgets/pages/deals-view.ts';
 import { emulatorView, faultAt, isEmulation } from '../src/widgets/pages/emulator-view.ts';
 import { endOfDeal, reasonText } from '../src/widgets/pages/end-of-deal.ts';
-import { faultAdvice } from '../src/widgets/pages/fault-advice.ts';
+import { adviceLanguage, faultAdvice } from '../src/widgets/pages/fault-advice.ts';
 import { HOUSE_FAULTS } from '../src/widgets/pages/fault-choices.ts';
 import { faultsView } from '../src/widgets/pages/faults-view.ts';
 import { gridPageView } from '../src/widgets/pages/grid-page-view.ts';
@@ -271,6 +274,52 @@ t.test('fault-advice: the longest beginning that fits, and never nothing', async
   t.match(faultAdvice({ reason: 'odd', level: 'FATAL' }), /acknowledge/);
   t.match(faultAdvice({ reason: 'odd', level: 'WARN' }), /nothing to do/);
   t.match(faultAdvice({ reason: 'odd', level: 'STRANGE' as never }), /acknowledge/);
+});
+
+/** Codes of commands, refusals and log lines that look like reasons of faults; none of them is raised as one. */
+const NO_FAULTS: ReadonlySet<string> = new Set([
+  ...['deal.adopted', 'deal.aborted', 'deal.finished', 'deal.half-ended', 'deal.propose', 'deal.rebalanced'],
+  ...['deal.started', 'deal.stop', 'deal.stopped', 'deal.unknown', 'deal.update', 'deal.never-started'],
+  ...['device.aborted', 'device.attempt-failed', 'device.busy', 'device.closed', 'device.no-permit'],
+  ...['device.superseded', 'device.type'],
+  ...['grid.command', 'grid.global-errors', 'grid.no-reading', 'grid.scram', 'grid.stop', 'grid.voltage-not-moved'],
+  ...['grid.voltage-reference-moved'],
+]);
+
+/** Every reason of these families that stands in the gateway's source, and those of the global checks. */
+function raisedReasons(): readonly string[] {
+  const source = new URL('../../gateway/src/', import.meta.url);
+  const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const texts = files.map((name) => readFileSync(new URL(name, source), 'utf8'));
+  const literals = texts.flatMap((text) =>
+    [...text.matchAll(/'((?:safety|device|deal|grid)\.[a-z]+(?:-[a-z]+)*)'/g)].flatMap(([, code]) => code ?? []),
+  );
+  const checks = texts.flatMap((text) =>
+    [...text.matchAll(/\bcheck: '([a-z-]+)'/g)].map(([, check]) => `grid.${check}`),
+  );
+  return [...new Set([...literals, ...checks])].filter((code) => !NO_FAULTS.has(code));
+}
+
+t.test('fault-advice: every reason that the gateway raises has its text in both languages', async (t) => {
+  const reasons = raisedReasons();
+  t.ok(reasons.length > 60 && reasons.includes('device.checkpoint') && reasons.includes('grid.balance'), 'it looks');
+  const own = (reason: string): boolean => Object.hasOwn(ADVICE_EN, reason) || reason.startsWith('deal.');
+  t.same(
+    reasons.filter((reason) => !own(reason)),
+    [],
+    'each has a text of its own; a deal that ended needs no other than its family’s',
+  );
+  for (const reason of reasons) {
+    const [english, japanese] = (['en', 'ja'] as const).map((to) => faultAdvice({ reason, level: 'ERROR' }, to));
+    t.notMatch(english, /[\u3040-\u9fff]/, reason);
+    t.match(japanese, /[\u3040-\u9fff]/, reason);
+  }
+  t.same(Object.keys(ADVICE_JA), Object.keys(ADVICE_EN));
+  t.equal(faultAdvice({ reason: 'odd', level: 'FATAL' }, 'ja'), faultAdvice({ reason: 'odd', level: 'UNKNOWN' }, 'ja'));
+});
+
+t.test('fault-advice: the browser’s language decides, English where there is no other', async (t) => {
+  t.same(['ja', 'ja-JP', 'JA', 'jav', 'en-GB', ''].map(adviceLanguage), ['ja', 'ja', 'ja', 'en', 'en', 'en']);
 });
 
 t.test('grid-page-view', async (t) => {

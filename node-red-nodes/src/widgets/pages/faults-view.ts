@@ -1,6 +1,6 @@
 import type { KnownFault } from '@apis-edge/gateway/client';
 import { type FaultLevel, isFatal } from '@apis-edge/gateway/domain';
-import { faultAdvice } from './fault-advice.ts';
+import { type AdviceLanguage, faultAdvice } from './fault-advice.ts';
 
 export interface FaultView {
   readonly key: string;
@@ -31,7 +31,7 @@ const LEVEL_TEXTS: Readonly<Record<FaultLevel, string>> = {
   UNKNOWN: 'Not known',
 };
 
-const faultView = (fault: KnownFault): FaultView => ({
+const faultView = (fault: KnownFault, language: AdviceLanguage): FaultView => ({
   key: `${fault.faultId} ${fault.at}`,
   faultId: fault.faultId,
   unitId: fault.unitId,
@@ -42,7 +42,7 @@ const faultView = (fault: KnownFault): FaultView => ({
   at: fault.at,
   count: fault.count ?? 1,
   concerns: fault.extent === 'LOCAL' ? 'this house' : 'the whole community',
-  advice: faultAdvice(fault),
+  advice: faultAdvice(fault, language),
   holdsTrade: isFatal(fault) && fault.acknowledgedAt === undefined,
   ...(fault.lastAt === undefined ? {} : { lastAt: fault.lastAt }),
   ...(fault.acknowledgedAt === undefined ? {} : { acknowledgedAt: fault.acknowledgedAt }),
@@ -64,9 +64,9 @@ function merged(faults: readonly KnownFault[]): readonly KnownFault[] {
 const lastSeen = (fault: FaultView): string => fault.lastAt ?? fault.at;
 
 /** Open: more than a warning and not acknowledged; those that hold the trade first, then the newest. Pure. */
-export function faultsView(faults: readonly KnownFault[]): FaultsView {
+export function faultsView(faults: readonly KnownFault[], language: AdviceLanguage = 'en'): FaultsView {
   const all = merged(faults)
-    .map(faultView)
+    .map((fault) => faultView(fault, language))
     .sort((a, b) => lastSeen(b).localeCompare(lastSeen(a)));
   return {
     open: all

@@ -1191,6 +1191,17 @@ t.test('units that go', async (t) => {
     safe(t, grid);
   });
 
+  t.test('but not beyond its amount, should it never be heard again (INV-10)', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004', { dealAmountWh: 5 })];
+    await started(t, grid, first, second);
+    grid.kill('E004');
+    t.ok(await grid.runUntil(() => grid.deal(second.dealId).deactivateDateTime !== undefined, 120_000));
+    t.match(grid.modes, { E001: 'VOLTAGE_REFERENCE', E003: 'WAIT' });
+    const amountWh = grid.deal(second.dealId).cumulateAmountWh ?? 0;
+    t.ok(amountWh > 4.9 && amountWh < 5.5, `${amountWh} Wh`);
+  });
+
   t.test('a party that is silent loses its partner at once when the reference has no head-room (RULE-9)', async (t) => {
     const grid = await aGrid();
     const [first, second] = [aDeal('E001', 'E002', TWO), aDeal('E003', 'E004')];

@@ -120,11 +120,11 @@ export const DEAL_TABLE: readonly DealRow[] = [
   row('warmedUp', 'always', 'compensate', 'started'),
 
   ...aborting('started'),
-  row('started', 'party-silent', 'wait', 'started'),
   row('started', 'amount-reached', 'halt', 'stopped'),
   ...(['charge-limit-reached', 'duration-overdue'] as const).map((when) =>
     row('started', when, 'abort', 'deactivated'),
   ),
+  row('started', 'party-silent', 'wait', 'started'),
   row('started', 'always', 'cumulate', 'started'),
 
   ...(

@@ -362,9 +362,39 @@ t.test('all six pages', chromiumSkip, async (t) => {
     ]);
   });
 
+  t.test('the House page asks before it gives its own house a mode, and offers it for no other house', async (t) => {
+    const { heard } = community.unit('E001');
+    const before = heard.length;
+    await page.goto(`${runtime.url}/dashboard/house`);
+    await page.getByTestId('choose-E001').click();
+    await page.getByTestId('own-mode-force-stop').click();
+    await page.getByTestId('cancel').click();
+    await page.getByTestId('own-mode-force-stop').click();
+    await page.getByTestId('confirm').click();
+    await until(() => heard.length === before + 1, 'the own mode');
+    await page.getByTestId('own-mode-follow').click();
+    await page.getByTestId('confirm').click();
+    await until(() => heard.length === before + 2, 'following again');
+    t.same(heard.slice(before), [
+      { kind: 'local-mode', value: 'stop' },
+      { kind: 'local-mode', value: null },
+    ]);
+    await page.getByTestId('choose-E002').click();
+    await page.getByTestId('own-mode-follow').waitFor({ state: 'detached' });
+    await page.getByTestId('choose-E001').click();
+    await page.getByTestId('own-mode-follow').waitFor();
+  });
+
   t.test('an observer sees no button that would be refused', async (t) => {
     await runtime.deploy(FLOW.map((node) => (node.type === 'apis-unit' ? { ...node, role: 'observer' } : node)));
-    const offered: Readonly<Record<string, number>> = { community: 0, deals: 0, grid: 0, faults: 3, emulator: 0 };
+    const offered: Readonly<Record<string, number>> = {
+      community: 0,
+      deals: 0,
+      house: 8,
+      grid: 0,
+      faults: 3,
+      emulator: 0,
+    };
     for (const [path, choices] of Object.entries(offered)) {
       await page.goto(`${runtime.url}/dashboard/${path}`);
       await page.locator('.apis-view').waitFor();

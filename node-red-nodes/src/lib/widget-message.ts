@@ -1,4 +1,4 @@
-import type { EmulationBody, OperationMode } from '@apis-edge/gateway/domain';
+import type { EmulationBody, LocalMode, OperationMode } from '@apis-edge/gateway/domain';
 import type { CommunityState } from './community.ts';
 
 /** What may be said to a unit (architecture.md §3): an observer only looks, a device answers for converter and battery. */
@@ -32,6 +32,8 @@ export interface CommunityMessage {
 /** Page → node: what was pressed. */
 export type ActionRequest =
   | { readonly kind: 'mode'; readonly value: OperationMode }
+  /** The own mode of the house that the page is attached to. */
+  | { readonly kind: 'local-mode'; readonly value: LocalMode | null }
   | { readonly kind: 'emergency-stop'; readonly reason: string }
   | { readonly kind: 'deal.stop'; readonly dealId: string; readonly reason: string }
   | { readonly kind: 'fault.acknowledge'; readonly faultId: string }

@@ -43,6 +43,7 @@ export const HOUSE_TEXTS = {
   stale: 'These are old values: the house’s device does not answer.',
   offline: 'This house is offline: these are its last values.',
   mode: 'Mode',
+  ownMode: 'Own mode',
   scenario: 'Scenario now',
   keys: 'Arrow keys move through time.',
 } as const;

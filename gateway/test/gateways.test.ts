@@ -1,19 +1,22 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { identityPaths, installIdentity } from '../src/adapters/identity-files.ts';
 import { type CommunityState, UnitClient } from '../src/client/index.ts';
 import { demoPolicy } from '../src/config/defaults.ts';
 import type { Policy } from '../src/config/policy.ts';
+import { modeOfCode } from '../src/domain/converter-mode.ts';
 import type { Deal } from '../src/domain/deal.ts';
 import { someCertificates, tlsFiles } from './support/certificates.ts';
-import { apis, freePorts, type Running } from './support/process.ts';
+import { apis, freePorts, Running } from './support/process.ts';
 import { type House, separateHouses } from './support/separate-houses.ts';
 
 /** Gateways as they stand in houses: a process each, mutual TLS, a real emulator; killed, frozen and copied. */
 
-t.setTimeout(230_000);
+t.setTimeout(450_000);
 
 t.test('separate gateways trade, and go on when one is killed, frozen or copied', { timeout: 220_000 }, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'apis-gateways-'));
@@ -139,3 +142,82 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   });
   t.same(await Promise.all(endings), [0, 0, 0]);
 });
+
+/** Why no file system can be mounted for one process alone; undefined when it can. */
+function noMounts(): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root can mount a file system';
+  const { status } = spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']);
+  return status === 0 ? undefined : 'a file system cannot be mounted here (unshare, kernel)';
+}
+
+/** What can befall a disk, each with its cure; `inside` runs a program where the disk of the process is. */
+const AILMENTS: Readonly<Record<string, (data: string) => { readonly falls: string; readonly heals: string }>> = {
+  'full disk': (data) => ({
+    falls: `dd if=/dev/zero of=${data}/fill bs=4096 2>/dev/null; true`,
+    heals: `rm ${data}/fill`,
+  }),
+  'read-only disk': (data) => ({ falls: `mount -o remount,ro ${data}`, heals: `mount -o remount,rw ${data}` }),
+};
+
+const skipped = noMounts();
+t.test(
+  'a full or read-only disk is a fault and a safe stop, and trading resumes when it is healed (INV-7, INV-10)',
+  { timeout: 220_000, ...(skipped === undefined ? {} : { skip: skipped }) },
+  async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'apis-disks-'));
+    t.teardown(() => rm(directory, { recursive: true, force: true }));
+    const { houses, emulator, emulatorPort, start } = await separateHouses(directory, { count: 2 });
+    t.teardown(() => emulator.child.kill('SIGKILL'));
+    await emulator.says('out', /Emulator ready/);
+    for (const [unitId, rsoc] of [
+      ['E001', 92],
+      ['E002', 30],
+    ] as const) {
+      await fetch(`http://127.0.0.1:${emulatorPort}/set/emu/${unitId}?rsoc=${rsoc}`);
+    }
+    const [sick, sound] = houses as [House, House]; // two were asked for
+    await mkdir(sick.data, { recursive: true });
+    const mounted = `mount -t tmpfs -o size=2m none ${sick.data} && exec "$0" "$@"`;
+    const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+    const own = [process.execPath, main, 'gateway', '--config', sick.config, '--data', sick.data];
+    const gateway = new Running('--mount', ['sh', '-c', mounted, ...own], { program: 'unshare' });
+    const other = start(sound);
+    t.teardown(() => [gateway, other].map(({ child }) => child.kill('SIGKILL')));
+    await Promise.all([gateway, other].map((one) => one.says('out', /Gateway ready/)));
+    const inside = (words: string): void => {
+      execFileSync('nsenter', ['--mount', '--target', String(gateway.pid), 'sh', '-c', words]);
+    };
+    const client = UnitClient.attach({ host: '127.0.0.1', port: sick.port });
+    t.teardown(() => client.close());
+    const modeOfSick = ({ units }: CommunityState): string | undefined =>
+      modeOfCode(units.E001?.unit?.dcdc.status.status);
+    const isResting = (state: CommunityState): boolean => modeOfSick(state) === 'WAIT';
+    const isTrading = (state: CommunityState): boolean =>
+      modeOfSick(state) !== undefined &&
+      !isResting(state) &&
+      state.deals.some(({ startDateTime, stopDateTime }) => startDateTime !== undefined && stopDateTime === undefined);
+
+    for (const [name, ailment] of Object.entries(AILMENTS)) {
+      const { falls, heals } = ailment(sick.data);
+      await client.when(isTrading, 100_000);
+      inside(falls);
+      const began = performance.now();
+      client.send({ kind: 'mode', value: 'heteronomous' }).catch(() => undefined); // something to be made durable
+      const known = new Set(client.state().faults.map(({ faultId }) => faultId));
+      const isTold = ({ faults }: CommunityState): boolean =>
+        faults.some(
+          ({ faultId, unitId, reason }) => unitId === 'E001' && reason === 'store.failed' && !known.has(faultId),
+        );
+      await client.when(isTold, 10_000);
+      await client.when(isResting, 15_000);
+      t.comment(`${name}: in WAIT after ${Math.round(performance.now() - began)} ms`);
+      t.equal(gateway.child.exitCode, null, `${name}: it lives`);
+      inside(heals);
+      await client.send({ kind: 'mode', value: 'autonomous' });
+      await client.when(isTrading, 100_000);
+      t.pass(`${name}: trades again after ${Math.round(performance.now() - began)} ms`);
+    }
+    for (const { child } of [gateway, other]) child.kill('SIGTERM');
+    t.same(await Promise.all([gateway.ended, other.ended]), [0, 0]);
+  },
+);

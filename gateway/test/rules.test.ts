@@ -365,6 +365,19 @@ t.test('RULE-12: a raise that was on its way while somebody lowered the mode is 
   t.match(modes.nextStamp('autonomous', 1, 2_000), { value: 'autonomous', raisedAt: 6_000 });
 });
 
+t.test(
+  'RULE-12: a lowering that is tried again does not undo a raise that an operator has said after it',
+  async (t) => {
+    const { modes, at } = await aUnitsModes();
+    at.value = 5_000;
+    await modes.adopt(modes.nextStamp('stop', 1));
+    at.value = 8_000;
+    await modes.adopt(modes.nextStamp('autonomous', 1, 1_000));
+    t.throws(() => modes.nextStamp('stop', 1, 3_000), /raised after stop was asked for/);
+    t.match(modes.nextStamp('stop', 1, 500), { value: 'stop' }, 'one that was said later counts');
+  },
+);
+
 t.test('RULE-12: full disks delay no lowering, are told, not pressed, and written when they can be', async (t) => {
   const mortals = new Mortals();
   await mortals.untilRunning(1);

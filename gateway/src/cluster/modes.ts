@@ -122,7 +122,8 @@ export class Modes {
   /**
    * The grid master's stamp for an operator's word of `ageMsec` ago. A raise overrides every lowering that was said
    * before it, a lowering none of the raises (RULE-12).
-   * @throws PeerError `mode.lowered-later`: a raise that was on its way while somebody lowered the mode (RULE-11)
+   * @throws PeerError `mode.lowered-later`: a raise that was on its way while somebody lowered the mode (RULE-11);
+   *   `mode.raised-later`: a lowering that was tried again and again while an operator raised the mode
    */
   nextStamp(value: OperationMode, term: number, ageMsec = 0): StampedMode {
     const own = this.global();
@@ -135,6 +136,9 @@ export class Modes {
         this.#needs.unitId,
         `the mode was lowered after ${value} was asked for`,
       );
+    }
+    if (!raises && ageMsec > 0 && saidAt < (own.raisedAt ?? Number.NEGATIVE_INFINITY)) {
+      throw new PeerError('mode.raised-later', this.#needs.unitId, `the mode was raised after ${value} was asked for`);
     }
     const settled = [...(own.settled ?? []), ...this.#pending.keys()].slice(-REMEMBERED_SETTLED);
     return {

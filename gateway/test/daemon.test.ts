@@ -13,7 +13,7 @@ import { UnitClient } from '../src/client/index.ts';
 import { demoHwConfig, demoPolicy, demoUnitConfig } from '../src/config/defaults.ts';
 import { loadUnit, type UnitSettings } from '../src/config/load-unit.ts';
 import type { EmulatedFault, EmulationBody } from '../src/domain/emulation.ts';
-import { type Fault, formatTimestamp } from '../src/domain/index.ts';
+import { type DealQuestion, type Fault, formatTimestamp } from '../src/domain/index.ts';
 import { World } from '../src/emulation/world.ts';
 import { SeededEntropy, silentLog, VirtualClock } from '../src/ports/index.ts';
 
@@ -171,6 +171,37 @@ t.test('settings follow their files; what is wrong changes nothing and is told (
   );
   t.equal(live.policy.gridVoltageAllowanceV, policy.gridVoltageAllowanceV);
   new LiveSettings(demoSettings()[0] ?? first).follow({ changed: () => t.fail(), refused: () => t.fail() })();
+});
+
+t.test('a flow at the broker of its unit is asked before a request, and asks for a deal itself', async (t) => {
+  const dataDir = await aDirectory(t);
+  const { write, settings, asking } = await twoHouses(dataDir);
+  const startAt = Date.UTC(2020, 4, 15, 9);
+  const daemon = await startDaemon({ settings, startAt, dataDir, log: silentLog, firstBrokerPort: 0 });
+  t.teardown(() => daemon.stop());
+  await daemon.ready;
+  const client = UnitClient.attach(daemon.units[1] ?? { host: '', port: 0 });
+  t.teardown(() => client.close());
+  await client.ready(10_000);
+  const wish = { kind: 'deal.request', type: 'charge', amountWh: 100 } as const;
+  await t.rejects(client.send(wish), { reason: 'peer.refused', message: /^scenario\.no-rule: status short/ });
+
+  await client.send({ kind: 'veto', onSilence: 'allow' });
+  const asked = () => new Promise<DealQuestion>((resolve) => client.on('question', resolve));
+  const first = asked();
+  await write('scenario.json', asking);
+  const question = await first;
+  t.match(question, { step: 'request', offer: { unitId: 'E004', type: 'charge' }, onSilence: 'allow' });
+  await client.send({ kind: 'verdict', id: question.id, allow: false, reason: 'not now' });
+  await t.rejects(client.send({ kind: 'verdict', id: question.id, allow: true }), { message: /nobody waits/ });
+  t.same(client.state().deals, []);
+
+  const second = asked();
+  await client.send(wish);
+  t.match(await second, { step: 'request', offer: { amountWh: 100 } });
+  await client.send({ kind: 'verdict', id: (await second).id, allow: true });
+  await client.when(({ deals }) => deals.length > 0, 10_000);
+  t.match(client.state().deals, [{ requestUnitId: 'E004', acceptUnitId: 'E001', dealAmountWh: 100 }]);
 });
 
 t.test('a scenario that is changed while the daemon runs makes deals, and a wrong one a USER warning', async (t) => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Deal } from '../src/domain/deal.ts';
 import { OPERATION_MODES } from '../src/domain/operation-mode.ts';
+import type { DealQuestion } from '../src/domain/question.ts';
 import { NEVER } from '../src/domain/timestamp.ts';
 import type { Answer, Offer, Request } from '../src/domain/trade.ts';
 import { Backoff } from '../src/market/backoff.ts';
@@ -527,6 +528,124 @@ t.test('ids that collide are refused, not booked twice', async (t) => {
   await street.clock.advance(200);
   t.same(refusedFor(house, 'proposal'), ['slots.already-held']);
   t.equal(house.open.length, 1);
+});
+
+// --- a flow that may refuse, or wants a deal ------------------------------------------------------------------------
+
+const HOLDER = { onSilence: 'allow', limitMsec: 300, holdMsec: 10_000 } as const;
+
+t.test('nobody hears of a request before the flow that wants to be asked has let it pass', async (t) => {
+  const { street, house, buyer } = seller();
+  const questions: DealQuestion[] = [];
+  house.state.onQuestion = (question) => questions.push(question);
+  house.market.holdVeto(HOLDER);
+  street.start();
+  await street.clock.advance(200);
+  t.equal(buyer.heard.length, 0);
+  t.match(questions, [{ step: 'request', offer: { unitId: 'E001', type: 'discharge' }, limitMsec: 300 }]);
+  t.ok(house.market.verdict(questions[0]?.id ?? '', true, ''));
+  await street.clock.advance(100);
+  t.same(deals(house), ['E004']);
+  t.notOk(house.market.verdict(questions[0]?.id ?? '', false, ''), 'a word that comes too late changes nothing');
+  t.equal(house.open.length, 1);
+});
+
+t.test('a refusal of the flow ends a request before it is said, and tells why', async (t) => {
+  const { street, house, buyer } = seller();
+  house.state.onQuestion = ({ id }) => house.market.verdict(id, false, 'guests tonight');
+  house.market.holdVeto(HOLDER);
+  street.start();
+  await street.clock.advance(1_000);
+  t.equal(buyer.heard.length, 0);
+  t.match(house.decisions.at(-1), {
+    step: 'request',
+    refusal: { reason: 'veto.flow', numbers: { reason: 'guests tonight' } },
+  });
+});
+
+for (const [onSilence, made] of [
+  ['allow', ['E004']],
+  ['refuse', []],
+] as const) {
+  t.test(`a flow that is silent costs its time and no more; then: ${onSilence}`, async (t) => {
+    const { street, house, buyer } = seller();
+    house.market.holdVeto({ ...HOLDER, onSilence });
+    street.start();
+    await street.clock.advance(300);
+    t.equal(buyer.heard.length, 0);
+    await street.clock.advance(200);
+    t.same(deals(house), made);
+    if (onSilence === 'refuse') t.match(refusedFor(house, 'request'), ['veto.silence']);
+  });
+}
+
+t.test('a flow that is not heard of any more is not asked: trading needs none', async (t) => {
+  const { street, house } = seller();
+  house.market.holdVeto({ ...HOLDER, onSilence: 'refuse', holdMsec: 1_000 });
+  await street.clock.advance(1_000);
+  street.start();
+  await street.clock.advance(200);
+  t.same(deals(house), ['E004']);
+  const asked = seller();
+  asked.house.market.holdVeto({ ...HOLDER, onSilence: 'refuse' });
+  asked.house.market.holdVeto(undefined);
+  asked.street.start();
+  await asked.street.clock.advance(200);
+  t.same(deals(asked.house), ['E004'], 'nor is one that has gone in order');
+});
+
+t.test('an accept is asked about as well, and what was let pass is decided anew', async (t) => {
+  const { street, house, buyer } = seller();
+  buyer.onRequest = () => {};
+  const questions: DealQuestion[] = [];
+  house.market.holdVeto(HOLDER);
+  house.state.onQuestion = (question) => {
+    questions.push(question);
+    if (question.step === 'request') house.market.verdict(question.id, false, 'only others ask');
+  };
+  street.start();
+  await street.clock.advance(200);
+  buyer.request('n1', { type: 'charge' });
+  buyer.request('n1', { type: 'charge' });
+  await street.clock.advance(100);
+  t.equal(buyer.answers.length, 0);
+  t.match(questions.at(-1), { step: 'accept', peerUnitId: 'E004', offer: { type: 'discharge' } });
+  t.equal(questions.filter(({ step }) => step === 'accept').length, 1, 'once, though it was asked twice');
+  house.state.mode = 'stop';
+  house.market.verdict(questions.at(-1)?.id ?? '', true, '');
+  await street.clock.advance(100);
+  t.match(buyer.answers, [{ key: 'n1', answer: { refusal: { reason: 'mode.not-autonomous' } } }]);
+  house.state.mode = 'autonomous';
+  buyer.request('n2', { type: 'charge' });
+  await street.clock.advance(50);
+  house.market.verdict(questions.at(-1)?.id ?? '', false, 'no');
+  await street.clock.advance(50);
+  t.match(buyer.answers.at(-1), { key: 'n2', answer: { refusal: { reason: 'veto.flow' } } });
+});
+
+t.test('a deal that somebody wants is asked for at once, never wider than the scenario allows', async (t) => {
+  const { street, house, buyer } = seller();
+  t.match(house.market.inject({ type: 'discharge' }), { reason: 'operation.stopped' });
+  buyer.onRequest = () => {};
+  street.start();
+  await street.clock.advance(2_500);
+  const [first] = buyer.heard;
+  const allowedWh = first?.request.amountWh ?? 0;
+  t.match(house.market.inject({ type: 'charge' }), { reason: 'injection.type', numbers: { allowed: 'discharge' } });
+  t.match(house.market.inject({ type: 'discharge', amountWh: allowedWh + 1 }), {
+    reason: 'injection.amount',
+    numbers: { amountMaxWh: allowedWh },
+  });
+  t.match(house.market.inject({ type: 'discharge', amountWh: 1 }), { reason: 'amount.below-minimum' });
+  t.match(house.market.inject({ type: 'discharge', pairUnitId: 'E009' }), { reason: 'partners.none-alive' });
+  buyer.onRequest = (key) => buyer.accept(key, { amountWh: 100 });
+  t.equal(house.market.inject({ type: 'discharge', amountWh: 100, pairUnitId: 'E004' }), undefined);
+  t.match(house.market.inject({ type: 'discharge' }), { reason: 'injection.busy' });
+  await street.clock.advance(100);
+  t.match(buyer.heard.at(-1)?.request, { amountWh: 100, pairUnitId: 'E004' });
+  t.same(deals(house), ['E004']);
+  house.state.mode = 'heteronomous';
+  t.match(house.market.inject({ type: 'discharge' }), { reason: 'mode.not-autonomous' });
 });
 
 // --- pauses after failures ------------------------------------------------------------------------------------------

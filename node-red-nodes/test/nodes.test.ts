@@ -346,6 +346,56 @@ t.test('apis-deal-negotiator', async (t) => {
     t.match(errors.map(({ error }) => error?.message).sort(), [/value: expected/, /topic/]);
     t.equal(heard.length, 2);
   });
+
+  t.test('asks the flow first when it is set to, and carries its decision to the unit', async (t) => {
+    const unit = (await running(t, ['E001'])).unit('E001');
+    const { heard } = unit;
+    await helper.load(TYPES, aFlow('apis-deal-negotiator', 2, { onSilence: 'refuse' }));
+    const [told, errors] = [collect('out1'), collect('errors')];
+    await until(() => heard.length === 1, 'the wish to be asked');
+    t.match(heard, [{ kind: 'veto', onSilence: 'refuse', holdMsec: 15_000 }]);
+    const offer = {
+      unitId: 'E001',
+      type: 'discharge',
+      amountWh: 300,
+      dateTime: '2026/06/01-12:00:00',
+      dealGridCurrentA: 2,
+    } as const;
+    unit.question({ id: 'q1', step: 'request', offer, time: 1, limitMsec: 400, onSilence: 'refuse' });
+    await until(() => told.length === 1, 'the question');
+    t.match(told, [{ topic: 'question', question: { id: 'q1' }, payload: { step: 'request', offer } }]);
+    const node = helper.getNode('n');
+    node.receive({ topic: 'decision', question: { id: 'q1' }, payload: true });
+    await until(() => heard.length === 2, 'the yes');
+    node.receive({ topic: 'decision', payload: { id: 'q2', allow: false, reason: 'guests' } });
+    await until(() => heard.length === 3, 'the no');
+    t.match(heard.slice(1), [
+      { kind: 'verdict', id: 'q1', allow: true },
+      { kind: 'verdict', id: 'q2', allow: false, reason: 'guests' },
+    ]);
+    node.receive({ topic: 'decision', payload: true });
+    node.receive({ topic: 'decision', payload: { id: 'q3', allow: 'perhaps' } });
+    await until(() => errors.length === 2, 'the errors');
+    t.match(errors.map(({ error }) => error?.message).sort(), [/id of the question/, /allow: expected true or false/]);
+    await helper.unload();
+    await until(() => heard.length === 4, 'the end of the wish');
+    t.match(heard.at(-1), { kind: 'veto', onSilence: null });
+  });
+
+  t.test('carries a wish for a deal to the unit, and what is wrong with it back', async (t) => {
+    const { heard } = (await running(t, ['E001'])).unit('E001');
+    await helper.load(TYPES, aFlow('apis-deal-negotiator', 2));
+    const errors = collect('errors');
+    await until(() => statusOf('n').text === 'E001 ⇄ 0', 'the connection');
+    const node = helper.getNode('n');
+    node.receive({ topic: 'deal', payload: { type: 'charge', amountWh: 100, pairUnitId: 'E002' } });
+    await until(() => heard.length === 1, 'the wish');
+    t.same(heard, [{ kind: 'deal.request', type: 'charge', amountWh: 100, pairUnitId: 'E002' }]);
+    node.receive({ topic: 'deal', payload: { type: 'steal' } });
+    node.receive({ topic: 'deal', payload: 'all' });
+    await until(() => errors.length === 2, 'the errors');
+    t.match(errors.map(({ error }) => error?.message).sort(), [/type: expected/, /payload: expected an object/]);
+  });
 });
 
 t.test('apis-grid-master', async (t) => {

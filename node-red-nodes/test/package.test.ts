@@ -25,7 +25,7 @@ const CONFIG_TYPES: Readonly<Record<string, string>> = { 'apis-unit': 'unit', 'a
 const flowTypes = nodeTypes.filter((type) => !Object.hasOwn(CONFIG_TYPES, type));
 const isFake = (type: string): boolean => type.startsWith('apis-fake-');
 /** Definitions that have changed since they were first given away. */
-const VERSIONS: Readonly<Record<string, number>> = { 'apis-dcdc': 2 };
+const VERSIONS: Readonly<Record<string, number>> = { 'apis-dcdc': 2, 'apis-deal-negotiator': 2 };
 const FLOWS = join(PACKAGE_DIR, '..', 'flows');
 const COMMUNITY_FLOW = join(FLOWS, 'emulated-community.json');
 const communityFlow = JSON.parse(readFileSync(COMMUNITY_FLOW, 'utf8')) as Flow;

@@ -6,7 +6,7 @@ export const TOPIC_PREFIX = 'apis/v1';
 /** Largest message that anybody may send or will read. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 
-const CLIENT_CHANNELS = ['operator', 'answer', 'device', 'device-command'] as const;
+const CLIENT_CHANNELS = ['operator', 'answer', 'question', 'device', 'device-command'] as const;
 
 /** Where a unit stands: its part of the topic tree. */
 export interface UnitPlace {
@@ -17,8 +17,8 @@ export interface UnitPlace {
 
 export interface Topic extends UnitPlace {
   /**
-   * A channel of the bus, or one of those between a unit and its clients: `operator` and `answer`, and `device` and
-   * `device-command` for a device behind a flow.
+   * A channel of the bus, or one of those between a unit and its clients: `operator`, `answer` and `question`, and
+   * `device` and `device-command` for a device behind a flow.
    */
   readonly channel: Channel | (typeof CLIENT_CHANNELS)[number];
   /** The rest of the topic, `` when there is none. */

@@ -4,6 +4,7 @@ import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import type { OperatorBody } from '../domain/messages.ts';
 import { LOCAL_MODES, OPERATION_MODES } from '../domain/operation-mode.ts';
 import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
+import { LONGEST_VETO_MSEC } from '../domain/question.ts';
 
 const CONVERTER_MODE_NAMES = Object.keys(CONVERTER_MODES) as ConverterMode[]; // the table has no other keys
 
@@ -24,6 +25,24 @@ const operatorBody = v.variant('kind', [
   v.strictObject({ kind: v.literal('deal.stop'), dealId: word, reason }),
   v.strictObject({ kind: v.literal('fault.acknowledge'), faultId: word }),
   v.strictObject({ kind: v.literal('scenario'), value: v.nullable(v.looseObject({})) }),
+  v.strictObject({
+    kind: v.literal('deal.request'),
+    type: v.picklist(['charge', 'discharge']),
+    amountWh: v.exactOptional(v.pipe(number, v.gtValue(0))),
+    pairUnitId: v.exactOptional(word),
+  }),
+  v.strictObject({
+    kind: v.literal('veto'),
+    onSilence: v.nullable(v.picklist(['allow', 'refuse'])),
+    limitMsec: v.exactOptional(v.pipe(number, v.minValue(10), v.maxValue(LONGEST_VETO_MSEC))),
+    holdMsec: v.exactOptional(v.pipe(number, v.minValue(1_000), v.maxValue(600_000))),
+  }),
+  v.strictObject({
+    kind: v.literal('verdict'),
+    id: word,
+    allow: v.boolean(),
+    reason: v.exactOptional(reason),
+  }),
   v.strictObject({ kind: v.literal('policy'), value: v.looseObject({}) }),
   v.strictObject({
     kind: v.literal('manual'),

@@ -91,9 +91,9 @@ export class UnitBroker {
     if (isTopicKey(key)) this.#broker.send(topicOf(this.#options, channel, key), '', true);
   }
 
-  /** Says a command to the flow that drives this unit's device: now or never, it is not kept for anybody. */
-  tellDevice(id: string, command: unknown): void {
-    this.#broker.send(topicOf(this.#options, 'device-command', id), JSON.stringify(command), false);
+  /** Says a command to the flow that drives this unit's device, or asks a flow: now or never, it is not kept for anybody. */
+  tellFlow(channel: 'device-command' | 'question', id: string, body: unknown): void {
+    this.#broker.send(topicOf(this.#options, channel, id), JSON.stringify(body), false);
   }
 
   #rememberFault(topic: string): void {

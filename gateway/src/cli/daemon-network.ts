@@ -44,8 +44,8 @@ export interface DaemonNetwork {
   addresses(unitId: string): Pick<Birth, 'broker' | 'peers'> | undefined;
   /** The certificates of a unit; undefined for one whose broker speaks plainly. */
   identity(unitId: string): TlsIdentity | undefined;
-  /** Says a command to the flow that drives a unit's device. */
-  tellDevice(unitId: string, id: string, command: unknown): void;
+  /** Says something to the flows at a unit, as `UnitBroker` does. */
+  tellFlow(unitId: string, ...said: Parameters<UnitBroker['tellFlow']>): void;
   /** Resolves when the units may begin; rejects `ConfigError` when one of them lives already in another process. */
   admitted(): Promise<void>;
   /** Rejects, with the same, when that is found out later; never resolves. */
@@ -86,7 +86,7 @@ export async function openNetwork(options: NetworkOptions): Promise<DaemonNetwor
   return {
     units,
     identity: (unitId) => stationOf(unitId).tls?.identity,
-    tellDevice: (unitId, id, command) => stationOf(unitId).broker.tellDevice(id, command),
+    tellFlow: (unitId, ...said) => stationOf(unitId).broker.tellFlow(...said),
     ...(isMesh(options.settings)
       ? meshOf(options, stations, units, discoveries)
       : hubOf(options, stations, discoveries)),
@@ -107,7 +107,7 @@ const discoveryOf = (
     log: log.child({ unitId: broker.place.unitId }),
   });
 
-type Wiring = Omit<DaemonNetwork, 'units' | 'identity' | 'tellDevice'>;
+type Wiring = Omit<DaemonNetwork, 'units' | 'identity' | 'tellFlow'>;
 
 async function openStation(settings: UnitSettings, index: number, options: NetworkOptions): Promise<Station> {
   const { log, firstBrokerPort, operate, hearDevice } = options;

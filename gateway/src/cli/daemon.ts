@@ -115,7 +115,10 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
   const flowDevices = new Map(
     settings.filter(isWired).map((one) => {
       const { unitId } = one.unitConfig;
-      return [unitId, flowDeviceOf(one, clock, (command) => network?.tellDevice(unitId, command.id, command))];
+      return [
+        unitId,
+        flowDeviceOf(one, clock, (command) => network?.tellFlow(unitId, 'device-command', command.id, command)),
+      ];
     }),
   );
   const devices = await Promise.all(
@@ -183,6 +186,7 @@ async function startLocked(options: DaemonOptions, emulated: readonly UnitSettin
         },
         entropy: new SystemEntropy(),
         network: networkIdentity(),
+        question: (question) => network?.tellFlow(unitId, 'question', question.id, question),
         ...locks[index],
         ...(addresses === undefined ? {} : { addresses }),
       };

@@ -12,11 +12,13 @@ import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
 import type { Birth, Envelope, OperatorBody } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { DealQuestion } from '../domain/question.ts';
 import type { WiredCommand } from '../domain/wired-device.ts';
 import type { Unsubscribe } from '../ports/bus.ts';
 import { type Log, silentLog } from '../ports/log.ts';
 import { clientTls } from './client-tls.ts';
 import { CommunityPicture, type CommunityState } from './community-picture.ts';
+import { parseDealQuestion } from './deal-questions.ts';
 import { EventHub } from './event-hub.ts';
 import { PendingAnswers } from './pending-answers.ts';
 import { parseWiredCommand } from './wired-commands.ts';
@@ -37,6 +39,8 @@ export interface UnitClientEvents {
   message: HeardMessage;
   /** The unit asks something of a device that a flow drives. */
   wired: WiredCommand;
+  /** The unit asks before it says a request or an accept, where a `veto` has asked it to. */
+  question: DealQuestion;
 }
 
 /** Where the client connects: an address, or a function that finds it anew before every attempt. */
@@ -201,6 +205,7 @@ export class UnitClient {
     if (place === undefined) return;
     if (place.channel === 'answer') this.#onAnswer(place.key, payload);
     else if (place.channel === 'device-command') this.#onWired(expectedUnitId, place, topic, payload);
+    else if (place.channel === 'question') this.#onQuestion(expectedUnitId, place, topic, payload);
     else this.#onHeard(expectedUnitId, place, topic, hear(topic, payload));
   }
 
@@ -235,6 +240,15 @@ export class UnitClient {
     const command = parseWiredCommand(payload);
     if (command === undefined) this.#ignore(topic, 'no command for a device');
     else this.#emit('wired', command);
+  }
+
+  /** Asked at home only. */
+  #onQuestion(expectedUnitId: string | undefined, place: UnitPlace, topic: string, payload: Uint8Array): void {
+    if (expectedUnitId !== undefined) return;
+    this.#learnHome(place);
+    const question = parseDealQuestion(payload);
+    if (question === undefined) this.#ignore(topic, 'no question about a deal');
+    else this.#emit('question', question);
   }
 
   #onAnswer(id: string, payload: Uint8Array): void {

@@ -9,6 +9,7 @@ export * from './fault-actions.ts';
 export * from './messages.ts';
 export * from './operation-mode.ts';
 export * from './quantities.ts';
+export * from './question.ts';
 export * from './role.ts';
 export * from './timestamp.ts';
 export * from './trade.ts';

@@ -1,9 +1,10 @@
 import type { ConverterMode } from './converter-mode.ts';
-import type { Deal } from './deal.ts';
+import type { Deal, DealType } from './deal.ts';
 import type { DeviceCommand } from './device-command.ts';
 import type { Fault } from './fault.ts';
 import type { LocalMode, Lowering, OperationMode, StampedMode } from './operation-mode.ts';
-import type { Amperes, EpochMsec, Milliseconds, Volts } from './quantities.ts';
+import type { Amperes, EpochMsec, Milliseconds, Volts, WattHours } from './quantities.ts';
+import type { OnSilence } from './question.ts';
 import type { Answer, Refusal, Request } from './trade.ts';
 import type { Dcdc, UnitData } from './unit-data.ts';
 
@@ -142,12 +143,31 @@ export type OperatorBody =
   | { readonly kind: 'fault.acknowledge'; readonly faultId: string }
   /** Another scenario, in the form of scenario.json, for the unit that hears it and until its process ends; null takes it back. */
   | { readonly kind: 'scenario'; readonly value: Readonly<Record<string, unknown>> | null }
+  /** A deal now, within what policy and scenario allow; to the unit that hears it. */
+  | ({ readonly kind: 'deal.request' } & DealInjection)
+  /** Whoever says so is asked before own requests and accepts, for `holdMsec`; null: no more. */
+  | {
+      readonly kind: 'veto';
+      readonly onSilence: OnSilence | null;
+      readonly limitMsec?: Milliseconds;
+      readonly holdMsec?: Milliseconds;
+    }
+  /** The word on a question. */
+  | { readonly kind: 'verdict'; readonly id: string; readonly allow: boolean; readonly reason?: string }
   /** Another policy, in the form of policy.json, for the whole cluster and for good. */
   | { readonly kind: 'policy'; readonly value: Readonly<Record<string, unknown>> }
   /** To the converter of the unit that hears it. */
   | ({ readonly kind: 'manual' } & ManualSetPoint)
   /** A soft stop at a later time, of the cluster or of this unit; null takes it back. */
   | { readonly kind: 'schedule'; readonly scope: 'cluster' | 'unit'; readonly at: EpochMsec | null };
+
+/** A wish for a deal; what is left out is as the scenario has it. */
+export interface DealInjection {
+  /** What the unit that is asked would do. */
+  readonly type: DealType;
+  readonly amountWh?: WattHours;
+  readonly pairUnitId?: string;
+}
 
 /** The list of certificates that are believed no more, as its CA has signed it. */
 export interface Revocations {

@@ -3,6 +3,7 @@ import type { Policy } from '../config/policy.ts';
 import type { Deal } from '../domain/deal.ts';
 import type { Birth } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { DealQuestion } from '../domain/question.ts';
 import type { BusHub } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Device } from '../ports/device.ts';
@@ -24,6 +25,7 @@ export interface CommunityMember {
   readonly network?: NetworkIdentity;
   readonly batteryLocks?: ExclusiveLocks;
   readonly addresses?: Pick<Birth, 'broker' | 'peers'>;
+  readonly question?: (question: DealQuestion) => void;
 }
 
 export interface CommunityOptions {
@@ -75,7 +77,7 @@ export class LocalCommunity {
 }
 
 function unitOf(member: CommunityMember, options: CommunityOptions): Unit {
-  const { settings, entropy, addresses, batteryLocks } = member;
+  const { settings, entropy, addresses, batteryLocks, question } = member;
   const { unitConfig } = settings;
   const { pulse } = options;
   return new Unit({
@@ -94,5 +96,6 @@ function unitOf(member: CommunityMember, options: CommunityOptions): Unit {
     ...(pulse === undefined ? {} : { pulse: (loop, within) => pulse(`${unitConfig.unitId} ${loop}`, within) }),
     ...(addresses === undefined ? {} : { addresses }),
     ...(batteryLocks === undefined ? {} : { batteryLocks }),
+    ...(question === undefined ? {} : { question }),
   });
 }

@@ -11,6 +11,8 @@ import type { TradingDesk } from './trading-desk.ts';
 export class AnswerSide {
   readonly #desk: TradingDesk;
   readonly #promises: Promises;
+  /** Negotiations whose answer waits for the word of a flow. */
+  readonly #asking = new Set<string>();
 
   constructor(desk: TradingDesk) {
     this.#desk = desk;
@@ -50,14 +52,31 @@ export class AnswerSide {
   #unusable(sender: string, negotiationId: string): Refusal | undefined {
     if (!this.#desk.isMember(sender)) return refuse('message.not-member', { unitId: sender }).refusal;
     if (!isId(negotiationId)) return refuse('message.malformed', { field: 'negotiationId' }).refusal;
+    if (this.#asking.has(negotiationId)) return refuse('message.duplicate').refusal;
     if (this.#promises.find(sender, negotiationId) !== undefined) return refuse('message.duplicate').refusal;
     return undefined;
   }
 
   #answer(negotiationId: string, request: Request): void {
-    const { backoff } = this.#desk;
-    const refusal = backoff.refusal(request.unitId);
-    const accept: Outcome<Accept> = refusal === undefined ? decideAccept(this.#desk.situation(), request) : { refusal };
+    const accept = this.#decide(request);
+    if ('ok' in accept && this.#desk.veto.isHeld) void this.#askFirst(negotiationId, request, accept.ok);
+    else this.#say(negotiationId, request, accept);
+  }
+
+  #decide(request: Request): Outcome<Accept> {
+    const refusal = this.#desk.backoff.refusal(request.unitId);
+    return refusal === undefined ? decideAccept(this.#desk.situation(), request) : { refusal };
+  }
+
+  /** A flow may refuse; what it lets pass is decided anew, for time has passed. */
+  async #askFirst(negotiationId: string, request: Request, accept: Accept): Promise<void> {
+    this.#asking.add(negotiationId);
+    const refusal = await this.#desk.veto.ask('accept', accept, request.unitId);
+    this.#asking.delete(negotiationId);
+    this.#say(negotiationId, request, refusal === undefined ? this.#decide(request) : { refusal });
+  }
+
+  #say(negotiationId: string, request: Request, accept: Outcome<Accept>): void {
     if ('ok' in accept) this.#promises.give({ negotiationId, request, accept: accept.ok }, this.#promiseMsec());
     this.#desk.report({
       step: 'answer',

@@ -1,5 +1,6 @@
 import { type Deal, isDeactivated, isInvolved, isStarted } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { DealInjection } from '../domain/messages.ts';
 import { NEVER } from '../domain/timestamp.ts';
 import type { Refusal, Request } from '../domain/trade.ts';
 import type { Unsubscribe } from '../ports/bus.ts';
@@ -7,6 +8,7 @@ import { AnswerSide } from './answer-side.ts';
 import { decideRequest } from './decide.ts';
 import type { Decision } from './decision.ts';
 import { EvaluationTimer } from './evaluation-timer.ts';
+import { narrowed } from './injection.ts';
 import type { MarketNeeds } from './needs.ts';
 import { Negotiation } from './negotiation.ts';
 import { type Outcome, refuse } from './outcome.ts';
@@ -15,9 +17,12 @@ import { isRecord } from './read-message.ts';
 import { textOf } from './text-of.ts';
 import { TradingDesk } from './trading-desk.ts';
 import { validateProposal } from './validate-proposal.ts';
+import type { VetoHolder } from './veto-desk.ts';
 
 /** Why a unit evaluates once more when all slots it went for had just been given to others. */
 const LOST_RACE = 'race.lost';
+/** Why it evaluates when somebody wants a deal. */
+const INJECTED = 'injected';
 
 /** User and mediator of one unit: asks for deals when the scenario wants some, answers others, keeps its slots. */
 export class Market {
@@ -68,6 +73,34 @@ export class Market {
   /** Something has changed that may make a deal possible: evaluates soon. */
   evaluate(why: string): void {
     this.#timer.ask(why);
+  }
+
+  /**
+   * A deal that somebody wants now: asked for at once, within what policy and scenario allow. Why not, when it is not;
+   * what comes of it is told as of every negotiation.
+   */
+  inject(wish: DealInjection): Refusal | undefined {
+    if (this.#listening.length === 0) return refuse('operation.stopped').refusal;
+    if (this.#negotiation !== undefined) return refuse('injection.busy').refusal;
+    const { amountMinWh } = this.#desk.needs.policy().mediator.deal;
+    const request = decideRequest(this.#desk.situation());
+    const wanted = 'ok' in request ? narrowed(request.ok, wish, amountMinWh) : request;
+    const partners = 'ok' in wanted ? this.#partnersFor(wanted.ok) : wanted;
+    if ('refusal' in wanted) return wanted.refusal;
+    if ('refusal' in partners) return partners.refusal;
+    this.#desk.report({ step: 'request', why: INJECTED, offer: wanted.ok });
+    this.#negotiate(new Negotiation(this.#desk, wanted.ok, partners.ok), INJECTED);
+    return undefined;
+  }
+
+  /** A flow wants to be asked before own requests and accepts, or no more. */
+  holdVeto(holder: VetoHolder | undefined): void {
+    this.#desk.veto.hold(holder);
+  }
+
+  /** The flow's word on a question; false when it comes too late. */
+  verdict(id: string, isAllowed: boolean, reason: string): boolean {
+    return this.#desk.veto.answer(id, isAllowed, reason);
   }
 
   /** The own deals that have a slot now, agreed ones whose record is still being written included. */

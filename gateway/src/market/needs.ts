@@ -4,6 +4,7 @@ import type { Scenario } from '../config/scenario.ts';
 import type { Deal, DealType } from '../domain/deal.ts';
 import type { OperationMode } from '../domain/operation-mode.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
+import type { DealQuestion } from '../domain/question.ts';
 import type { UnitData } from '../domain/unit-data.ts';
 import type { Bus } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -35,6 +36,8 @@ export interface MarketNeeds {
   propose(to: string, deal: Deal, deadlineMsec: Milliseconds): Promise<void>;
   /** The requester's own durable copy. */
   journal(deal: Deal): Promise<void>;
+  /** Puts a question to the flow that may refuse, when one wants to be asked. */
+  question?(question: DealQuestion): void;
   /** The battery, where other processes may use it too (market §2.8); absent: it is this unit's alone. */
   readonly battery?: SharedBattery;
 }

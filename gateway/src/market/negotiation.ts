@@ -63,12 +63,22 @@ export class Negotiation {
   async run(): Promise<void> {
     const { needs } = this.#desk;
     const { bus, clock } = needs;
+    if (await this.#isVetoed()) return;
     const limitMsec = this.#desk.negotiationTimeoutMsec();
     bus.publish('request', this.#id, this.#request, { expiryMsec: limitMsec });
     await this.#inbox.complete(clock, limitMsec, () => needs.aliveMembers());
     const ranked = this.#choose();
     if ('refusal' in ranked) return this.#report('choice', { refusal: ranked.refusal });
     await this.#register(ranked.ok, clock.monotonic() + limitMsec);
+  }
+
+  /** Nobody else has heard of the request yet: the flow may keep it back. */
+  async #isVetoed(): Promise<boolean> {
+    const { veto } = this.#desk;
+    if (!veto.isHeld) return false;
+    const refusal = await veto.ask('request', this.#request);
+    if (refusal !== undefined) this.#desk.report({ step: 'request', negotiationId: this.#id, refusal });
+    return refusal !== undefined || this.#stopped;
   }
 
   /** An answer has arrived; those to other or former negotiations are not looked at. */

@@ -6,6 +6,7 @@ import type { MarketNeeds } from './needs.ts';
 import { SlotTable } from './slot-table.ts';
 import { roleIn } from './standing.ts';
 import { slots } from './unit-figures.ts';
+import { VetoDesk } from './veto-desk.ts';
 
 /** What the two sides of a unit's market share: slots, pauses, the report, and the look at the present situation. */
 export class TradingDesk {
@@ -13,11 +14,18 @@ export class TradingDesk {
   readonly slots: SlotTable;
   readonly backoff: Backoff;
   readonly decisions: DecisionReport;
+  readonly veto: VetoDesk;
 
   constructor(needs: MarketNeeds, paused: (pauseMsec: Milliseconds) => void) {
     this.needs = needs;
     this.decisions = new DecisionReport(needs);
     this.backoff = new Backoff(needs.clock, paused);
+    this.veto = new VetoDesk({
+      clock: needs.clock,
+      entropy: needs.entropy,
+      say: (question) => needs.question?.(question),
+      longestMsec: () => this.negotiationTimeoutMsec() / 4,
+    });
     const capacity = (): number =>
       slots(needs.hwConfig().gridCurrentCapacityA, needs.policy().mediator.deal.gridCurrentA);
     this.slots = new SlotTable({

@@ -5,6 +5,9 @@ import type { Requests } from '../cluster/requests.ts';
 import { messageOf, PeerError } from '../domain/errors.ts';
 import type { CommandBody, ManualSetPoint, OperatorBody } from '../domain/messages.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
+import { LONGEST_VETO_MSEC } from '../domain/question.ts';
+import type { Refusal } from '../domain/trade.ts';
+import type { Market } from '../market/index.ts';
 import { type Clock, sleep } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 
@@ -13,6 +16,8 @@ const DEADLINE_MSEC = 10_000;
 const RETRY_MSEC = 250;
 const MOST_RETRY_MSEC = 4_000;
 const REPLY_DEADLINE_MSEC = 2_000;
+/** A flow that says nothing for so long does not want to be asked any more. */
+const VETO_HELD_MSEC = 15_000;
 
 export interface OperatorDeskNeeds {
   readonly unitId: string;
@@ -32,6 +37,7 @@ export interface OperatorDeskNeeds {
   overrideScenario(value: unknown): void;
   /** @throws ConfigError for what is no policy, PeerError for one that the cluster cannot take over */
   checkPolicy(value: object): void;
+  readonly market: Pick<Market, 'inject' | 'holdVeto' | 'verdict'>;
   /** Own converter to an operator's set-point (RULE-19). */
   manual(setPoint: ManualSetPoint): Promise<void>;
   /** Something could not be carried out; a warning, because what could be done locally is done. */
@@ -61,6 +67,16 @@ export class OperatorDesk {
       return this.#askGridMaster({ kind: 'policy.set', policy: body.value });
     },
     manual: ({ kind: _, ...setPoint }) => this.#needs.manual(setPoint),
+    'deal.request': async ({ kind: _, ...wish }) => {
+      const refusal = this.#needs.market.inject(wish);
+      if (refusal !== undefined) throw new PeerError(refusal.reason, this.#needs.unitId, textOf(refusal));
+    },
+    veto: async ({ onSilence, limitMsec = LONGEST_VETO_MSEC, holdMsec = VETO_HELD_MSEC }) =>
+      this.#needs.market.holdVeto(onSilence === null ? undefined : { onSilence, limitMsec, holdMsec }),
+    verdict: async ({ id, allow, reason = '' }) => {
+      if (this.#needs.market.verdict(id, allow, reason)) return;
+      throw new PeerError('veto.too-late', this.#needs.unitId, `nobody waits for a word on ${id} any more`);
+    },
     schedule: (body) => this.#needs.schedule(body.scope, body.at),
   };
 
@@ -135,3 +151,8 @@ export class OperatorDesk {
     }
   }
 }
+
+const textOf = ({ reason, numbers }: Refusal): string => {
+  const details = Object.entries(numbers).map(([name, value]) => `${name} ${value}`);
+  return details.length === 0 ? reason : `${reason}: ${details.join(', ')}`;
+};

@@ -20,6 +20,7 @@ import { DeviceError, messageOf } from '../domain/errors.ts';
 import type { Birth, ModeState, OperatorBody } from '../domain/messages.ts';
 import { isLowering, type OperationMode } from '../domain/operation-mode.ts';
 import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
+import type { DealQuestion } from '../domain/question.ts';
 import type { Refusal } from '../domain/trade.ts';
 import type { OesUnit, UnitData } from '../domain/unit-data.ts';
 import { Market, scenarioNow } from '../market/index.ts';
@@ -68,6 +69,8 @@ export interface UnitOptions {
   readonly scenario: () => Scenario | undefined;
   /** What a policy comes to: equal for equal ones, in whatever order their keys stand (RULE-15). */
   readonly policyHash: (policy: Policy) => string;
+  /** Puts a question of the market to whoever wants to be asked before a request or an accept. */
+  readonly question?: (question: DealQuestion) => void;
   /** Where other processes use the same battery (`batteryCapacityManagement`). */
   readonly batteryLocks?: ExclusiveLocks;
   /** Told by the unit's control loops (RULE-17). */
@@ -230,6 +233,7 @@ export class Unit {
       }),
       openDeals: () => this.#slotHolders(),
       battery: this.#battery,
+      ...(options.question === undefined ? {} : { question: options.question }),
       aliveMembers: () =>
         this.#policyChange.isUnderWay || this.#policies.isOutvoted
           ? []
@@ -279,6 +283,7 @@ export class Unit {
       acknowledge: (faultId) => this.#faults.acknowledge(faultId),
       schedule: (scope, at) => this.#schedule.set(scope, at),
       manual: (setPoint) => this.#manual.set(setPoint),
+      market: this.#market,
       overrideScenario: (value) => this.#overrideScenario(value),
       checkPolicy: (value) => this.#policyBook.check(value),
       warn: (reason, message) => this.#warn(reason, message),

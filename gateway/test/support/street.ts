@@ -6,6 +6,7 @@ import type { Scenario } from '../../src/config/scenario.ts';
 import type { Deal } from '../../src/domain/deal.ts';
 import { PeerError, reasonOf } from '../../src/domain/errors.ts';
 import type { OperationMode } from '../../src/domain/operation-mode.ts';
+import type { DealQuestion } from '../../src/domain/question.ts';
 import type { Accept, Answer, Request } from '../../src/domain/trade.ts';
 import type { UnitData } from '../../src/domain/unit-data.ts';
 import { type Decision, Market, type MarketNeeds } from '../../src/market/index.ts';
@@ -31,6 +32,8 @@ export interface HouseState {
   proposeHangs: boolean;
   aliveMembers: () => readonly string[];
   battery: MarketNeeds['battery'];
+  /** What a flow does that has asked to be asked. */
+  onQuestion: (question: DealQuestion) => void;
 }
 
 export interface House {
@@ -110,6 +113,7 @@ export class Street {
       proposeHangs: false,
       aliveMembers: () => [...this.alive],
       battery: undefined,
+      onQuestion: () => {},
       ...more,
     };
     const requests = new Requests(bus, clock);
@@ -136,6 +140,7 @@ export class Street {
       hasLocalErrors: () => state.hasLocalErrors,
       grid: () => ({ reachable: true, hasGlobalErrors: false }),
       openDeals: () => open,
+      question: (question) => state.onQuestion(question),
       aliveMembers: () => state.aliveMembers(),
       propose: async (to, deal, deadlineMsec) => {
         if (state.proposeHangs) await new Promise(() => {});

@@ -1,21 +1,22 @@
 import type { CommunityState, HeardMessage } from '@apis-edge/gateway/client';
-import { type Deal, isInvolved, type OperatorBody } from '@apis-edge/gateway/domain';
+import { type Deal, type DealQuestion, isInvolved, type OnSilence } from '@apis-edge/gateway/domain';
 import type { Node, NodeAPI, NodeStatus } from 'node-red';
 import { attachToUnit, type UnitNodeDef } from '../lib/attach.ts';
 import { DealEvents, type DealLifeEvent } from '../lib/deal-events.ts';
 import { openDealsOf } from '../lib/deals.ts';
 import { choiceEvent, type NegotiationEvent, negotiationEvent } from '../lib/negotiation.ts';
+import { negotiatorWord } from '../lib/negotiator-input.ts';
 import { OwnNegotiations } from '../lib/own-negotiations.ts';
 import { registerNode } from '../lib/register.ts';
 import { respond } from '../lib/respond.ts';
 import { valueStatus } from '../lib/status.ts';
-
-/** What the client takes for a scenario, before the unit reads it. */
-type Scenario = Extract<OperatorBody, { kind: 'scenario' }>['value'];
+import { keepVeto } from '../lib/veto-keeper.ts';
 
 interface NegotiatorDef extends UnitNodeDef {
   /** `unit`: only what this unit takes part in; `community`: everything that is heard. */
   readonly scope?: 'unit' | 'community';
+  /** The flow is asked before own requests and accepts, and what its silence means; `` or absent: it is not asked. */
+  readonly onSilence?: OnSilence | '';
 }
 
 /** Tells each step once, on the output it belongs to. */
@@ -43,6 +44,11 @@ class Teller {
     }
   }
 
+  ask(question: DealQuestion): void {
+    const deadline = Math.round(Date.now() + question.limitMsec);
+    this.#node.send([{ topic: 'question', question: { id: question.id, deadline }, payload: question }, null]);
+  }
+
   concerns(deal: Deal, unitId: string): boolean {
     return this.#hearsAll || isInvolved(deal, unitId);
   }
@@ -67,15 +73,20 @@ export default function register(RED: NodeAPI): void {
       const running = openDealsOf(state).filter((deal) => teller.concerns(deal, unitId)).length;
       return valueStatus(`${unitId} ⇄ ${running}`);
     };
+    let veto: ReturnType<typeof keepVeto> | undefined;
     const attached = attachToUnit(RED, node, config.unit, {
       onState,
       onMessage: (message, unitId) => teller.hear(message, unitId),
+      onQuestion: (question) => config.onSilence && teller.ask(question),
+      onClose: async () => veto?.stop(),
     });
-    respond(node, async ({ topic, payload }) => {
+    if (attached !== undefined && config.onSilence)
+      veto = keepVeto(attached.client, config.onSilence, (error) => node.warn(String(error)));
+    respond(node, async ({ topic, ...message }) => {
       if (attached === undefined) throw new Error(RED._('apis-deal-negotiator.errors.noUnit'));
-      if (topic !== 'scenario') throw new Error(RED._('apis-deal-negotiator.errors.topic'));
-      // Judged by the unit as it judges a file; limits of policy and hardware stay in force.
-      await attached.client.send({ kind: 'scenario', value: payload as Scenario });
+      const word = negotiatorWord(topic, message);
+      if (word === undefined) throw new Error(RED._('apis-deal-negotiator.errors.topic'));
+      await attached.client.send(word);
     });
   });
 }

@@ -1,5 +1,5 @@
 import type { CommunityState, HeardMessage } from '@apis-edge/gateway/client';
-import type { WiredCommand } from '@apis-edge/gateway/domain';
+import type { DealQuestion, WiredCommand } from '@apis-edge/gateway/domain';
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { atMost } from './at-most.ts';
 import { linkStatus } from './status.ts';
@@ -21,6 +21,10 @@ export interface Handlers {
   readonly onMessage?: (message: HeardMessage, unitId: string) => void;
   /** The unit asks something of a device that a flow drives. */
   readonly onWired?: (command: WiredCommand) => void;
+  /** The unit asks before it says a request or an accept. */
+  readonly onQuestion?: (question: DealQuestion) => void;
+  /** The node goes: what it has to say before its connection does; it never rejects. */
+  readonly onClose?: () => Promise<void>;
   /** A status that comes before all others, whatever the connection does. */
   readonly overrule?: () => NodeStatus | undefined;
 }
@@ -79,7 +83,8 @@ function watch(
   const stops = [client.on('connection', update), client.on('change', onChange)];
   const hear = guarded(node, (message: HeardMessage) => handlers.onMessage?.(message, link.unitId));
   const wired = guarded(node, (command: WiredCommand) => handlers.onWired?.(command));
-  stops.push(client.on('message', hear), client.on('wired', wired));
+  const asked = guarded(node, (question: DealQuestion) => handlers.onQuestion?.(question));
+  stops.push(client.on('message', hear), client.on('wired', wired), client.on('question', asked));
   update();
   return {
     update,
@@ -104,7 +109,8 @@ export function attachToUnit(RED: NodeAPI, node: Node, unit: string, handlers: H
   const { update, stop } = watch(node, { link, client }, handlers);
   node.on('close', (_removed: boolean, done: () => void) => {
     stop();
-    link.release().then(done, done);
+    const said = handlers.onClose?.() ?? Promise.resolve();
+    said.then(() => link.release()).then(done, done);
   });
   return { link, client, refresh: update };
 }

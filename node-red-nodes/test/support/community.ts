@@ -5,6 +5,7 @@ import { MqttMirror } from '../../../gateway/src/adapters/mqtt-mirror.ts';
 import { UnitBroker } from '../../../gateway/src/adapters/unit-broker.ts';
 import type { EmulationBody, EmulationState } from '../../../gateway/src/domain/emulation.ts';
 import type { OperatorBody } from '../../../gateway/src/domain/messages.ts';
+import type { DealQuestion } from '../../../gateway/src/domain/question.ts';
 import type { WiredCommand } from '../../../gateway/src/domain/wired-device.ts';
 import type { Bus } from '../../../gateway/src/ports/bus.ts';
 import { silentLog } from '../../../gateway/src/ports/log.ts';
@@ -20,6 +21,8 @@ export interface FakeUnit {
   readonly said: { readonly key: string; readonly body: unknown }[];
   /** Asks something of the unit's device. */
   ask(command: WiredCommand): void;
+  /** Asks before it says a request or an accept. */
+  question(asked: DealQuestion): void;
   stop(): Promise<void>;
 }
 
@@ -63,10 +66,12 @@ async function aFakeUnit(hub: MemoryBusHub, unitId: string, options: FakeCommuni
       : {}),
   });
   const mirror = new MqttMirror(broker, hub);
-  const ask = (command: WiredCommand): void => broker.tellDevice(command.id, command);
+  const ask = (command: WiredCommand): void => broker.tellFlow('device-command', command.id, command);
+  const question = (asked: DealQuestion): void => broker.tellFlow('question', asked.id, asked);
   return {
     said,
     ask,
+    question,
     bus: hub.join(unitId, `${unitId}-session`),
     port: mirror.address.port,
     heard,

@@ -15,6 +15,8 @@ import { Mortals, type MortalsOptions } from './support/mortals.ts';
 
 /** The rules of authority (cluster-safety.md), each by its number, on whole units that die, return and are cut off. */
 
+t.setTimeout(120_000); // long in a machine that is busy
+
 /** E001 leads, does not trade, and two deals of the others run; or whatever the options make of it. */
 async function ledByAnIdleUnit(): Promise<Mortals> {
   const mortals = new Mortals({ rsoc: [70, 92, 60, 30] });

@@ -37,7 +37,7 @@ const telling = (flow: Flow): string[] =>
   flow.filter(({ type }) => nodeTypes.includes(type) && !/unit|fake/.test(type)).map(({ id }) => id);
 
 for (const name of ['single-gateway.json', 'monitoring.json', 'price-aware.json']) {
-  t.test(`${name} starts, and every node finds its unit`, async (t) => {
+  t.test(`${name} starts beside stand-ins of units, and every node finds its own`, async (t) => {
     const flow = flowOf(name);
     await runtime.deploy(flow);
     const ids = telling(flow);

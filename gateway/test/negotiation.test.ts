@@ -648,6 +648,32 @@ t.test('a deal that somebody wants is asked for at once, never wider than the sc
   t.match(house.market.inject({ type: 'discharge' }), { reason: 'mode.not-autonomous' });
 });
 
+// --- peers with whom no deal can come to be ---------------------------------------------------------------------------
+
+t.test(
+  'with a peer that no deal can come to be with none is asked for, answered or kept (RULE-15, RULE-18)',
+  async (t) => {
+    const { street, house, buyer } = seller();
+    const obstacle = { reason: 'partners.both-wired', numbers: { unitId: 'E004' } };
+    house.state.obstacleWith = (peer) => (peer === 'E004' ? obstacle : undefined);
+    street.start();
+    await street.clock.advance(200);
+    t.equal(buyer.heard.length, 0);
+    t.same(refusedFor(house, 'request'), ['partners.both-wired']);
+    buyer.request('n1', { type: 'charge' });
+    await street.clock.advance(50);
+    t.match(buyer.answers, [{ key: 'n1', answer: { refusal: obstacle } }]);
+    const proposed = buyer.propose('E001', aDeal('d1', { requestUnitId: 'E004', acceptUnitId: 'E001' }));
+    await street.clock.advance(50);
+    t.equal(await proposed, 'partners.both-wired');
+    const other = street.puppet('E003');
+    house.market.evaluate('again');
+    await street.clock.advance(200);
+    t.equal(other.heard.length, 1);
+    t.same(deals(house), ['E003'], 'the others are not waited for any longer than usual');
+  },
+);
+
 // --- pauses after failures ------------------------------------------------------------------------------------------
 
 t.test('pauses double up to five minutes, passing reasons give none, success ends them (W7)', async (t) => {

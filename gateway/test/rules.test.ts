@@ -840,7 +840,7 @@ t.test('RULE-15: no deal is made with a unit of another policy, until it works b
   await mortals.clock.advance(60_000);
   t.same([...warned].sort(), ['E001 USER WARN', 'E002 USER WARN', 'E003 USER WARN', 'E004 USER WARN']);
   t.notOk(mortals.deals.some((deal) => isInvolved(deal, 'E004')));
-  t.ok(refusals.has('partners.none-alive'), 'it finds nobody to ask');
+  t.ok(refusals.has('policy.observer'), 'it asks nobody, and tells why');
   mortals.policyHash = () => 'test';
   mortals.restart('E004');
   t.ok(await mortals.until(() => mortals.deals.some((deal) => isInvolved(deal, 'E004')), 60_000));

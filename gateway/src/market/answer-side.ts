@@ -64,7 +64,8 @@ export class AnswerSide {
   }
 
   #decide(request: Request): Outcome<Accept> {
-    const refusal = this.#desk.backoff.refusal(request.unitId);
+    const { needs, backoff } = this.#desk;
+    const refusal = needs.obstacleWith?.(request.unitId) ?? backoff.refusal(request.unitId);
     return refusal === undefined ? decideAccept(this.#desk.situation(), request) : { refusal };
   }
 

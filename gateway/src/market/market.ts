@@ -128,6 +128,8 @@ export class Market {
 
   #whyRefuse(deal: Deal, from: string): Refusal | undefined {
     if (this.#listening.length === 0) return refuse('operation.stopped').refusal;
+    const obstacle = this.#desk.needs.obstacleWith?.(from);
+    if (obstacle !== undefined) return obstacle;
     const known = this.#desk.slots.find(deal.dealId);
     if (known?.requestUnitId === from) return undefined;
     if (known !== undefined) return refuse('slots.already-held', { dealId: deal.dealId }).refusal;
@@ -167,10 +169,10 @@ export class Market {
     const partners = pairUnitId === undefined ? alive : alive.filter((id) => id === pairUnitId);
     if (partners.length === 0)
       return refuse('partners.none-alive', { alive: alive.length, pairUnitId: pairUnitId ?? '' });
-    const pauses = partners.map((id) => backoff.refusal(id));
-    const [pause] = pauses;
-    if (pause !== undefined && !pauses.includes(undefined)) return { refusal: pause };
-    return { ok: partners };
+    const reasons = partners.map((id) => needs.obstacleWith?.(id) ?? backoff.refusal(id));
+    const [reason] = reasons;
+    if (reason !== undefined && !reasons.includes(undefined)) return { refusal: reason };
+    return { ok: partners.filter((id) => needs.obstacleWith?.(id) === undefined) };
   }
 
   #negotiate(negotiation: Negotiation, why: string): void {

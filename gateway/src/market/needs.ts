@@ -5,6 +5,7 @@ import type { Deal, DealType } from '../domain/deal.ts';
 import type { OperationMode } from '../domain/operation-mode.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { DealQuestion } from '../domain/question.ts';
+import type { Refusal } from '../domain/trade.ts';
 import type { UnitData } from '../domain/unit-data.ts';
 import type { Bus } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -32,6 +33,8 @@ export interface MarketNeeds {
   openDeals(): readonly Deal[];
   /** Members that are alive, this unit included. */
   aliveMembers(): readonly string[];
+  /** Why no deal can come to be with a peer just now, whatever both want. */
+  obstacleWith?(unitId: string): Refusal | undefined;
   /** Resolves when the acceptor has journalled the deal; rejects with `PeerError` otherwise. */
   propose(to: string, deal: Deal, deadlineMsec: Milliseconds): Promise<void>;
   /** The requester's own durable copy. */

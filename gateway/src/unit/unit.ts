@@ -234,10 +234,8 @@ export class Unit {
       openDeals: () => this.#slotHolders(),
       battery: this.#battery,
       ...(options.question === undefined ? {} : { question: options.question }),
-      aliveMembers: () =>
-        this.#policyChange.isUnderWay || this.#policies.isOutvoted
-          ? []
-          : this.#members.alive().filter((id) => this.#policies.isSame(id)),
+      aliveMembers: () => this.#members.alive(),
+      obstacleWith: (id) => this.#obstacleWith(id),
       propose: async (to, deal, deadlineMsec) => {
         await this.#requests.ask(to, { kind: 'deal.propose', deal }, deadlineMsec, this.#election.term);
       },
@@ -384,7 +382,7 @@ export class Unit {
         controller: this.#controller,
         isMember: (id) => policy().memberUnitIds.includes(id),
         gridMaster: () => this.#host.gridMaster,
-        validateProposal: (deal, from) => this.#whyNotPolicy(from) ?? this.#market.validateProposal(deal, from),
+        validateProposal: (deal, from) => this.#market.validateProposal(deal, from),
         unitData: () => this.#data,
         stampMode: (value, ageMsec) => this.#stampMode(value, ageMsec),
         emergencyStop: (reason) => this.#operator.emergencyStopHere(reason),
@@ -727,11 +725,14 @@ export class Unit {
     this.#faults.raise({ category: 'FRAMEWORK', extent: 'LOCAL', level: 'WARN', reason, message });
   }
 
-  /** RULE-15 */
-  #whyNotPolicy(from: string): Refusal | undefined {
+  /** Why no deal can come to be with a peer, whatever both want: RULE-15, and RULE-18 when neither may hold the voltage. */
+  #obstacleWith(unitId: string): Refusal | undefined {
     if (this.#policyChange.isUnderWay)
       return { reason: 'policy.changing', numbers: { version: this.#policyBook.version } };
-    return this.#policies.isSame(from) ? undefined : { reason: 'policy.differs', numbers: { unitId: from } };
+    if (this.#policies.isOutvoted) return { reason: 'policy.observer', numbers: {} };
+    if (!this.#policies.isSame(unitId)) return { reason: 'policy.differs', numbers: { unitId } };
+    const areWired = this.#options.device.isWired && this.#community.unit(unitId)?.data.apis.wired_device;
+    return areWired ? { reason: 'partners.both-wired', numbers: { unitId } } : undefined;
   }
 
   /** RULE-15: nothing of this unit is bound to the present policy. */

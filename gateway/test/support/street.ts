@@ -32,6 +32,7 @@ export interface HouseState {
   proposeHangs: boolean;
   aliveMembers: () => readonly string[];
   battery: MarketNeeds['battery'];
+  obstacleWith: MarketNeeds['obstacleWith'];
   /** What a flow does that has asked to be asked. */
   onQuestion: (question: DealQuestion) => void;
 }
@@ -113,6 +114,7 @@ export class Street {
       proposeHangs: false,
       aliveMembers: () => [...this.alive],
       battery: undefined,
+      obstacleWith: undefined,
       onQuestion: () => {},
       ...more,
     };
@@ -142,6 +144,7 @@ export class Street {
       openDeals: () => open,
       question: (question) => state.onQuestion(question),
       aliveMembers: () => state.aliveMembers(),
+      obstacleWith: (peer) => state.obstacleWith?.(peer),
       propose: async (to, deal, deadlineMsec) => {
         if (state.proposeHangs) await new Promise(() => {});
         await requests.ask(to, { kind: 'deal.propose', deal }, deadlineMsec, 1);

@@ -104,8 +104,13 @@ export class DealRunner {
       progress: grid.deals.progress(deal.dealId),
       mode: grid.needs.mode(),
       now: grid.now,
-      barred: barredBy(grid),
-      reservedA: grid.suspects.reservedA,
+      // Only what is about to begin asks for these.
+      get barred() {
+        return barredBy(grid);
+      },
+      get reservedA() {
+        return grid.suspects.reservedA;
+      },
     };
   }
 

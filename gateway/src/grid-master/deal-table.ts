@@ -144,9 +144,11 @@ export const DEAL_TABLE: readonly DealRow[] = [
   row('deactivated', 'always', 'dispose', 'disposed'),
 ];
 
+const ROWS_BY_STATE = Map.groupBy(DEAL_TABLE, ({ from }) => from);
+
 /** The row that applies to a deal in a state; `holds` says which events are true. */
 export function rowFor(state: DealState, holds: (event: GuardedEvent) => boolean): DealRow {
-  const rows = DEAL_TABLE.filter((one) => one.from === state);
+  const rows = ROWS_BY_STATE.get(state) ?? [];
   // Every state ends with `always`; the last row therefore stands for "none of the others".
   return rows.find((one) => one.when !== 'always' && holds(one.when)) ?? (rows.at(-1) as DealRow);
 }

@@ -10,11 +10,8 @@ interface Stamped<T> {
   readonly at: Milliseconds;
 }
 
-const newest = <T>(...values: readonly (Stamped<T> | undefined)[]): Stamped<T> | undefined =>
-  values.reduce(
-    (best, one) => (one !== undefined && (best === undefined || one.at >= best.at) ? one : best),
-    undefined,
-  );
+const newest = <T>(pushed: Stamped<T> | undefined, answered: Stamped<T> | undefined): Stamped<T> | undefined =>
+  pushed === undefined || (answered !== undefined && answered.at >= pushed.at) ? answered : pushed;
 
 /** What is known of the units: what they push, and what they answer to commands and readings; the newer one counts. */
 export class UnitBook {

@@ -21,7 +21,10 @@ t.test(
   { skip: noNamespaces() ?? false },
   async (t) => {
     const runner = new Running(RUNNER, ['--short', '--json']);
-    t.teardown(() => runner.child.kill('SIGTERM'));
+    t.teardown(async () => {
+      runner.child.kill('SIGTERM');
+      await runner.ended; // it ends what it has started and removes the namespaces
+    });
     await runner.ended;
     t.match(runner.out, /^\{/, runner.err);
     const { rows }: { rows: readonly Row[] } = JSON.parse(runner.out);

@@ -5,9 +5,14 @@ import {
   always,
   currentAgain,
   type Figure,
+  interrupted,
+  involves,
   isWaiting,
   masterOf,
   PATIENCE_MSEC,
+  partyOf,
+  restOf,
+  runningDeals,
   type Scenario,
   settled,
 } from './scenario.ts';
@@ -79,6 +84,33 @@ const partition = (name: string, left: number): Scenario => ({
   },
 });
 
+/** A party that hears nobody any more goes when its permit runs out; the others have a grid master and go on. */
+const partyAlone: Scenario = {
+  name: 'partition 3+1, a party alone',
+  times: 5,
+  isLong: true,
+  run: async (lab) => {
+    await settled(lab);
+    const party = partyOf(lab, 'CHARGE') ?? partyOf(lab, 'DISCHARGE');
+    if (party === undefined) throw new Error(`no party but the grid master: ${lab.watcher.text()}`);
+    const others = lab.members.filter((one) => one !== party);
+    const untouched = runningDeals(lab).filter((deal) => !involves(party.unitId)(deal));
+    const began = performance.now();
+    const heals = await Promise.all([cut([party], others), cut(others, [party])]);
+    const figures: Figure[] = [];
+    try {
+      const rest = (await restOf(lab, party, began)) - began;
+      figures.push({ name: 'the party alone in WAIT, ms', value: rest, limit: 8_000 });
+      await pause(Math.max(0, CUT_MSEC - (performance.now() - began)));
+      figures.push(interrupted(lab, untouched));
+    } finally {
+      await Promise.all(heals.map((heal) => heal()));
+    }
+    figures.push(...(await healed(lab, performance.now())));
+    return [...figures, ...always(lab, began)];
+  },
+};
+
 /** A bad network for a while: whatever it stops, nothing of it is unsafe, and it is over with its cause. */
 const badNetwork = (name: string, spoil: (lab: ClusterLab) => Promise<Heal>): Scenario => ({
   name,
@@ -100,6 +132,7 @@ const badNetwork = (name: string, spoil: (lab: ClusterLab) => Promise<Heal>): Sc
 export const CUTS: readonly Scenario[] = [
   partition('partition 2+2', 2),
   partition('partition 1+3, the grid master alone', 1),
+  partyAlone,
   badNetwork('one-way loss: nobody hears the grid master', (lab) => {
     const master = masterOf(lab);
     return cut(

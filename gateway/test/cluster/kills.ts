@@ -1,10 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Deal } from '../../src/domain/deal.ts';
 import type { ClusterLab, Member } from './cluster-lab.ts';
 import {
   always,
   currentAgain,
-  type Figure,
+  interrupted,
   involves,
   isConstantCurrent,
   isWaiting,
@@ -21,21 +20,13 @@ import {
   settledWith,
 } from './scenario.ts';
 
+/** `apis safe-stop` leaves the currents so much time before it takes the voltage away (RULE-7). */
+const SAFE_STOP_MSEC = 1_500;
 /** So long deals that have nothing to do with a fault are watched after it. */
 const GO_ON_MSEC = 6_000;
 
 const newMaster = (lab: ClusterLab, term: number): Promise<number> =>
   lab.until('a new grid master', ({ grid }) => (grid?.term ?? 0) > term, 30_000);
-
-/** How many of these deals have not gone on to this moment. */
-const interrupted = (lab: ClusterLab, deals: readonly Deal[]): Figure => {
-  const running = new Set(runningDeals(lab).map(({ dealId }) => dealId));
-  return {
-    name: 'other deals interrupted',
-    value: deals.filter(({ dealId }) => !running.has(dealId)).length,
-    limit: 0,
-  };
-};
 
 /** The grid master that holds the voltage as well dies: nobody commands, and nobody holds the bus. */
 const killMasterAndReference: Scenario = {
@@ -62,6 +53,7 @@ const killMasterAndReference: Scenario = {
       { name: 'currents in WAIT, ms', value: currents - killed, limit: 2_000 },
       { name: 'dead converter in WAIT, ms', value: own - killed, limit: 4_000 },
       { name: 'reference left before the currents, ms (RULE-7)', value: Math.max(0, currents - own), limit: 0 },
+      { name: 'reference left before its delay, ms', value: Math.max(0, killed + SAFE_STOP_MSEC - own), limit: 0 },
       { name: 'new grid master, ms', value: master - killed, limit: 4_500 },
       { name: 'trading again, ms', value: resumed - killed, limit: 20_000 },
       noneBeside(lab, killed, own),
@@ -139,6 +131,7 @@ const killAll: Scenario = {
   times: 2,
   run: async (lab) => {
     await settled(lab);
+    const reference = referenceOf(lab);
     const killed = performance.now();
     await Promise.all(lab.members.map((member) => lab.signalGateway(member, 'SIGKILL')));
     const waiting = await lab.watcher.until(
@@ -147,9 +140,11 @@ const killAll: Scenario = {
       PATIENCE_MSEC,
       killed,
     );
+    const held = await restOf(lab, reference, killed);
     const resumed = await currentAgain(lab, waiting);
     return [
       { name: 'all converters in WAIT, ms', value: waiting - killed, limit: 4_000 },
+      { name: 'reference left before the currents, ms (RULE-7)', value: Math.max(0, waiting - held), limit: 0 },
       { name: 'trading again, ms', value: resumed - killed, limit: 20_000 },
       noneBeside(lab, killed, waiting),
       ...always(lab, killed),

@@ -1,14 +1,15 @@
-// `npm run cluster-test [-- --short --plain --keep --only=<words>]`: separate gateways on machines of their own, disturbed in every way on the real
+// `npm run cluster-test [-- --short --once --plain --keep --only=<words>]`: separate gateways on machines of their own, disturbed in every way on the real
 // clock. Prints a table, or with --json one object; exit 1 when a limit is broken.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { figuresOf } from '../bench/statistics.ts';
 import { type Host, NetworkLab, noNamespaces, system } from '../support/namespaces.ts';
 import { Running } from '../support/process.ts';
 import { ClusterLab } from './cluster-lab.ts';
-import { ledgerFigures } from './ledgers.ts';
+import { ledgerFigures, recordCount } from './ledgers.ts';
 import type { Figure, Scenario } from './scenario.ts';
 import { SUITES, type Suite } from './scenarios.ts';
 
@@ -23,6 +24,12 @@ interface Row {
   readonly runs: number;
   readonly limit: number;
   readonly problem?: string;
+}
+
+/** What the machines offer to the test in the middle of them. */
+interface Place {
+  readonly hosts: readonly Host[];
+  readonly directory: string;
 }
 
 /** A limit in ms may be passed up to twice, for the machine's sake; an order or a count may not. */
@@ -42,26 +49,32 @@ async function outside(args: readonly string[]): Promise<number> {
     running?.child.kill('SIGKILL');
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, cancel);
+  const directory = await mkdtemp(join(tmpdir(), 'apis-cluster-'));
   const lab = await NetworkLab.open(`ac${process.pid}`, '10.78.1');
   try {
     for (let n = 0; n <= HOUSES; n += 1) await lab.addHost();
     const script = fileURLToPath(import.meta.url);
-    const rest = [script, '--inside', JSON.stringify(lab.hosts), ...args];
+    const place: Place = { directory, hosts: lab.hosts };
+    const rest = [script, '--inside', JSON.stringify(place), ...args];
     if (isCancelled) return 3;
     running = new Running('netns', ['exec', lab.hub, process.execPath, ...rest], { program: 'ip' });
     running.child.stdout?.pipe(process.stdout);
     running.child.stderr?.pipe(process.stderr);
     return (await running.ended) ?? 3;
   } finally {
-    await endAll(lab.hosts);
+    await endAll([lab.hub, ...lab.hosts.map(({ namespace }) => namespace)]);
     await lab.close();
+    if (!args.includes('--keep')) await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Everything that runs in the namespaces was started by this test. */
-async function endAll(hosts: readonly Host[]): Promise<void> {
-  for (const { namespace } of hosts) {
-    const pids = (await system('ip', 'netns', 'pids', namespace)).trim().split('\n').filter(Boolean).map(Number);
+/** Everything that runs in the namespaces was started by this test; a supervisor may start one more while it is looked for. */
+async function endAll(namespaces: readonly string[]): Promise<void> {
+  const idsIn = async (namespace: string): Promise<readonly number[]> =>
+    (await system('ip', 'netns', 'pids', namespace)).trim().split('\n').filter(Boolean).map(Number);
+  for (;;) {
+    const pids = (await Promise.all(namespaces.map(idsIn))).flat();
+    if (pids.length === 0) return;
     for (const pid of pids) {
       try {
         process.kill(pid, 'SIGKILL');
@@ -69,10 +82,11 @@ async function endAll(hosts: readonly Host[]): Promise<void> {
         // It has ended by itself meanwhile.
       }
     }
+    await pause(50);
   }
 }
 
-async function insideTheNetwork(hosts: readonly Host[], args: readonly string[]): Promise<number> {
+async function insideTheNetwork(place: Place, args: readonly string[]): Promise<number> {
   const isShort = args.includes('--short');
   const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
   const rows: Row[] = [];
@@ -81,8 +95,8 @@ async function insideTheNetwork(hosts: readonly Host[], args: readonly string[])
       only === undefined ? !(isShort && isLong) : `${suite.name}: ${name}`.includes(only),
     );
     if (scenarios.length === 0) continue;
-    rows.push(...(await runSuite(suite, scenarios, hosts, args)));
-    await endAll(hosts);
+    rows.push(...(await runSuite(suite, scenarios, place, args)));
+    await endAll(place.hosts.map(({ namespace }) => namespace));
   }
   report(rows, args.includes('--json'));
   return rows.some(({ problem }) => problem !== undefined) ? 1 : 0;
@@ -92,10 +106,10 @@ async function insideTheNetwork(hosts: readonly Host[], args: readonly string[])
 async function runSuite(
   { name: suite, ...options }: Suite,
   scenarios: readonly Scenario[],
-  hosts: readonly Host[],
+  { hosts, directory: home }: Place,
   args: readonly string[],
 ): Promise<readonly Row[]> {
-  const directory = await mkdtemp(join(tmpdir(), 'apis-cluster-'));
+  const directory = await mkdtemp(join(home, 'suite-'));
   const emulatorHost = hosts[HOUSES] as Host; // one more was made than there are houses
   const houses = hosts.slice(0, HOUSES);
   const lab = await ClusterLab.open({
@@ -105,6 +119,7 @@ async function runSuite(
     tls: !args.includes('--plain'),
     ...options,
   });
+  const isOnce = args.includes('--short') || args.includes('--once');
   const rows: Row[] = [];
   const add = (scenario: string, runs: readonly (readonly Figure[])[]): void => {
     for (const name of new Set(runs.flat().map((figure) => figure.name))) {
@@ -121,11 +136,11 @@ async function runSuite(
     add('start', [[{ name: 'first deal registered, ms', value: first - started, limit: 8_000 }]]);
     for (const scenario of scenarios) {
       const runs: (readonly Figure[])[] = [];
-      for (let n = 0; n < (args.includes('--short') ? 1 : scenario.times); n += 1) {
+      for (let n = 0; n < (isOnce ? 1 : scenario.times); n += 1) {
         say(`${suite}: ${scenario.name}, ${n + 1}`);
         await lab.charge();
         try {
-          const figures = await scenario.run(lab);
+          const figures = [...(await scenario.run(lab)), ...(await ledgerFigures(lab))];
           say(figures.map(({ name, value }) => `  ${name}: ${Math.round(value)}`).join('\n'));
           runs.push(figures);
         } catch (error) {
@@ -135,13 +150,12 @@ async function runSuite(
       }
       add(scenario.name, runs);
     }
-    add('ledgers', [await ledgerFigures(lab)]);
+    add('all deals', [[{ name: 'none finished', value: (await recordCount(lab)) === 0 ? 1 : 0, limit: 0 }]]);
   } catch (error) {
     say(lab.words());
     throw error;
   } finally {
     await lab.close();
-    if (!args.includes('--keep')) await rm(directory, { recursive: true, force: true });
   }
   return rows;
 }
@@ -168,7 +182,7 @@ function report(rows: readonly Row[], json: boolean): void {
   }
 }
 
-const [word, hosts = '[]', ...rest] = process.argv.slice(2);
+const [word, place = '', ...rest] = process.argv.slice(2);
 process.exitCode =
-  word === '--inside' ? await insideTheNetwork(JSON.parse(hosts), rest) : await outside(process.argv.slice(2));
-if (word === '--inside') process.exit(); // the gateways still run; the outer process ends them
+  word === '--inside' ? await insideTheNetwork(JSON.parse(place), rest) : await outside(process.argv.slice(2));
+if (word === '--inside') process.exit(); // its clients are still about to reconnect; the outer process ends the gateways

@@ -87,6 +87,16 @@ export async function settledWith(lab: ClusterLab, isTogether: boolean): Promise
   throw new Error(`grid master and voltage reference are never ${isTogether ? 'one unit' : 'two units'}`);
 }
 
+/** How many of these deals have not gone on to this moment. */
+export const interrupted = (lab: ClusterLab, deals: readonly Deal[]): Figure => {
+  const running = new Set(runningDeals(lab).map(({ dealId }) => dealId));
+  return {
+    name: 'other deals interrupted',
+    value: deals.filter(({ dealId }) => !running.has(dealId)).length,
+    limit: 0,
+  };
+};
+
 /** When a converter of a dead unit was in WAIT. */
 export const restOf = (lab: ClusterLab, { unitId }: Member, since: number, limitMsec = PATIENCE_MSEC) =>
   lab.watcher.until(`WAIT of ${unitId}`, (look) => isWaiting(look, unitId), limitMsec, since);

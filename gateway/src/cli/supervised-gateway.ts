@@ -18,7 +18,7 @@ const SAFE_STOP_MSEC: Milliseconds = 10_000;
 /** Exit code of a gateway that no restart mends (architecture.md §7). */
 const BAD_INPUT = 2;
 /** The daemon makes much short-lived garbage: without this its memory is mostly that, at no gain in speed. */
-const SMALL_MEMORY = '--max-semi-space-size=4';
+const SMALL_MEMORY = '--max-semi-space-size=1';
 
 export interface SupervisedGatewayOptions {
   readonly dataDir: string;

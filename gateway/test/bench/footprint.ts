@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { emulatedCommunity } from '../../src/emulation/emulated-community.ts';
 import { houseIds } from '../../src/emulation/world-options.ts';
@@ -21,6 +21,8 @@ export interface MeshFigures {
   readonly rssMb: Figures;
   /** Of one core, per unit, at the speed of life. */
   readonly cpuPercent: Figures;
+  /** Begun in the meantime: what was measured is a community that trades. */
+  readonly deals: number;
 }
 
 export interface FootprintFigures {
@@ -52,7 +54,8 @@ async function measureMesh(units: number): Promise<MeshFigures> {
     const after = await Promise.all(children.map(cpuSeconds));
     const rss = await Promise.all(children.map(rssMb));
     const cpu = after.map((seconds, index) => ((seconds - (before[index] ?? 0)) / (MEASURE_MSEC / 1_000)) * 100);
-    return { units, rssMb: figuresOf(rss, 1), cpuPercent: figuresOf(cpu, 2) };
+    const deals = await dealsIn(directory);
+    return { units, rssMb: figuresOf(rss, 1), cpuPercent: figuresOf(cpu, 2), deals };
   } finally {
     await end(children, houses);
     await rm(directory, { recursive: true, force: true });
@@ -72,6 +75,13 @@ async function end(children: readonly ChildProcess[], { emulator }: SeparateHous
   await Promise.all(ended);
   emulator.child.kill('SIGTERM');
   await emulator.ended;
+}
+
+/** Deals of which a party has a record, running or finished. */
+async function dealsIn(directory: string): Promise<number> {
+  const files = await readdir(directory, { recursive: true });
+  const records = files.filter((file) => /[/]deals[/].*[.]json$/.test(file));
+  return new Set(records.map((file) => basename(file))).size;
 }
 
 async function cpuSeconds({ pid }: ChildProcess): Promise<number> {
@@ -101,9 +111,9 @@ async function measureVirtual(units: number): Promise<FootprintFigures['virtual'
 
 function tableOf(meshes: readonly MeshFigures[], virtual: FootprintFigures['virtual']): string {
   const rows = meshes.map(
-    ({ units, rssMb: rss, cpuPercent: cpu }) =>
-      `${String(units).padStart(5)}  ${rss.median.toFixed(1).padStart(10)}  ${rss.worst.toFixed(1).padStart(9)}  ${cpu.median.toFixed(2).padStart(12)}`,
+    ({ units, rssMb: rss, cpuPercent: cpu, deals }) =>
+      `${String(units).padStart(5)}  ${rss.median.toFixed(1).padStart(10)}  ${rss.worst.toFixed(1).padStart(9)}  ${cpu.median.toFixed(2).padStart(12)}  ${String(deals).padStart(5)}`,
   );
   const last = `${virtual.units} units in virtual time: ${virtual.rssMb} MB, ${virtual.timesLife} times the speed of life`;
-  return ['units  median MB   worst MB  median CPU %', ...rows, last].join('\n');
+  return ['units  median MB   worst MB  median CPU %  deals', ...rows, last].join('\n');
 }

@@ -10,11 +10,11 @@ import {
   isWaiting,
   masterOf,
   PATIENCE_MSEC,
-  partyOf,
   restOf,
   runningDeals,
   type Scenario,
   settled,
+  settledWithParty,
 } from './scenario.ts';
 
 /** So long a cut lasts at least: both halves have had the time to go wrong. */
@@ -90,9 +90,7 @@ const partyAlone: Scenario = {
   times: 5,
   isLong: true,
   run: async (lab) => {
-    await settled(lab);
-    const party = partyOf(lab, 'CHARGE') ?? partyOf(lab, 'DISCHARGE');
-    if (party === undefined) throw new Error(`no party but the grid master: ${lab.watcher.text()}`);
+    const party = await settledWithParty(lab, 'CHARGE');
     const others = lab.members.filter((one) => one !== party);
     const untouched = runningDeals(lab).filter((deal) => !involves(party.unitId)(deal));
     const began = performance.now();

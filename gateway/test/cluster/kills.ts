@@ -11,13 +11,13 @@ import {
   masterOf,
   noneBeside,
   PATIENCE_MSEC,
-  partyOf,
   referenceOf,
   restOf,
   runningDeals,
   type Scenario,
   settled,
   settledWith,
+  settledWithParty,
 } from './scenario.ts';
 
 /** `apis safe-stop` leaves the currents so much time before it takes the voltage away (RULE-7). */
@@ -98,9 +98,7 @@ const killParty = (what: string, mode: 'CHARGE' | 'DISCHARGE'): Scenario => ({
   name: `kill -9 of a ${what} party`,
   times: 5,
   run: async (lab) => {
-    await settled(lab);
-    const victim = partyOf(lab, mode);
-    if (victim === undefined) return []; // the one that there was has just become the reference or the grid master
+    const victim = await settledWithParty(lab, mode);
     const before = lookOf(lab);
     const partners = partnersOf(lab, victim);
     const others = runningDeals(lab).filter((deal) => !involves(victim.unitId)(deal));

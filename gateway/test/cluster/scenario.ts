@@ -57,7 +57,7 @@ export function masterOf(lab: ClusterLab): Member {
 }
 
 /** A party with constant current that is not the grid master. */
-export function partyOf(lab: ClusterLab, mode: 'CHARGE' | 'DISCHARGE'): Member | undefined {
+function partyOf(lab: ClusterLab, mode: 'CHARGE' | 'DISCHARGE'): Member | undefined {
   const look = lookOf(lab);
   const master = masterOf(lab);
   return lab.members.find((one) => one !== master && look.houses[one.unitId]?.mode === mode);
@@ -76,16 +76,28 @@ export async function settled(lab: ClusterLab): Promise<void> {
   } while (!isSettled());
 }
 
-/** The cluster has settled with its office and its voltage at one unit, or at two; kills the reference until it is so. */
-export async function settledWith(lab: ClusterLab, isTogether: boolean): Promise<void> {
+/** The cluster has settled as the scenario needs it; whoever holds the voltage is killed until chance has made it so. */
+async function settledAs<T>(lab: ClusterLab, what: string, look: () => T | undefined): Promise<T> {
   for (let tries = 0; tries < 6; tries += 1) {
     await settled(lab);
-    if ((masterOf(lab) === referenceOf(lab)) === isTogether) return;
-    await lab.signalGateway(isTogether ? masterOf(lab) : referenceOf(lab), 'SIGKILL');
+    const found = look();
+    if (found !== undefined) return found;
+    await lab.signalGateway(referenceOf(lab), 'SIGKILL');
     await pause(2_000);
   }
-  throw new Error(`grid master and voltage reference are never ${isTogether ? 'one unit' : 'two units'}`);
+  throw new Error(`${what}, that never happens: ${lab.watcher.text()}`);
 }
+
+/** The cluster has settled with its office and its voltage at one unit, or at two. */
+export async function settledWith(lab: ClusterLab, isTogether: boolean): Promise<void> {
+  await settledAs(lab, `grid master and voltage reference ${isTogether ? 'one unit' : 'two units'}`, () =>
+    (masterOf(lab) === referenceOf(lab)) === isTogether ? true : undefined,
+  );
+}
+
+/** The cluster has settled with a party of constant current, in that mode, that is not the grid master. */
+export const settledWithParty = (lab: ClusterLab, mode: 'CHARGE' | 'DISCHARGE'): Promise<Member> =>
+  settledAs(lab, `a party in ${mode} beside the grid master`, () => partyOf(lab, mode));
 
 /** How many of these deals have not gone on to this moment. */
 export const interrupted = (lab: ClusterLab, deals: readonly Deal[]): Figure => {

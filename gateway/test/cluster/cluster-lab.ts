@@ -50,7 +50,7 @@ export interface ClusterOptions {
   readonly admission: 'capacity' | 'n-1';
   /** With certificates of a cluster CA, as in houses; plain otherwise. */
   readonly tls: boolean;
-  /** The units know each other as static peers behind relays that hold every byte back for so long; absent: by mDNS. */
+  /** The units know each other as static peers behind relays that can hold every byte back for so long; absent: by mDNS. */
   readonly delayMsec?: number;
 }
 
@@ -64,6 +64,7 @@ export class ClusterLab {
   readonly admission: ClusterOptions['admission'];
   #units: UnitsWatch | undefined;
   readonly emulator: Running;
+  readonly #relays: readonly Running[];
   readonly #emulatorUrl: string;
   readonly #clients = new Map<string, UnitClient>();
 
@@ -92,6 +93,7 @@ export class ClusterLab {
       gridMaster: { ...base.gridMaster, admission: deal.admission, gridMasterSelection },
     };
     const addresses = hosts.map(({ address }, index) => ({ unitId: unitIds[index] ?? '', host: address }));
+    const relays: Running[] = [];
     const members = await Promise.all(
       hosts.map(async (host, index): Promise<Member> => {
         const unitId = unitIds[index] ?? '';
@@ -114,7 +116,7 @@ export class ClusterLab {
           mqtt: { host: host.address, port: BROKER_PORT, ...(tls ? {} : { insecure: true }) },
           ...(delayMsec === undefined
             ? { discovery: { mdns: true, interface: host.interface } }
-            : { discovery: { mdns: false }, peers: await relays(host, addresses, delayMsec) }),
+            : { discovery: { mdns: false }, peers: await peersBehind(relays, host, addresses, delayMsec) }),
         });
         const data = join(home, 'data');
         const certificates = join(data, unitId, 'certs');
@@ -127,7 +129,8 @@ export class ClusterLab {
       const pems = await authority?.issue({ name: unitId, role: 'unit' });
       if (pems !== undefined) await installIdentity(join(data, unitId, 'certs'), pems);
     }
-    return new ClusterLab(members, emulator, `http://${emulatorHost.address}:${EMULATOR_PORT}`, deal.admission);
+    const url = `http://${emulatorHost.address}:${EMULATOR_PORT}`;
+    return new ClusterLab(members, emulator, url, deal.admission, relays);
   }
 
   private constructor(
@@ -135,7 +138,9 @@ export class ClusterLab {
     emulator: Running,
     emulatorUrl: string,
     admission: ClusterOptions['admission'],
+    relays: readonly Running[],
   ) {
+    this.#relays = relays;
     this.admission = admission;
     this.members = members;
     this.emulator = emulator;
@@ -153,6 +158,11 @@ export class ClusterLab {
     const found = this.members.find((one) => one.unitId === unitId);
     if (found === undefined) throw new Error(`no unit ${unitId}`);
     return found;
+  }
+
+  /** From now on every byte between the units is late, or no longer. */
+  delay(isOn: boolean): void {
+    for (const { child } of this.#relays) child.kill(isOn ? 'SIGUSR1' : 'SIGUSR2');
   }
 
   /** Batteries for trade: half of the houses full, the others empty. */
@@ -221,10 +231,16 @@ const inside = ({ namespace }: Host, args: readonly string[]): Running =>
   new Running('netns', ['exec', namespace, process.execPath, ...args], { program: 'ip' });
 
 /** In the unit's own namespace a relay to each of the others; gives where it finds them. */
-async function relays(host: Host, all: readonly { unitId: string; host: string }[], delayMsec: number) {
+async function peersBehind(
+  relays: Running[],
+  host: Host,
+  all: readonly { unitId: string; host: string }[],
+  delayMsec: number,
+): Promise<readonly { unitId: string; host: string; port: number }[]> {
   const others = all.filter((one) => one.host !== host.address);
   const ways = others.map((one, index) => ({ ...one, port: BROKER_PORT, listen: RELAY_PORT + index }));
   const relay = inside(host, [RELAY, String(delayMsec), JSON.stringify(ways)]);
   await relay.says('out', /relays ready/);
+  relays.push(relay);
   return ways.map(({ unitId, listen }) => ({ unitId, host: '127.0.0.1', port: listen }));
 }

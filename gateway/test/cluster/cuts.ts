@@ -46,9 +46,10 @@ async function healed(lab: ClusterLab, since: number): Promise<readonly Figure[]
   return [{ name: 'trading after the heal, ms', value: resumed - since, limit: 20_000 }];
 }
 
-const partition = (name: string, left: number): Scenario => ({
+const partition = (name: string, left: number, isLong: boolean): Scenario => ({
   name,
   times: 5,
+  isLong,
   run: async (lab) => {
     await settled(lab);
     const master = masterOf(lab);
@@ -127,9 +128,17 @@ const badNetwork = (name: string, spoil: (lab: ClusterLab) => Promise<Heal>): Sc
   },
 });
 
+/** Of a cluster whose units know each other by relays. */
+export const DELAYS: readonly Scenario[] = [
+  badNetwork('every byte 500 ms late', async (lab) => {
+    lab.delay(true);
+    return async () => lab.delay(false);
+  }),
+];
+
 export const CUTS: readonly Scenario[] = [
-  partition('partition 2+2', 2),
-  partition('partition 1+3, the grid master alone', 1),
+  partition('partition 2+2', 2, false),
+  partition('partition 1+3, the grid master alone', 1, true),
   partyAlone,
   badNetwork('one-way loss: nobody hears the grid master', (lab) => {
     const master = masterOf(lab);

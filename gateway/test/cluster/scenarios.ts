@@ -1,4 +1,4 @@
-import { CUTS } from './cuts.ts';
+import { CUTS, DELAYS } from './cuts.ts';
 import { KILLS } from './kills.ts';
 import type { Scenario } from './scenario.ts';
 import { SILENCES } from './silences.ts';
@@ -21,11 +21,11 @@ export const SUITES: readonly Suite[] = [
   { name: '0.5 A, n-1', gridCurrentA: 0.5, admission: 'n-1', scenarios: [...KILLS, ...CUTS, ...SILENCES] },
   { name: '1 A, capacity', gridCurrentA: 1, admission: 'capacity', isLong: true, scenarios: of(2, KILLS) },
   {
-    name: '0.5 A, n-1, every byte 500 ms late',
+    name: '0.5 A, n-1, peers behind relays',
     gridCurrentA: 0.5,
     admission: 'n-1',
     delayMsec: 500,
     isLong: true,
-    scenarios: of(2, KILLS.slice(0, 3)),
+    scenarios: DELAYS,
   },
 ];

@@ -26,7 +26,7 @@ export const TRADE_MSEC = 120_000;
 /** Longer than any stop may take: what has not happened by then does not happen. */
 export const PATIENCE_MSEC = 15_000;
 /** Commands and hand-overs of the beginning are over by then. */
-const SETTLED_MSEC = 3_000;
+const SETTLED_MSEC = 1_500;
 
 export const isConstantCurrent = (look: Look, unitId: string): boolean =>
   ['CHARGE', 'DISCHARGE'].includes(look.houses[unitId]?.mode ?? '');

@@ -6,6 +6,7 @@ import { CertificateAuthority } from '../../src/adapters/certificates.ts';
 import { installIdentity } from '../../src/adapters/identity-files.ts';
 import { type CommunityState, UnitClient } from '../../src/client/index.ts';
 import { demoHwConfig, demoPolicy } from '../../src/config/defaults.ts';
+import { type Deal, isNewerCopy } from '../../src/domain/deal.ts';
 import { tlsFiles } from '../support/certificates.ts';
 import { type Host, system } from '../support/namespaces.ts';
 import { Running } from '../support/process.ts';
@@ -190,24 +191,33 @@ export class ClusterLab {
     process.kill(await this.gatewayPid(member), signal);
   }
 
-  /** What the units say, seen from one of them. */
+  /** What a unit says of itself. */
   client({ unitId, host, tls }: Member): UnitClient {
     const known = this.#clients.get(unitId);
     if (known !== undefined) return known;
-    const client = UnitClient.attach({ host: host.address, port: BROKER_PORT, ...(tls && { tls }) }, { follow: true });
+    const client = UnitClient.attach({ host: host.address, port: BROKER_PORT, ...(tls && { tls }) }, { follow: false });
     this.#clients.set(unitId, client);
     return client;
   }
 
-  state(): CommunityState {
+  /** What all of them say together: the newest copy of each deal, and the newest grid master's word. */
+  state(): Pick<CommunityState, 'deals' | 'grid'> {
     const states = this.members.map((member) => this.client(member).state());
-    const newest = states.toSorted((a, b) => (b.grid?.term ?? 0) - (a.grid?.term ?? 0))[0];
-    if (newest === undefined) throw new Error('no members');
-    return newest;
+    const deals = new Map<string, Deal>();
+    for (const deal of states.flatMap((state) => state.deals)) {
+      const known = deals.get(deal.dealId);
+      if (known === undefined || isNewerCopy(deal, known)) deals.set(deal.dealId, deal);
+    }
+    const grid = states.flatMap((state) => state.grid ?? []).toSorted((one, other) => other.term - one.term)[0];
+    return { deals: [...deals.values()], ...(grid === undefined ? {} : { grid }) };
   }
 
   /** Resolves with the time at which it first held; rejects after `limitMsec`. */
-  async until(what: string, holds: (state: CommunityState) => boolean, limitMsec: number): Promise<number> {
+  async until(
+    what: string,
+    holds: (state: ReturnType<ClusterLab['state']>) => boolean,
+    limitMsec: number,
+  ): Promise<number> {
     for (const end = performance.now() + limitMsec; ; await pause(50)) {
       if (holds(this.state())) return performance.now();
       if (performance.now() > end)

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { ConfigError, messageOf } from '../domain/errors.ts';
-import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
+import { DAY_MSEC, type EpochMsec, type Milliseconds } from '../domain/quantities.ts';
 import { ROLES, type Role } from '../domain/role.ts';
 import { PRIVATE_MODE, writeAtomically } from './atomic-file.ts';
 import { factsOf, type IdentityPems, makePrivateDirectory } from './identity-files.ts';
@@ -11,7 +11,6 @@ import { makeCertificate, readCertificate, type Usage } from './x509/certificate
 import { makeRevocationList, readRevocationList } from './x509/revocation-list.ts';
 import { newKey, readSigningKey, type SigningKey } from './x509/signing-key.ts';
 
-const DAY_MSEC: Milliseconds = 24 * 60 * 60 * 1000;
 /** A gateway without a battery-backed clock may start in yesterday. */
 const CLOCK_ALLOWANCE_MSEC: Milliseconds = DAY_MSEC;
 

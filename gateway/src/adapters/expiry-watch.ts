@@ -1,9 +1,7 @@
-import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
+import { DAY_MSEC, type EpochMsec } from '../domain/quantities.ts';
 import type { Unsubscribe } from '../ports/bus.ts';
 import type { Cancel, Clock } from '../ports/clock.ts';
 import { EXPIRY_WARNING_MSEC, factsOf, type Identity } from './identity-files.ts';
-
-const DAY_MSEC: Milliseconds = 24 * 60 * 60 * 1000;
 
 export interface ExpiryNeeds {
   readonly clock: Clock;

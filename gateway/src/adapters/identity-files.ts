@@ -2,12 +2,12 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError, messageOf } from '../domain/errors.ts';
-import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
+import { DAY_MSEC, type EpochMsec, type Milliseconds } from '../domain/quantities.ts';
 import { isRole, type Role } from '../domain/role.ts';
 import { makeDirectory, PRIVATE_MODE, writeAtomically } from './atomic-file.ts';
 
 /** So long before the end somebody should renew it. */
-export const EXPIRY_WARNING_MSEC: Milliseconds = 30 * 24 * 60 * 60 * 1000;
+export const EXPIRY_WARNING_MSEC: Milliseconds = 30 * DAY_MSEC;
 
 /** What a certificate says of its owner (architecture.md §3). */
 export interface CertificateFacts {

@@ -1,5 +1,5 @@
 import { EXPIRY_WARNING_MSEC } from '../adapters/identity-files.ts';
-import type { EpochMsec } from '../domain/quantities.ts';
+import { DAY_MSEC, type EpochMsec } from '../domain/quantities.ts';
 
 export interface CertificateState {
   readonly state: 'valid' | 'expires soon' | 'expired' | 'revoked';
@@ -8,8 +8,6 @@ export interface CertificateState {
   /** Whole days; negative once it has expired. */
   readonly daysLeft: number;
 }
-
-const DAY_MSEC = 24 * 60 * 60 * 1000;
 
 /** What people want to know of a certificate at the time `now`. */
 export function stateOf(

@@ -8,8 +8,7 @@ import { didHandOver, didTakeOver, willHandOver, willTakeOver } from './hand-ove
 import { currentTo, voltageTo } from './ramps.ts';
 import type { Sequence, SequenceContext } from './sequence.ts';
 
-/** Commands that stop the converter: they overtake everything instead of waiting for a turn (RULE-11). */
-export const STOP_COMMANDS: ReadonlySet<DeviceCommandName> = new Set(['WAIT', 'scram']);
+/** Commands that wait for their turn; those that stop the converter overtake everything instead (RULE-11). */
 export type QueuedName = Exclude<DeviceCommandName, 'WAIT' | 'scram'>;
 export type QueuedCommand = Extract<DeviceCommand, { command: QueuedName }>;
 

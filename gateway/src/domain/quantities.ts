@@ -16,3 +16,5 @@ export type Celsius = Quantity<'degC'>;
 export type Milliseconds = Quantity<'ms'>;
 /** Milliseconds since 1970-01-01T00:00Z. */
 export type EpochMsec = Quantity<'epoch'>;
+
+export const DAY_MSEC: Milliseconds = 24 * 60 * 60 * 1000;

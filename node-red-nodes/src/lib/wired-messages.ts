@@ -1,14 +1,10 @@
 import type { CommunityState } from '@apis-edge/gateway/client';
 import type { WiredCommand } from '@apis-edge/gateway/domain';
 
-/** Id and deadline of a command, at a place of the message that nodes in between leave alone. */
-export interface CommandTag {
-  readonly id: string;
-  /** Until when it may be carried out and answered, ms since 1970 by this machine's clock. */
-  readonly deadline: number;
-}
-
-/** A command as `apis-dcdc` sends it into the flow. */
+/**
+ * A command as `apis-dcdc` sends it into the flow. Its id and its deadline, ms since 1970 by this machine's clock, are
+ * also at a place of the message that nodes in between leave alone.
+ */
 export function commandMessage({ time, deadlineMsec, sequence, ...order }: WiredCommand, leftMsec: number) {
   const deadline = Math.round(Date.now() + leftMsec);
   return { topic: order.command, command: { id: order.id, deadline }, payload: { ...order, deadline } };

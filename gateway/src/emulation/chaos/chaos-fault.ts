@@ -33,8 +33,6 @@ export type Mishap =
   | { readonly kind: 'emergencyStop'; readonly victim: Victim }
   | { readonly kind: 'scenario'; readonly victim: Victim };
 
-export type MishapKind = Mishap['kind'];
-
 /** A mishap with its time; it is undone `forMsec` later. */
 export interface PlannedFault {
   readonly atMsec: Milliseconds;

@@ -1,9 +1,5 @@
 import { type EnergyTotals, selfSufficiencyOf } from './energy-totals.ts';
 import type { RunResult } from './run-year.ts';
-import type { StudyCase } from './study.ts';
-
-/** Results of one or more cases, as they were run. */
-export type StudyRuns = { readonly apis: RunResult } & Partial<Record<StudyCase, RunResult>>;
 
 export interface MonthResult {
   readonly month: string;

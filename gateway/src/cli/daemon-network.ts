@@ -72,15 +72,16 @@ interface Station {
  */
 export async function openNetwork(options: NetworkOptions): Promise<DaemonNetwork> {
   const stations: Station[] = [];
+  const discoveries: (Discovery | undefined)[] = [];
   try {
     for (const [index, settings] of options.settings.entries())
       stations.push(await openStation(settings, index, options));
+    for (const station of stations) discoveries.push(await discoveryOf(station, stations.map(localAddress), options));
   } catch (error) {
-    await Promise.all(stations.map(closeStation));
+    await Promise.all([...discoveries.map((discovery) => discovery?.close()), ...stations.map(closeStation)]);
     throw error;
   }
   const units = stations.map(localAddress);
-  const discoveries = await Promise.all(stations.map((station) => discoveryOf(station, units, options)));
   const stationOf = (unitId: string): Station =>
     stations.find(({ broker }) => broker.place.unitId === unitId) as Station; // one was opened for every unit
   return {

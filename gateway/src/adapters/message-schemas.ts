@@ -4,6 +4,7 @@ import type { Bodies, Channel } from '../domain/messages.ts';
 import { LOCAL_MODES, OPERATION_MODES } from '../domain/operation-mode.ts';
 import type { Delivery } from '../ports/bus.ts';
 import { MAX_MESSAGE_BYTES, parseTopic } from './mqtt-topics.ts';
+import { parseJson } from './read-json.ts';
 
 /** A delivery of any channel, as one type. */
 export type AnyDelivery = { [C in Channel]: Delivery<C> }[Channel];
@@ -138,7 +139,7 @@ export function hear(topicText: string, payload: Uint8Array): Heard {
   if (payload.length === 0) return { kind: 'gone', unitId, channel, key };
   if (payload.length > MAX_MESSAGE_BYTES) return garbage(`over ${MAX_MESSAGE_BYTES} bytes`);
   try {
-    const parsed: unknown = JSON.parse(Buffer.from(payload).toString('utf8'));
+    const parsed: unknown = parseJson(payload);
     if (!v.is(envelope, parsed)) return garbage('no envelope');
     // What stands on a unit's topics was said by that unit (architecture.md §3).
     if (parsed.sender !== unitId) return garbage(`sender ${parsed.sender} on the topic of ${unitId}`);

@@ -5,6 +5,7 @@ import type { OperatorBody } from '../domain/messages.ts';
 import { LOCAL_MODES, OPERATION_MODES } from '../domain/operation-mode.ts';
 import type { EpochMsec, Milliseconds } from '../domain/quantities.ts';
 import { LONGEST_VETO_MSEC } from '../domain/question.ts';
+import { parseJson, readJson } from './read-json.ts';
 
 const CONVERTER_MODE_NAMES = Object.keys(CONVERTER_MODES) as ConverterMode[]; // the table has no other keys
 
@@ -117,8 +118,6 @@ const describe = (issues: readonly v.BaseIssue<unknown>[]): string => {
   return `${path === '' ? 'message' : path}: expected ${issue.expected ?? issue.message}, got ${issue.received}`;
 };
 
-const parseJson = (payload: Uint8Array): unknown => JSON.parse(Buffer.from(payload).toString('utf8'));
-
 /** Reads an operator's message, or says in one sentence what is wrong with it (INV-11). */
 export function parseOperatorMessage(payload: Uint8Array): OperatorMessage | string {
   try {
@@ -136,14 +135,8 @@ export function problemOfOperatorBody(body: unknown): string | undefined {
 }
 
 /** Reads the answer to an operator's message; undefined for anything else. */
-export function parseOperatorAnswer(payload: Uint8Array): OperatorAnswer | undefined {
-  try {
-    const result = v.safeParse(operatorAnswer, parseJson(payload));
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const parseOperatorAnswer = (payload: Uint8Array): OperatorAnswer | undefined =>
+  readJson(operatorAnswer, payload);
 
 /** What stops or lowers is obeyed however late it comes; the rest is dropped once it has expired. */
 const isStop = (body: OperatorBody | EmulationBody): boolean =>

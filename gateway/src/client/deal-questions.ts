@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { readJson } from '../adapters/read-json.ts';
 import type { DealQuestion } from '../domain/question.ts';
 
 const number = v.pipe(v.number(), v.finite());
@@ -26,11 +27,4 @@ const dealQuestion = v.looseObject({
 });
 
 /** What a unit asks before it says a request or an accept; undefined for what is no such question (INV-11). */
-export function parseDealQuestion(payload: Uint8Array): DealQuestion | undefined {
-  try {
-    const result = v.safeParse(dealQuestion, JSON.parse(Buffer.from(payload).toString('utf8')));
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const parseDealQuestion = (payload: Uint8Array): DealQuestion | undefined => readJson(dealQuestion, payload);

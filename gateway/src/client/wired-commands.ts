@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { readJson } from '../adapters/read-json.ts';
 import type { ConverterMode } from '../domain/converter-mode.ts';
 import { CONVERTER_MODES } from '../domain/converter-mode.ts';
 import type { WiredCommand } from '../domain/wired-device.ts';
@@ -27,11 +28,4 @@ const wiredCommand = v.variant('command', [
 ]);
 
 /** What a unit asks of the flow that drives its device; undefined for what is no such command (INV-11). */
-export function parseWiredCommand(payload: Uint8Array): WiredCommand | undefined {
-  try {
-    const result = v.safeParse(wiredCommand, JSON.parse(Buffer.from(payload).toString('utf8')));
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const parseWiredCommand = (payload: Uint8Array): WiredCommand | undefined => readJson(wiredCommand, payload);

@@ -123,3 +123,9 @@ export const policyFields = record({
 
 /** The rules of the whole cluster, with all defaults filled in; names and units are those of the file. */
 export type Policy = ValueOf<typeof policyFields>;
+
+/** The member that always holds the office, where the policy names one. */
+export function fixedGridMasterOf({ gridMaster, memberUnitIds }: Policy): string | undefined {
+  const { strategy, fixedUnitId } = gridMaster.gridMasterSelection;
+  return strategy === 'fixed' ? memberUnitIds.find((unitId) => unitId === fixedUnitId) : undefined;
+}

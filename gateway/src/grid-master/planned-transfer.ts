@@ -1,4 +1,4 @@
-import type { Policy } from '../config/policy.ts';
+import { fixedGridMasterOf, type Policy } from '../config/policy.ts';
 import { isActivated, isDeactivated, isStarted, isStopped, needsToStop } from '../domain/deal.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { Grid } from './grid.ts';
@@ -16,10 +16,8 @@ export const OFFER_AGAIN_MSEC: Milliseconds = 30_000;
  * nobody: `fixed` without a member's id is as `voltageReferenceUnit`.
  */
 export function properGridMaster(policy: Policy, voltageReferenceUnitId: string | undefined): string | undefined {
-  const { strategy, fixedUnitId } = policy.gridMaster.gridMasterSelection;
-  if (strategy === 'anywhere') return undefined;
-  const isFixed = strategy === 'fixed' && fixedUnitId !== undefined && policy.memberUnitIds.includes(fixedUnitId);
-  return isFixed ? fixedUnitId : voltageReferenceUnitId;
+  if (policy.gridMaster.gridMasterSelection.strategy === 'anywhere') return undefined;
+  return fixedGridMasterOf(policy) ?? voltageReferenceUnitId;
 }
 
 interface Offer {

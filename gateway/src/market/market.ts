@@ -88,8 +88,7 @@ export class Market {
     const partners = 'ok' in wanted ? this.#partnersFor(wanted.ok) : wanted;
     if ('refusal' in wanted) return wanted.refusal;
     if ('refusal' in partners) return partners.refusal;
-    this.#desk.report({ step: 'request', why: INJECTED, offer: wanted.ok });
-    this.#negotiate(new Negotiation(this.#desk, wanted.ok, partners.ok), INJECTED);
+    this.#negotiate(wanted.ok, partners.ok, INJECTED);
     return undefined;
   }
 
@@ -157,8 +156,7 @@ export class Market {
       this.#desk.report({ step: 'request', why, ...partners });
       return;
     }
-    this.#desk.report({ step: 'request', why, offer: request.ok });
-    this.#negotiate(new Negotiation(this.#desk, request.ok, partners.ok), why);
+    this.#negotiate(request.ok, partners.ok, why);
   }
 
   /** Whose answers are worth waiting for. */
@@ -169,13 +167,16 @@ export class Market {
     const partners = pairUnitId === undefined ? alive : alive.filter((id) => id === pairUnitId);
     if (partners.length === 0)
       return refuse('partners.none-alive', { alive: alive.length, pairUnitId: pairUnitId ?? '' });
-    const reasons = partners.map((id) => needs.obstacleWith?.(id) ?? backoff.refusal(id));
+    const obstacles = partners.map((id) => needs.obstacleWith?.(id));
+    const reasons = partners.map((id, index) => obstacles[index] ?? backoff.refusal(id));
     const [reason] = reasons;
     if (reason !== undefined && !reasons.includes(undefined)) return { refusal: reason };
-    return { ok: partners.filter((id) => needs.obstacleWith?.(id) === undefined) };
+    return { ok: partners.filter((_id, index) => obstacles[index] === undefined) };
   }
 
-  #negotiate(negotiation: Negotiation, why: string): void {
+  #negotiate(request: Request, partners: readonly string[], why: string): void {
+    this.#desk.report({ step: 'request', why, offer: request });
+    const negotiation = new Negotiation(this.#desk, request, partners);
     this.#negotiation = negotiation;
     negotiation
       .run()

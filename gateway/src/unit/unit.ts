@@ -10,7 +10,7 @@ import { Requests } from '../cluster/requests.ts';
 import { Settlement } from '../cluster/settlement.ts';
 import type { HwConfig } from '../config/hw-config.ts';
 import { parseConfig } from '../config/load.ts';
-import type { Policy } from '../config/policy.ts';
+import { fixedGridMasterOf, type Policy } from '../config/policy.ts';
 import type { Scenario } from '../config/scenario.ts';
 import { type Acquired, BatteryCapacity, Controller } from '../controller/index.ts';
 import { checkWrite, writeLimits } from '../controller/write-limits.ts';
@@ -786,11 +786,8 @@ export class Unit {
 }
 
 /** Who founds a cluster: the fixed grid master where the policy names one, else the smallest id. */
-function founderOf(policy: Policy): string {
-  const { strategy, fixedUnitId } = policy.gridMaster.gridMasterSelection;
-  const fixed = strategy === 'fixed' && fixedUnitId !== undefined && policy.memberUnitIds.includes(fixedUnitId);
-  return fixed ? fixedUnitId : ([...policy.memberUnitIds].sort()[0] as string); // the schema demands a member
-}
+const founderOf = (policy: Policy): string =>
+  fixedGridMasterOf(policy) ?? ([...policy.memberUnitIds].sort()[0] as string); // the schema demands a member
 
 /** @throws ConfigError for what is no policy (INV-11) */
 const readPolicy = (value: object): Policy => parseConfig('policy', JSON.stringify(value), 'policy').value;

@@ -1,7 +1,6 @@
 import { CONVERTER_MODES, type ConverterMode, type WiredOrder } from '@apis-edge/gateway/domain';
+import { isObject } from './loose-object.ts';
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isMode = (value: unknown): value is ConverterMode =>
   typeof value === 'string' && Object.hasOwn(CONVERTER_MODES, value);
 

@@ -1,4 +1,5 @@
 import type { EmulatorClient } from '@apis-edge/gateway/client';
+import { isObject } from './loose-object.ts';
 
 type Values = Readonly<Record<string, string | number | boolean>>;
 
@@ -17,9 +18,6 @@ export interface FaultFields {
   /** Its values as JSON, e.g. `{"siemens": 0.002}`. */
   readonly values?: string;
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isPlain = (entry: [string, unknown]): entry is [string, string | number | boolean] =>
   ['string', 'number', 'boolean'].includes(typeof entry[1]);

@@ -1,4 +1,5 @@
 import type { HouseOverrides } from '@apis-edge/gateway/client';
+import { isObject, type LooseObject } from './loose-object.ts';
 
 /** What `apis-fake-house` sends; power in W, rounded to what a meter would show. */
 export interface HouseMessage {
@@ -14,15 +15,13 @@ export interface HouseMessage {
   readonly faults: readonly string[];
 }
 
-type Loose = Readonly<Record<string, unknown>>;
-
-const numberAt = (state: Loose, key: string, digits: number): number => {
+const numberAt = (state: LooseObject, key: string, digits: number): number => {
   const value = state[key];
   return typeof value === 'number' ? Number(value.toFixed(digits)) : 0;
 };
 
 /** The state of an emulated house, as flows use it. */
-export const houseMessage = (state: Loose): HouseMessage => ({
+export const houseMessage = (state: LooseObject): HouseMessage => ({
   house: String(state.houseId),
   rsoc: numberAt(state, 'rsoc', 1),
   pvW: numberAt(state, 'pvW', 0),
@@ -34,9 +33,6 @@ export const houseMessage = (state: Loose): HouseMessage => ({
 
 const KEYS = ['rsoc', 'pvW', 'loadW'] as const;
 const EXPECTED = '{rsoc in %, pvW and loadW in W or null for those of the data set}, each optional';
-
-const isObject = (value: unknown): value is Loose =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Overrides out of a message. Throws with what was expected (INV-11). */
 export function overridesOf(payload: unknown): HouseOverrides {

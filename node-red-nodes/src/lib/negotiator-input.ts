@@ -1,4 +1,5 @@
 import type { OperatorBody } from '@apis-edge/gateway/domain';
+import { idIn, isObject } from './loose-object.ts';
 
 type Scenario = Extract<OperatorBody, { kind: 'scenario' }>['value'];
 type Injection = Omit<Extract<OperatorBody, { kind: 'deal.request' }>, 'kind'>;
@@ -8,12 +9,6 @@ export interface NegotiatorMessage {
   /** Left alone by nodes in between: which question is answered. */
   readonly question?: unknown;
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const idIn = (value: unknown): string | undefined =>
-  isObject(value) && typeof value.id === 'string' && value.id !== '' ? value.id : undefined;
 
 /** The word on a question: true or false, or an object with `allow` and a `reason`. Throws with what was expected (INV-11). */
 function verdictOf({ payload, question }: NegotiatorMessage): OperatorBody {

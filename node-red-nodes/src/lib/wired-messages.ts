@@ -1,5 +1,6 @@
 import type { CommunityState } from '@apis-edge/gateway/client';
 import type { WiredCommand } from '@apis-edge/gateway/domain';
+import { idIn, isObject } from './loose-object.ts';
 
 /**
  * A command as `apis-dcdc` sends it into the flow. Its id and its deadline, ms since 1970 by this machine's clock, are
@@ -9,12 +10,6 @@ export function commandMessage({ time, deadlineMsec, sequence, ...order }: Wired
   const deadline = Math.round(Date.now() + leftMsec);
   return { topic: order.command, command: { id: order.id, deadline }, payload: { ...order, deadline } };
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const idIn = (value: unknown): string | undefined =>
-  isObject(value) && typeof value.id === 'string' && value.id !== '' ? value.id : undefined;
 
 export interface WiredReply {
   readonly id: string;

@@ -22,6 +22,8 @@ import { aMeshEnd, heard, PLACE, rootOf } from './support/mesh.ts';
 import { aBirth, aDeal, aUnit } from './support/messages.ts';
 import { eventually, freePorts } from './support/process.ts';
 
+t.setTimeout(120_000);
+
 type Test = Pick<typeof t, 'teardown'>;
 
 const HOST = '127.0.0.1';
@@ -147,6 +149,22 @@ t.test('whose certificate is revoked loses the connection he has, and gets no ot
   t.match(refusals(station), ['the certificate is revoked']);
 });
 
+/** Long enough to connect with, short enough to wait for. */
+const SHORT_DAYS = 3 / 86_400;
+
+t.test('whose certificate expires loses the connection he has, and gets no other', async (t) => {
+  const certificates = await someCertificates(t);
+  const station = await aStation(t, await certificates.unit('E001'));
+  const alice = await enter(t, station.port, await certificates.issue('alice', 'operator'));
+  const pems = await certificates.issue('bob', 'operator', SHORT_DAYS);
+  const bob = await enter(t, station.port, pems);
+  t.ok(bob?.connected);
+  t.ok(await eventually(() => bob?.connected === false, 6_000), 'bob is out');
+  t.equal(await enter(t, station.port, pems), undefined);
+  t.ok(alice?.connected, 'others stay');
+  t.match(refusals(station), ['the certificate has expired']);
+});
+
 t.test('a renewed certificate is shown from then on, without a restart', async (t) => {
   const certificates = await someCertificates(t);
   const tls = await certificates.unit('E001');
@@ -269,6 +287,22 @@ t.test('units of one cluster hear each other by mutual TLS, until one is revoked
   await certificates.authority.revoke('E002');
   await tls.identity.revocations.adopt(await certificates.authority.revocationListPem());
   await t.rejects(fromTwo(), /did not hear/);
+});
+
+t.test('units hear nothing of a unit whose certificate has expired meanwhile, and say nothing to it', async (t) => {
+  const certificates = await someCertificates(t);
+  const { one, two } = await twoUnits(t, certificates, await certificates.unit('E002', { days: SHORT_DAYS }));
+  const ear = (end: typeof one, from: string): { heardAt: number } => {
+    const ear = { heardAt: 0 };
+    end.bus.listen('election', ({ envelope: { sender } }) => {
+      if (sender === from) ear.heardAt = performance.now();
+    });
+    return ear;
+  };
+  const ears = [ear(one, 'E002'), ear(two, 'E001')];
+  t.ok(await eventually(() => ears.every(({ heardAt }) => heardAt > 0), 2_500), 'they hear each other');
+  const areSilent = (): boolean => ears.every(({ heardAt }) => performance.now() - heardAt > 1_500);
+  t.ok(await eventually(areSilent, 7_000), 'once the certificate has expired');
 });
 
 t.test('a revocation list that one unit has reaches the others, and only one that the CA has signed', async (t) => {

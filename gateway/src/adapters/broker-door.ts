@@ -40,6 +40,8 @@ export interface Guest {
 export const CONNECT_TIMEOUT_MSEC: Milliseconds = 5_000;
 /** Clients of one unit: peers, Node-RED, a few screens. */
 const MAX_CONNECTIONS = 100;
+/** How often the certificates of those who are connected are looked at. */
+const LOOK_MSEC: Milliseconds = 1_000;
 /** What one client may say; readings of a device come a few times a second. */
 const CLIENT_ALLOWANCE: Allowance = { perSecond: 50, burst: 100 };
 
@@ -47,7 +49,8 @@ const localGuest = (): Guest => ({ name: 'local', role: 'local', allowance: new 
 
 /** Who has shown this certificate, or why it is not let in. */
 function guestWith(certificate: X509Certificate, { identity, rules }: BrokerTls): Guest | string {
-  if (identity.isRevoked(certificate)) return 'the certificate is revoked';
+  const problem = identity.problemOf(certificate);
+  if (problem !== undefined) return `the certificate ${problem}`;
   const facts = factsIn(certificate);
   const told = roleOf(facts, { ...rules, ownFingerprint: identity.identity.fingerprint });
   return typeof told === 'string' ? told : { ...localGuest(), name: facts.name, role: told.role, certificate };
@@ -63,6 +66,7 @@ export class BrokerDoor {
   /** By the name in the certificate; the CA knows how many there are. */
   readonly #allowances = new Map<string, TokenBucket>();
   #forgetTls: Unsubscribe = () => {};
+  #expiry: NodeJS.Timeout | undefined;
 
   /** `admitted` gets the socket of each client that may come in. */
   constructor(options: DoorOptions, troubles: NotedTroubles, admitted: (socket: Socket) => void) {
@@ -96,6 +100,7 @@ export class BrokerDoor {
 
   async close(): Promise<void> {
     this.#forgetTls();
+    clearInterval(this.#expiry);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const { socket } of this.#guests.values()) socket.destroy();
     await closed;
@@ -112,10 +117,10 @@ export class BrokerDoor {
     );
     this.#forgetTls = identity.onChange(() => {
       server.setSecureContext(identity.material);
-      for (const { socket, certificate } of this.#guests.values()) {
-        if (certificate !== undefined && identity.isRevoked(certificate)) socket.destroy();
-      }
+      this.#judgeAgain(identity);
     });
+    this.#expiry = setInterval(() => this.#judgeAgain(identity), LOOK_MSEC);
+    this.#expiry.unref();
     return server;
   }
 
@@ -129,6 +134,16 @@ export class BrokerDoor {
     }
     this.#refuse(guest, certificate === undefined ? '' : factsIn(certificate).name, socket.remoteAddress);
     socket.destroy();
+  }
+
+  /** A certificate may be revoked, or expire, while its owner is here. */
+  #judgeAgain(identity: TlsIdentity): void {
+    for (const { socket, certificate, name } of this.#guests.values()) {
+      const problem = certificate && identity.problemOf(certificate);
+      if (problem === undefined) continue;
+      this.#refuse(`the certificate ${problem}`, name, socket.remoteAddress);
+      socket.destroy();
+    }
   }
 
   /** Coming again gives nobody more; programs on this machine share a name, and one must not silence another. */

@@ -87,9 +87,7 @@ export class MeshBus {
       onRival: (rival) => this.#onRival(rival),
     });
     this.#unlisten = options.peers.listen((peers) => this.#follow(peers));
-    this.#forgetTls = options.tls?.onChange(() => {
-      for (const link of this.#links.values()) link.judgeAgain();
-    });
+    this.#forgetTls = options.tls?.onChange(() => this.#checkLinks());
     this.#check = setInterval(() => this.#checkLinks(), CHECK_MSEC);
     this.#check.unref();
   }

@@ -98,18 +98,17 @@ export class PeerLink {
     this.#addresses = addresses;
   }
 
-  /** Certificates have changed: who is revoked now is left. */
-  judgeAgain(): void {
-    const { tls } = this.#options;
-    if (tls !== undefined && this.#certificate !== undefined && tls.isRevoked(this.#certificate))
-      this.#connection.renew();
-  }
-
-  /** Called again and again: a frozen process keeps its connections, so that silence is the only sign. */
+  /**
+   * Called again and again: a frozen process keeps its connections, so that silence is the only sign; and whose
+   * certificate was revoked or has expired meanwhile is left.
+   */
   check(): void {
-    if (!this.isConnected || this.#options.clock.monotonic() - this.#heardAt < SILENCE_MSEC) return;
-    this.#options.log.debug({ peer: this.#options.peer.unitId }, 'mesh.peer-silent');
-    this.#connection.renew();
+    if (!this.isConnected) return;
+    const { clock, log, peer, tls } = this.#options;
+    const problem = this.#certificate && tls?.problemOf(this.#certificate);
+    const isSilent = clock.monotonic() - this.#heardAt >= SILENCE_MSEC;
+    if (isSilent) log.debug({ peer: peer.unitId }, 'mesh.peer-silent');
+    if (isSilent || problem !== undefined) this.#connection.renew();
   }
 
   close(): Promise<void> {
@@ -160,7 +159,8 @@ export class PeerLink {
     return {
       context: tls.context,
       problem: (certificate) => {
-        if (tls.isRevoked(certificate)) return 'the certificate of the broker is revoked';
+        const problem = tls.problemOf(certificate);
+        if (problem !== undefined) return `the certificate of the broker ${problem}`;
         this.#certificate = certificate;
         return brokerProblem(factsIn(certificate), peer.unitId, rules);
       },

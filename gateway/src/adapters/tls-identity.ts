@@ -6,7 +6,7 @@ import type { Unsubscribe } from '../ports/bus.ts';
 import type { Log } from '../ports/log.ts';
 import { watchFiles } from './file-watch.ts';
 import { HeldRevocations } from './held-revocations.ts';
-import { factsIn, type Identity, type IdentityPaths, readIdentity } from './identity-files.ts';
+import { type Identity, type IdentityPaths, readIdentity } from './identity-files.ts';
 
 const LOOK_MSEC: Milliseconds = 2_000;
 
@@ -65,8 +65,10 @@ export class TlsIdentity {
     return this.#context;
   }
 
-  isRevoked(certificate: X509Certificate): boolean {
-    return this.#revocations.isRevoked(factsIn(certificate).serial);
+  /** Why a certificate of the CA is believed no more, or undefined while it is: a connection may outlast it. */
+  problemOf({ serialNumber, validToDate }: X509Certificate): string | undefined {
+    if (this.#revocations.isRevoked(serialNumber)) return 'is revoked';
+    return validToDate.getTime() <= Date.now() ? 'has expired' : undefined; // by the clock that OpenSSL goes by
   }
 
   /** Called when the own certificate was renewed or somebody's was revoked. */

@@ -14,13 +14,14 @@ type Test = { teardown(handler: () => unknown): void };
 export interface Certificates {
   readonly directory: string;
   readonly authority: CertificateAuthority;
-  issue(name: string, role: Role): Promise<IdentityPems>;
+  /** `days`: how long it is good for, parts of a day too; default as `apis ca` has it. */
+  issue(name: string, role: Role, days?: number): Promise<IdentityPems>;
   /** Where an identity was installed. */
   place(name: string): string;
   /** Issues and installs a unit's certificate, and opens it as the unit does. */
   unit(
     unitId: string,
-    more?: { readonly log?: Log; readonly roles?: Readonly<Record<string, Role>> },
+    more?: { readonly log?: Log; readonly roles?: Readonly<Record<string, Role>>; readonly days?: number },
   ): Promise<BrokerTls>;
 }
 
@@ -29,8 +30,8 @@ export async function someCertificates(test: Test, clusterId = 'one', now?: () =
   test.teardown(() => rm(directory, { recursive: true, force: true }));
   const authority = await CertificateAuthority.create(join(directory, 'ca'), clusterId, now && { now });
   const place = (name: string): string => join(directory, name);
-  const issue = async (name: string, role: Role): Promise<IdentityPems> => {
-    const pems = await authority.issue({ name, role });
+  const issue = async (name: string, role: Role, days?: number): Promise<IdentityPems> => {
+    const pems = await authority.issue({ name, role, ...(days === undefined ? {} : { days }) });
     await installIdentity(place(name), pems);
     return pems;
   };
@@ -39,8 +40,8 @@ export async function someCertificates(test: Test, clusterId = 'one', now?: () =
     authority,
     issue,
     place,
-    unit: async (unitId, { log = silentLog, roles = {} } = {}) => {
-      await issue(unitId, 'unit');
+    unit: async (unitId, { log = silentLog, roles = {}, days } = {}) => {
+      await issue(unitId, 'unit', days);
       const identity = await TlsIdentity.open(identityPaths(place(unitId)), log);
       test.teardown(() => identity.close());
       return { identity, rules: { clusterId, roles, isMember: (id) => /^E\d+$/.test(id) } };

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
@@ -238,6 +238,38 @@ t.test('a certificate that names no role gets it from the table, or from the lis
   };
   for (const [name, told] of Object.entries(cases)) t.same(roleOf({ ...facts, name }, rules), told, name);
   t.match(roleOf({ ...facts, name: 'dave', role: 'operator' }, rules), /belongs to the cluster Some Company/);
+});
+
+/** Connections that say nothing, `count` of them at once. */
+async function silent(test: Test, port: number, count: number): Promise<readonly Socket[]> {
+  const sockets = Array.from({ length: count }, () => connect(port, HOST).on('error', () => {}));
+  test.teardown(() => sockets.map((socket) => socket.destroy()));
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  return sockets;
+}
+
+t.test('strangers without certificate, however many there are, never keep a peer out', async (t) => {
+  const certificates = await someCertificates(t);
+  const station = await aStation(t, await certificates.unit('E001'));
+  const crowd = [...(await silent(t, station.port, 150)), ...(await silent(t, station.port, 150))];
+  t.ok(await enter(t, station.port, await certificates.issue('E002', 'unit')), 'a peer is let in at once');
+  t.ok(await eventually(() => crowd.filter(({ closed }) => !closed).length === 99, 2_000), 'its place was one of 100');
+  t.ok(refusals(station).includes('too many connections without certificate'), refusals(station).join('; '));
+});
+
+t.test('who comes a hundred times gives way to others, and to nobody what is his own', async (t) => {
+  const certificates = await someCertificates(t);
+  const station = await aStation(t, await certificates.unit('E001'));
+  const alice = await enter(t, station.port, await certificates.issue('alice', 'operator'));
+  const pems = await certificates.issue('bob', 'observer');
+  const bobs = await Promise.all(Array.from({ length: 99 }, () => enter(t, station.port, pems)));
+  t.equal(await enter(t, station.port, pems), undefined, 'the hundredth of one name is too many');
+  t.ok(await enter(t, station.port, await certificates.issue('E002', 'unit')), 'another name is let in');
+  t.ok(
+    await eventually(() => bobs.filter((bob) => bob?.connected).length === 98, 2_000),
+    'for which one of bob leaves',
+  );
+  t.ok(alice?.connected);
 });
 
 t.test('a peer who has the id of another client cannot take its connection over', async (t) => {

@@ -39,13 +39,30 @@ export interface Guest {
 /** A connection that says nothing is somebody's mistake or worse. */
 export const CONNECT_TIMEOUT_MSEC: Milliseconds = 5_000;
 /** Clients of one unit: peers, Node-RED, a few screens. */
-const MAX_CONNECTIONS = 100;
+const MAX_GUESTS = 100;
+/** Who has not shown a certificate yet; some hundredths of a second is what it takes. */
+const MAX_STRANGERS = 100;
 /** How often the certificates of those who are connected are looked at. */
 const LOOK_MSEC: Milliseconds = 1_000;
 /** What one client may say; readings of a device come a few times a second. */
 const CLIENT_ALLOWANCE: Allowance = { perSecond: 50, burst: 100 };
 
 const localGuest = (): Guest => ({ name: 'local', role: 'local', allowance: new TokenBucket(CLIENT_ALLOWANCE) });
+
+interface PresentGuest extends Guest {
+  readonly socket: Socket;
+}
+
+/** Of one too many the latest of whoever has most has to go; where all have as many, the newcomer. */
+function oneTooMany(guests: readonly PresentGuest[], newcomer: PresentGuest): PresentGuest {
+  const byName = Map.groupBy(guests, ({ name }) => name);
+  const own = byName.get(newcomer.name) ?? [];
+  const most = [...byName.values()].reduce((most, one) => (one.length > most.length ? one : most), own);
+  return most.at(-1) ?? newcomer;
+}
+
+/** Where a connection comes from: the same for a socket and for the TLS that is made of it. */
+const originOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
 /** Who has shown this certificate, or why it is not let in. */
 function guestWith(certificate: X509Certificate, { identity, rules }: BrokerTls): Guest | string {
@@ -62,7 +79,9 @@ export class BrokerDoor {
   readonly #troubles: NotedTroubles;
   readonly #admitted: (socket: Socket) => void;
   readonly #server: Server;
-  readonly #guests = new Map<unknown, Guest & { readonly socket: Socket }>();
+  readonly #guests = new Map<unknown, PresentGuest>();
+  /** Those who have not shown a certificate yet, the oldest first. */
+  readonly #strangers = new Map<string, Socket>();
   /** By the name in the certificate; the CA knows how many there are. */
   readonly #allowances = new Map<string, TokenBucket>();
   #forgetTls: Unsubscribe = () => {};
@@ -76,7 +95,6 @@ export class BrokerDoor {
     this.#admitted = admitted;
     this.#server =
       tls === undefined ? createServer((socket) => this.#admit(socket, localGuest())) : this.#tlsServer(tls);
-    this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
   get address(): UnitAddress {
@@ -102,6 +120,7 @@ export class BrokerDoor {
     this.#forgetTls();
     clearInterval(this.#expiry);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#strangers.values()) socket.destroy();
     for (const { socket } of this.#guests.values()) socket.destroy();
     await closed;
   }
@@ -112,6 +131,7 @@ export class BrokerDoor {
       { ...identity.material, requestCert: true, rejectUnauthorized: true, handshakeTimeout: CONNECT_TIMEOUT_MSEC },
       (socket) => this.#judge(socket, tls),
     );
+    server.on('connection', (socket: Socket) => this.#meet(socket));
     server.on('tlsClientError', ({ message }, { authorizationError, remoteAddress }) =>
       this.#refuse(String(authorizationError ?? message), '', remoteAddress),
     );
@@ -124,8 +144,20 @@ export class BrokerDoor {
     return server;
   }
 
+  /** Strangers never keep a peer out: the oldest of them makes room, and a peer is none for long. */
+  #meet(socket: Socket): void {
+    const origin = originOf(socket);
+    this.#strangers.set(origin, socket);
+    socket.on('close', () => this.#strangers.get(origin) === socket && this.#strangers.delete(origin));
+    const [oldest] = this.#strangers.values();
+    if (this.#strangers.size <= MAX_STRANGERS || oldest === undefined) return;
+    this.#refuse('too many connections without certificate', '', oldest.remoteAddress);
+    oldest.destroy();
+  }
+
   /** The chain is valid and not expired; what is left is whether it is still believed, and what it allows. */
   #judge(socket: TLSSocket, tls: BrokerTls): void {
+    this.#strangers.delete(originOf(socket));
     const certificate = socket.getPeerX509Certificate();
     const guest = certificate === undefined ? 'no certificate' : guestWith(certificate, tls);
     if (typeof guest !== 'string') {
@@ -158,9 +190,16 @@ export class BrokerDoor {
   }
 
   #admit(socket: Socket, guest: Guest): void {
-    this.#guests.set(socket, { ...guest, socket });
-    socket.setNoDelay(true);
+    const present = { ...guest, socket };
+    this.#guests.set(socket, present);
     socket.on('close', () => this.#guests.delete(socket));
+    if (this.#guests.size > MAX_GUESTS) {
+      const { name, socket: last } = oneTooMany([...this.#guests.values()], present);
+      this.#refuse('too many connections', name, last.remoteAddress);
+      last.destroy();
+      if (last === socket) return;
+    }
+    socket.setNoDelay(true);
     this.#admitted(socket);
   }
 }

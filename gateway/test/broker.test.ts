@@ -272,6 +272,20 @@ t.test('who comes a hundred times gives way to others, and to nobody what is his
   t.ok(alice?.connected);
 });
 
+t.test('of two programs with the key of the unit the one that talks too much does not silence the other', async (t) => {
+  const certificates = await someCertificates(t);
+  const tls = await certificates.unit('E001');
+  const station = await aStation(t, tls);
+  const topic = `${rootOf('E001')}/operator/x`;
+  const calm = await enter(t, station.port, tls.identity.identity);
+  const loud = await enter(t, station.port, tls.identity.identity);
+  const closed = loud && ended(loud);
+  for (let count = 0; count < 150; count += 1) loud?.publish(topic, STOP);
+  await closed;
+  t.equal(calm && (await mayPublish(calm, topic, STOP)), true);
+  t.same(refusals(station), ['too many messages']);
+});
+
 t.test('a peer who has the id of another client cannot take its connection over', async (t) => {
   const certificates = await someCertificates(t);
   const station = await aStation(t, await certificates.unit('E001'));

@@ -178,8 +178,9 @@ export class BrokerDoor {
     }
   }
 
-  /** Coming again gives nobody more; programs on this machine share a name, and one must not silence another. */
-  #allowanceOf({ name, allowance }: Guest): TokenBucket {
+  /** Coming again gives nobody more; programs of the unit's owner share a name, and one must not silence another. */
+  #allowanceOf({ name, role, allowance }: Guest): TokenBucket {
+    if (role === 'local') return allowance;
     const known = this.#allowances.get(name) ?? allowance;
     this.#allowances.set(name, known);
     return known;

@@ -346,6 +346,31 @@ t.test('held-revocations.ts', async (t) => {
     await writeFile(paths.revocationList, 'nonsense');
     await t.rejects(HeldRevocations.open(paths), ConfigError);
   });
+
+  t.test('a list that cannot be read is no empty list: nobody begins without it, and what is held stays', async (t) => {
+    const ca = await aCa(t);
+    const { serial } = factsOf((await ca.issue({ name: 'E002', role: 'unit' })).certPem, 'E002');
+    await ca.revoke('E002');
+    const { held, paths } = await aHolder(t, ca, await ca.issue({ name: 'E001', role: 'unit' }));
+    await rm(paths.revocationList);
+    await mkdir(paths.revocationList); // whose reading fails, for root too
+    const refusal = { name: 'ConfigError', message: /crl\.pem.*cannot be read: EISDIR/ };
+    await t.rejects(held.reload(), refusal);
+    t.ok(held.isRevoked(serial));
+    await t.rejects(HeldRevocations.open(paths), refusal);
+    await t.rejects(readIdentity(paths), refusal);
+  });
+
+  t.test('an authority that cannot read what it has issued or revoked begins no new record', async (t) => {
+    for (const name of ['issued.json', 'crl.pem']) {
+      const ca = await aCa(t);
+      await ca.issue({ name: 'E001', role: 'unit' });
+      await ca.revoke('E001');
+      await rm(join(ca.directory, name));
+      await mkdir(join(ca.directory, name));
+      await t.rejects(CertificateAuthority.open(ca.directory), { name: 'ConfigError', message: /cannot be read/ }, name);
+    }
+  });
 });
 
 t.test('x509: fields', async (t) => {

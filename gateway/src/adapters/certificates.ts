@@ -7,6 +7,7 @@ import { DAY_MSEC, type EpochMsec, type Milliseconds } from '../domain/quantitie
 import { ROLES, type Role } from '../domain/role.ts';
 import { PRIVATE_MODE, writeAtomically } from './atomic-file.ts';
 import { factsOf, type IdentityPems, makePrivateDirectory } from './identity-files.ts';
+import { readOptional } from './read-optional.ts';
 import { makeCertificate, readCertificate, type Usage } from './x509/certificate.ts';
 import { makeRevocationList, readRevocationList } from './x509/revocation-list.ts';
 import { newKey, readSigningKey, type SigningKey } from './x509/signing-key.ts';
@@ -240,7 +241,7 @@ export class CertificateAuthority {
    */
   async #completeList(): Promise<void> {
     const path = this.#path('crl.pem');
-    const pem = await readFile(path, 'utf8').catch(() => undefined);
+    const pem = await readOptional(path);
     const held = pem === undefined ? undefined : await readRevocationList(pem, this.certPem);
     const known = new Set(held?.revoked.map(({ serial }) => serial));
     const added = this.issued.flatMap(({ serial, revokedAt }) =>
@@ -281,7 +282,7 @@ function checkAuthority(certPem: string, keyPem: string, directory: string): voi
 
 async function readLedger(directory: string): Promise<Ledger> {
   const path = join(directory, 'issued.json');
-  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const text = await readOptional(path);
   if (text === undefined) return { certificates: [] };
   try {
     return v.parse(ledger, JSON.parse(text));

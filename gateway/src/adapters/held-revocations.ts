@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
 import { writeAtomically } from './atomic-file.ts';
 import type { IdentityPaths } from './identity-files.ts';
+import { readOptional } from './read-optional.ts';
 import type { SignedList } from './x509/revocation-list.ts';
 
 /** A list of some ten thousand certificates: no cluster has them, a stranger may try. */
@@ -26,7 +27,7 @@ export class HeldRevocations {
     this.#caPem = caPem;
   }
 
-  /** Opens what a directory holds; none is fine. Rejects `ConfigError` for a list that is not the CA's. */
+  /** Opens what a directory holds; none is fine. Rejects `ConfigError` for a list that is not the CA's or cannot be read. */
   static async open(paths: IdentityPaths): Promise<HeldRevocations> {
     const revocations = new HeldRevocations(paths, await readFile(paths.ca, 'utf8'));
     await revocations.reload();
@@ -72,7 +73,7 @@ export class HeldRevocations {
   /** Looks at the file again, which an operator may have replaced; true when it brought a newer list. */
   reload(): Promise<boolean> {
     return this.#inTurn(async () => {
-      const pem = await readFile(this.#paths.revocationList, 'utf8').catch(() => undefined);
+      const pem = await readOptional(this.#paths.revocationList);
       if (pem === undefined || pem === this.#held?.pem) return false;
       const list = await this.#read(pem).catch((error: unknown) => {
         throw new ConfigError([{ file: this.#paths.revocationList, path: '', message: messageOf(error) }]);

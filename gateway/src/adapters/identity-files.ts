@@ -5,6 +5,7 @@ import { ConfigError, messageOf } from '../domain/errors.ts';
 import { DAY_MSEC, type EpochMsec, type Milliseconds } from '../domain/quantities.ts';
 import { isRole, type Role } from '../domain/role.ts';
 import { makeDirectory, PRIVATE_MODE, writeAtomically } from './atomic-file.ts';
+import { readOptional } from './read-optional.ts';
 
 /** So long before the end somebody should renew it. */
 export const EXPIRY_WARNING_MSEC: Milliseconds = 30 * DAY_MSEC;
@@ -105,7 +106,7 @@ function certificateOf(pem: string, file: string): X509Certificate {
  */
 export async function readIdentity(paths: IdentityPaths): Promise<Identity> {
   const [caPem, certPem, keyPem] = await Promise.all([paths.ca, paths.cert, paths.key].map(readRequired));
-  const revocationListPem = await readFile(paths.revocationList, 'utf8').catch(() => undefined);
+  const revocationListPem = await readOptional(paths.revocationList);
   const pems = { caPem: caPem ?? '', certPem: certPem ?? '', keyPem: keyPem ?? '' };
   checkMatch(pems, paths);
   return {

@@ -13,6 +13,8 @@ import type { BrokerTls } from '../src/adapters/broker-door.ts';
 import { installIdentity } from '../src/adapters/identity-files.ts';
 import { shareRevocations } from '../src/adapters/revocation-gossip.ts';
 import { UnitBroker } from '../src/adapters/unit-broker.ts';
+import { makeRevocationList } from '../src/adapters/x509/revocation-list.ts';
+import { readSigningKey } from '../src/adapters/x509/signing-key.ts';
 import { UnitClient } from '../src/client/index.ts';
 import type { OperatorBody } from '../src/domain/messages.ts';
 import type { Role } from '../src/domain/role.ts';
@@ -371,6 +373,31 @@ t.test('a revocation list that one unit has reaches the others, and only one tha
   await foreign.authority.revoke('E001');
   one.bus.publish('revocations', '', { number: 99, pem: await foreign.authority.revocationListPem() });
   t.ok(await eventually(() => two.lines.some(({ event }) => event === 'tls.revocations-refused'), 3_000));
+});
+
+t.test('a revocation list too long for a message is not said in vain: the log tells what to do', async (t) => {
+  const certificates = await someCertificates(t);
+  const { authority, directory } = certificates;
+  const key = await readSigningKey(await readFile(join(directory, 'ca', 'ca.key'), 'utf8'), 'ca.key');
+  const aList = (count: number): Promise<string> => {
+    const revoked = Array.from({ length: count }, (_, index) => ({
+      serial: (0x40n * 2n ** 120n + BigInt(index)).toString(16).toUpperCase(),
+      revokedAt: 0,
+    }));
+    return makeRevocationList({ number: count, issuedAt: 0, revoked }, Date.now() + 86_400_000, authority.certPem, key);
+  };
+  const other = await certificates.unit('E002');
+  const { one, two, tls } = await twoUnits(t, certificates, other);
+  const log = collectingLog((line) => one.lines.push(line));
+  shareRevocations(one.bus, tls.identity, log);
+  shareRevocations(two.bus, other.identity, silentLog);
+  const tooLong = (): readonly LogLine[] => one.lines.filter(({ event }) => event === 'tls.revocations-too-long');
+  await tls.identity.revocations.adopt(await aList(1_250));
+  t.ok(await eventually(() => other.identity.revocations.number === 1_250, 4_000), 'the longest that is said arrives');
+  t.same(tooLong(), []);
+  await tls.identity.revocations.adopt(await aList(1_400));
+  t.match(tooLong(), [{ level: 'warn', fields: { message: /copy crl\.pem to every unit/ } }]);
+  t.notOk(two.lines.some(({ event }) => event === 'mesh.message-refused'));
 });
 
 t.test('a broker with the certificate of another unit is not believed, whatever stands on it', async (t) => {

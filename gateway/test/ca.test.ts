@@ -368,7 +368,11 @@ t.test('held-revocations.ts', async (t) => {
       await ca.revoke('E001');
       await rm(join(ca.directory, name));
       await mkdir(join(ca.directory, name));
-      await t.rejects(CertificateAuthority.open(ca.directory), { name: 'ConfigError', message: /cannot be read/ }, name);
+      await t.rejects(
+        CertificateAuthority.open(ca.directory),
+        { name: 'ConfigError', message: /cannot be read/ },
+        name,
+      );
     }
   });
 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import mqtt, { connectAsync, type IClientOptions, type MqttClient, type Packet } from 'mqtt';
 import t from 'tap';
 import type { BrokerTls } from '../src/adapters/broker-door.ts';
 import { installIdentity } from '../src/adapters/identity-files.ts';
@@ -286,6 +286,45 @@ t.test('of two programs with the key of the unit the one that talks too much doe
   await closed;
   t.equal(calm && (await mayPublish(calm, topic, STOP)), true);
   t.same(refusals(station), ['too many messages']);
+});
+
+t.test('nothing is kept for a client that has gone, whatever session it asked for', async (t) => {
+  const { port } = await aStation(t);
+  const url = `mqtt://${HOST}:${port}`;
+  /** With what it hears, from the first moment on. */
+  const come = async (): Promise<{ client: MqttClient; packets: Packet[] }> => {
+    const packets: Packet[] = [];
+    const client = mqtt.connect(url, { clientId: 'x', clean: false, protocolVersion: 4, reconnectPeriod: 0 });
+    t.teardown(() => client.endAsync(true));
+    client.on('packetreceive', (packet) => packets.push(packet));
+    await new Promise<void>((resolve) => client.once('connect', () => resolve()));
+    return { client, packets };
+  };
+  const { client } = await come();
+  await client.subscribeAsync('#', { qos: 1 });
+  await client.endAsync();
+  const speaker = await connectAsync(url, { protocolVersion: 4 });
+  await speaker.publishAsync(`${rootOf('E001')}/operator/x`, STOP, { qos: 1 });
+  await speaker.endAsync();
+  const again = await come();
+  await again.client.subscribeAsync('y'); // whatever was kept comes before its answer
+  t.match(again.packets, [{ cmd: 'connack', sessionPresent: false }, { cmd: 'suback' }]);
+});
+
+t.test('a client that never lets go of its messages (QoS 2) is thrown out after twenty', async (t) => {
+  const station = await aStation(t);
+  const socket = connect(station.port, HOST).on('error', () => {});
+  t.teardown(() => socket.destroy());
+  const topic = Buffer.from(`${rootOf('E001')}/operator/x`);
+  const CONNECT = Buffer.from([0x10, 13, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, 1, 0x78]);
+  const publish = (id: number): Buffer =>
+    Buffer.from([0x34, topic.length + 4 + STOP.length, 0, topic.length, ...topic, 0, id, ...Buffer.from(STOP)]);
+  socket.write(Buffer.concat([CONNECT, ...Array.from({ length: 20 }, (_, index) => publish(index + 1))]));
+  t.ok(await eventually(() => station.operator.length === 20, 2_000), 'twenty are taken');
+  socket.write(publish(21));
+  socket.resume();
+  await once(socket, 'close');
+  t.equal(station.operator.length, 20);
 });
 
 t.test('a peer who has the id of another client cannot take its connection over', async (t) => {

@@ -18,6 +18,9 @@ export interface EmbeddedBrokerOptions extends DoorOptions {
 /** Who reads no further is left: one slow screen must not hold up the others. */
 const DRAIN_TIMEOUT_MSEC = 2_000;
 
+/** Messages of one client (QoS 2) that wait for his word that they may be forgotten; each is kept in memory. */
+const MAX_UNRELEASED = 20;
+
 /** The broker's memory of retained messages: a public property of it that its types leave out. */
 const retainedOf = (broker: Aedes): { storeRetained(packet: PublishPacket): Promise<void> } =>
   (broker as unknown as { persistence: { storeRetained(packet: PublishPacket): Promise<void> } }).persistence;
@@ -34,6 +37,7 @@ export class EmbeddedBroker implements Broker {
     const aedes = await Aedes.createBroker({
       drainTimeout: DRAIN_TIMEOUT_MSEC,
       connectTimeout: CONNECT_TIMEOUT_MSEC,
+      maxInflightInbound: MAX_UNRELEASED,
       concurrency: 0, // without end: what waits for one slow client holds up no other
     });
     const broker = new EmbeddedBroker(options, aedes);
@@ -90,9 +94,14 @@ export class EmbeddedBroker implements Broker {
     return client === null ? undefined : this.#door.guestOf(client.conn);
   }
 
-  /** Ids of clients are made unlike those of everybody else: taking over a connection is for its owner only. */
+  /**
+   * Ids of clients are made unlike those of everybody else: taking over a connection is for its owner only. Every
+   * session is a clean one, whatever was asked for: nothing is kept for a client that may never come again, and no
+   * message reaches anybody late (cluster-safety.md, "Words").
+   */
   #greet(client: Client, packet: ConnectPacket): boolean {
     const name = this.#guestOf(client)?.name;
+    packet.clean = true;
     if (packet.clientId !== '') packet.clientId = `${name}/${packet.clientId}`;
     return name !== undefined;
   }

@@ -5,8 +5,13 @@ import { Election, type Vow } from '../src/cluster/election.ts';
 import { Members } from '../src/cluster/members.ts';
 import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
-import { Requests } from '../src/cluster/requests.ts';
+import { PolicyBook } from '../src/cluster/policy-book.ts';
+import { PolicyChange, type PolicyChangeNeeds } from '../src/cluster/policy-change.ts';
+import { type OkReply, Requests } from '../src/cluster/requests.ts';
 import { Settlement } from '../src/cluster/settlement.ts';
+import { demoPolicy } from '../src/config/defaults.ts';
+import { parseConfig } from '../src/config/load.ts';
+import type { Policy } from '../src/config/policy.ts';
 import type {
   Channel,
   CommandBody,
@@ -14,11 +19,14 @@ import type {
   ElectionState,
   GridState,
   OperationMode,
+  PolicyEntry,
   UnitData,
 } from '../src/domain/index.ts';
 import { PeerError } from '../src/domain/index.ts';
 import {
   type Bus,
+  collectingLog,
+  type LogLine,
   MemoryBusHub,
   MemoryStore,
   SeededEntropy,
@@ -345,6 +353,25 @@ t.test('election.ts', async (t) => {
     t.equal(election.hearGrid('E003', gridOf('E003', 0, 9)), false);
     t.equal(election.hearGrid('E003', gridOf('E004', 7, 9)), false);
     t.equal(election.gridMasterUnitId, 'E001');
+  });
+
+  t.test('RULE-6: only who leads has an office to offer', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(3_000);
+    t.notOk(cluster.get('E002').election.isLeading);
+    const successors: unknown[] = [];
+    cluster.hub.tap(({ channel, envelope }) => {
+      const { successor } = envelope.body as ElectionState;
+      if (channel === 'election' && successor !== undefined) successors.push(successor);
+    });
+    cluster.get('E002').election.offer('E003');
+    await cluster.clock.advance(3_000);
+    t.same(successors, []);
+    t.ok(cluster.get('E001').election.isLeading);
+    cluster.get('E001').election.offer('E003');
+    await cluster.clock.advance(100);
+    t.same([...new Set(successors)], ['E003']);
+    t.ok(cluster.get('E003').election.isLeading);
   });
 
   t.test('a leader that resigns is followed by another', async (t) => {
@@ -979,5 +1006,318 @@ t.test('modes.ts', async (t) => {
     await modes.setLocal(undefined);
     t.equal(modes.effective(), 'autonomous');
     t.equal((await setUp(store)).modes.local(), undefined);
+  });
+});
+
+const currentOf = (policy: Policy): string => `${policy.mediator.deal.gridCurrentA} A`;
+/** The policy of the unit's file; others are told from it by their current. */
+const FILE = demoPolicy(IDS, { gridCurrentA: 2, amountWh: 100 });
+const policyEntry = (version: number, term: number, gridCurrentA: number): PolicyEntry => {
+  const policy = demoPolicy(IDS, { gridCurrentA, amountWh: 100 });
+  return { version, term, hash: currentOf(policy), policy };
+};
+
+async function policyBook({ unitId = 'E001', store = new MemoryStore(), changed = (): void => {} } = {}) {
+  const lines: LogLine[] = [];
+  const book = new PolicyBook({
+    unitId,
+    store,
+    log: collectingLog((line) => lines.push(line)),
+    fromFile: () => FILE,
+    hashOf: currentOf,
+    parse: (value) => parseConfig('policy', JSON.stringify(value), 'policy').value,
+    changed,
+  });
+  await book.load();
+  return { book, store, lines };
+}
+
+t.test('policy-book.ts', async (t) => {
+  t.test('RULE-15: only the next version is staged, and never over that of a later term', async (t) => {
+    const { book } = await policyBook();
+    await t.rejects(book.stage(policyEntry(2, 1, 1)), {
+      reason: 'policy.version',
+      message: 'E001 has version 0: 2 is not next',
+    });
+    await book.stage(policyEntry(1, 3, 1));
+    await t.rejects(book.stage(policyEntry(1, 2, 1.5)), {
+      reason: 'policy.staged-later',
+      message: 'E001 has staged another policy in a later term',
+    });
+    t.match(book.staged, { term: 3, hash: '1 A' });
+    await book.stage(policyEntry(1, 4, 1.5));
+    t.match(book.staged, { term: 4, hash: '1.5 A' });
+    t.equal(book.hash(), '2 A', 'and nothing is in force yet');
+  });
+
+  t.test('RULE-15: an active policy ends the promise of its own version, not that of the next', async (t) => {
+    const { book } = await policyBook();
+    await book.stage(policyEntry(1, 1, 1));
+    await book.activate(policyEntry(1, 1, 1));
+    t.equal(book.staged, undefined);
+    await book.stage(policyEntry(2, 1, 1.5));
+    await book.activate(policyEntry(1, 1, 1));
+    t.match(book.staged, { version: 2 }, 'one that is in force already changes nothing');
+    await book.activate(policyEntry(3, 1, 0.5));
+    t.strictSame([book.version, book.hash(), book.staged], [3, '0.5 A', undefined]);
+  });
+
+  t.test('RULE-15: a promise outlives an older policy that comes into force late', async (t) => {
+    const store = new MemoryStore();
+    await store.save('policy', { staged: policyEntry(2, 1, 1.5) });
+    const { book } = await policyBook({ store });
+    await book.activate(policyEntry(1, 1, 1));
+    t.match([book.version, book.staged], [1, { version: 2, hash: '1.5 A' }]);
+  });
+
+  t.test('RULE-15: the members of a running cluster are no matter of its policy', async (t) => {
+    const { book } = await policyBook();
+    const message = 'memberUnitIds: expected E001, E002, E003, E004, got E001, E002: members change only at a restart';
+    t.throws(() => book.check(demoPolicy(['E001', 'E002'])), { reason: 'policy.members-differ', message });
+    t.equal(currentOf(book.check({ ...FILE, memberUnitIds: IDS.toReversed() })), '2 A', 'their order does not count');
+  });
+
+  t.test('INV-11: a policy that is not what its hash says is not promised', async (t) => {
+    const { book } = await policyBook();
+    await t.rejects(book.stage({ ...policyEntry(1, 1, 1), hash: '7 A' }), {
+      reason: 'policy.garbled',
+      message: 'the policy comes to 1 A, expected 7 A',
+    });
+    t.equal(book.staged, undefined);
+  });
+
+  t.test('INV-11: a page that is a policy no more is told and left out, and the file counts', async (t) => {
+    const store = new MemoryStore();
+    await store.save('policy', { active: { ...policyEntry(1, 1, 1), policy: {} }, staged: policyEntry(1, 1, 1.5) });
+    const { book, lines } = await policyBook({ store });
+    t.match(lines, [{ event: 'policy.page-lost', fields: { version: 1, message: /memberUnitIds/ } }]);
+    t.strictSame([book.version, book.hash()], [0, '2 A']);
+    t.match(book.staged, { hash: '1.5 A' });
+  });
+});
+
+interface PolicyUnit {
+  readonly book: PolicyBook;
+  readonly change: PolicyChange;
+  readonly lines: readonly LogLine[];
+  /** Whom it obeys, by the last promise that it gave. */
+  gridMaster: string;
+  term: number;
+  /** It takes itself for the grid master. */
+  isLeading: boolean;
+}
+
+/** Units of which only the policies are there: who leads, and who knows, is said by the test. */
+class PolicyCluster {
+  readonly clock = new VirtualClock();
+  readonly units = new Map<string, PolicyUnit>();
+
+  /** What a unit that was asked answers, instead of what it should. */
+  answerOf: (to: string) => OkReply | 'nothing' | undefined = () => undefined;
+
+  /** All obey E001 in term 1. */
+  async start(): Promise<this> {
+    for (const unitId of IDS) {
+      const { book, lines } = await policyBook({ unitId, changed: () => this.#publish(unitId) });
+      const change = new PolicyChange({
+        unitId,
+        clock: this.clock,
+        log: silentLog,
+        book,
+        election: this.#electionAt(unitId),
+        members: { alive: () => IDS, majority: () => 3 },
+        requests: { ask: (to, body, _deadline, term) => this.#ask(unitId, to, body, term) },
+        community: { deals: () => [] },
+        isFree: () => true,
+      });
+      this.units.set(unitId, { book, change, lines, gridMaster: 'E001', term: 1, isLeading: unitId === 'E001' });
+    }
+    this.#beat();
+    return this;
+  }
+
+  unit(unitId: string): PolicyUnit {
+    return this.units.get(unitId) as PolicyUnit; // every test starts all of them
+  }
+
+  /** The voters promise the next term; the former grid master goes on until it hears of it. */
+  elect(gridMaster: string, ...voters: readonly string[]): void {
+    for (const unitId of voters) {
+      Object.assign(this.unit(unitId), { gridMaster, term: 2, isLeading: unitId === gridMaster });
+    }
+  }
+
+  /** Every policy that has come into force anywhere, by version. */
+  inForce(): ReadonlyMap<number, ReadonlySet<string>> {
+    const found = new Map<number, Set<string>>();
+    for (const { fields } of [...this.units.values()].flatMap(({ lines }) => lines)) {
+      const { version, hash } = fields as { version: number; hash: string }; // what the book logs
+      found.set(version, (found.get(version) ?? new Set()).add(hash));
+    }
+    return found;
+  }
+
+  /** What has become of an operator's wish: undefined while it is open, `done`, or the reason why not. */
+  propose(unitId: string, gridCurrentA: number): { outcome?: string } {
+    const { policy, hash } = policyEntry(1, 0, gridCurrentA);
+    const wish: { outcome?: string } = {};
+    this.unit(unitId)
+      .change.propose(policy, hash)
+      .then(
+        () => {
+          wish.outcome = 'done';
+        },
+        (error: PeerError) => {
+          wish.outcome = error.reason;
+        },
+      );
+    return wish;
+  }
+
+  #electionAt(unitId: string): PolicyChangeNeeds['election'] {
+    const unit = (): PolicyUnit => this.unit(unitId);
+    return {
+      get isLeading() {
+        return unit().isLeading;
+      },
+      get term() {
+        return unit().term;
+      },
+      get gridMasterUnitId() {
+        return unit().gridMaster;
+      },
+    };
+  }
+
+  /** As the command desk: a unit obeys the grid master and the term that it has promised. Each lies further away. */
+  async #ask(from: string, to: string, body: CommandBody, term: number): Promise<OkReply> {
+    await sleep(this.clock, 1 + IDS.indexOf(to));
+    const { gridMaster, book, ...promised } = this.unit(to);
+    if (gridMaster !== from || promised.term !== term) throw new PeerError('term.old', to, `${to} obeys ${gridMaster}`);
+    const answer = this.answerOf(to);
+    if (answer === 'nothing') throw new PeerError('peer.timeout', to, `${to} did not answer`);
+    if (answer !== undefined) return answer;
+    if (body.kind === 'policy.stage') await book.stage(body.entry);
+    return { ok: true, policies: book.pages() };
+  }
+
+  #publish(sender: string): void {
+    this.clock.after(1, () => {
+      const { active, staged } = this.unit(sender).book.pages();
+      const said = { ...active, ...(staged === undefined ? {} : { staged }) };
+      for (const [unitId, { change }] of this.units) if (unitId !== sender) change.hear(sender, said);
+    });
+  }
+
+  #beat(): void {
+    for (const { change } of this.units.values()) change.look();
+    this.clock.after(HEARTBEAT_MSEC, () => this.#beat());
+  }
+}
+
+t.test('policy-change.ts', async (t) => {
+  t.test('RULE-15: of two policies that are proposed at once to one grid master the first wins', async (t) => {
+    const cluster = await new PolicyCluster().start();
+    const [first, second] = [cluster.propose('E001', 1), cluster.propose('E001', 1.5)];
+    await cluster.clock.advance(5_000);
+    t.same([first, second], [{ outcome: 'done' }, { outcome: 'policy.changing' }]);
+    t.same(cluster.inForce(), new Map([[1, new Set(['1 A'])]]));
+    t.ok([...cluster.units.values()].every(({ book }) => book.hash() === '1 A'));
+  });
+
+  t.test(
+    'RULE-15: of two policies that are proposed to two grid masters at once never both get a version',
+    async (t) => {
+      const outcomes = new Set<string>();
+      for (let moment = 0; moment <= 12; moment += 1) {
+        for (const hearsAfterMsec of [1, 3, 600]) {
+          for (const voters of [
+            ['E002', 'E003', 'E004'],
+            ['E002', 'E004', 'E001'],
+          ]) {
+            const cluster = await new PolicyCluster().start();
+            const former = cluster.propose('E001', 1);
+            await cluster.clock.advance(moment);
+            cluster.elect('E002', ...voters);
+            const later = cluster.propose('E002', 1.5);
+            cluster.clock.after(hearsAfterMsec, () => cluster.elect('E002', ...IDS));
+            await cluster.clock.advance(20_000);
+            const inForce = cluster.inForce();
+            const what = `${voters} vote after ${moment} ms, E001 hears of it ${hearsAfterMsec} ms later: ${former.outcome}, ${later.outcome}`;
+            t.ok(
+              [...inForce.values()].every((hashes) => hashes.size === 1),
+              `${what}: one policy for each version`,
+            );
+            t.equal(
+              new Set([...cluster.units.values()].map(({ book }) => book.hash())).size,
+              1,
+              `${what}: one for all`,
+            );
+            const came = [...inForce.values()].flatMap((hashes) => [...hashes]);
+            if (former.outcome === 'done') t.ok(came.includes('1 A'), `${what}: what was promised has come`);
+            if (later.outcome === 'done') t.ok(came.includes('1.5 A'), `${what}: what was promised has come`);
+            outcomes.add(String(former.outcome)).add(String(later.outcome));
+          }
+        }
+      }
+      const reasons = ['grid-master.elsewhere', 'policy.another-first', 'policy.no-majority', 'policy.version'];
+      t.same([...outcomes].sort(), ['done', ...reasons], 'whoever loses is told why');
+    },
+  );
+
+  t.test(
+    'RULE-15: a grid master that was left behind takes over what is in force, and stages nothing beside it',
+    async (t) => {
+      const cluster = await new PolicyCluster().start();
+      await cluster.unit('E003').book.activate(policyEntry(1, 1, 1));
+      const late = cluster.propose('E001', 1.5);
+      await cluster.clock.advance(5_000);
+      t.equal(late.outcome, 'policy.version');
+      t.same(cluster.inForce(), new Map([[1, new Set(['1 A'])]]));
+      const again = cluster.propose('E001', 1.5);
+      await cluster.clock.advance(5_000);
+      t.equal(again.outcome, 'done');
+      t.ok([...cluster.units.values()].every(({ book }) => book.hash() === '1.5 A' && book.version === 2));
+    },
+  );
+
+  t.test('RULE-15: the policy that is in force already needs nobody', async (t) => {
+    const cluster = await new PolicyCluster().start();
+    cluster.answerOf = () => 'nothing';
+    const same = cluster.propose('E001', 2);
+    await cluster.clock.advance(10);
+    t.equal(same.outcome, 'done');
+    t.same(cluster.inForce(), new Map());
+  });
+
+  t.test('RULE-15: back to the policy in force while another is staged: what may be decided comes first', async (t) => {
+    const cluster = await new PolicyCluster().start();
+    await cluster.unit('E001').book.stage(policyEntry(1, 1, 1));
+    const back = cluster.propose('E001', 2);
+    await cluster.clock.advance(5_000);
+    t.equal(back.outcome, 'policy.another-first');
+    t.same(cluster.inForce(), new Map([[1, new Set(['1 A'])]]));
+  });
+
+  t.test('INV-11: whoever does not say what it has staged counts for no majority', async (t) => {
+    const cluster = await new PolicyCluster().start();
+    cluster.answerOf = (to) => (to === 'E002' ? undefined : { ok: true });
+    const wish = cluster.propose('E001', 1);
+    await cluster.clock.advance(5_000);
+    t.equal(wish.outcome, 'policy.no-majority');
+    t.equal(cluster.unit('E001').book.staged, undefined);
+  });
+
+  t.test('RULE-15: what one unit has staged and a majority has not is carried on by nobody', async (t) => {
+    const cluster = await new PolicyCluster().start();
+    cluster.answerOf = (to) => (to === 'E004' ? 'nothing' : undefined);
+    await cluster.unit('E004').book.stage(policyEntry(1, 1, 1));
+    await cluster.clock.advance(10_100); // between two heartbeats, with which it asks again
+    t.same(cluster.inForce(), new Map());
+    t.ok(IDS.slice(0, 3).every((unitId) => cluster.unit(unitId).book.staged === undefined));
+    const wish = cluster.propose('E001', 1.5);
+    await cluster.clock.advance(10_000);
+    t.equal(wish.outcome, 'done');
+    t.same(cluster.inForce(), new Map([[1, new Set(['1.5 A'])]]), 'and is in nobody’s way');
   });
 });

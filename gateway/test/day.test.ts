@@ -2,6 +2,7 @@ import t from 'tap';
 import { demoPolicy } from '../src/config/defaults.ts';
 import type { EmulatedCommunity } from '../src/emulation/emulated-community.ts';
 import { generatedYear } from '../src/emulation/generated-year.ts';
+import { tooSlowWhileCounted } from './support/coverage.ts';
 import { aCommunity, allWaiting, finishedDeals, HOUR, IDS, openDeals } from './support/running-community.ts';
 
 // A day of four whole units takes its time on a busy machine.
@@ -30,7 +31,7 @@ function watch({ world }: EmulatedCommunity): { readonly violations: string[]; r
   return { violations, handOvers: () => handOvers };
 }
 
-t.test('24 hours of the full protocol on a generated day', async (t) => {
+t.test('24 hours of the full protocol on a generated day', { skip: tooSlowWhileCounted }, async (t) => {
   const startedAt = process.cpuUsage();
   const running = await aCommunity({
     seed: 3,

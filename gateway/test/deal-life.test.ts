@@ -1889,6 +1889,33 @@ t.test('what rarely happens', async (t) => {
     t.ok(await grid.runUntil(() => Object.values(grid.modes).every((mode) => mode === 'WAIT'), 2_500));
   });
 
+  t.test(
+    'RULE-6: the office is offered when the last command is answered, and not if it was withdrawn before',
+    async (t) => {
+      for (const isWithdrawn of [false, true]) {
+        const grid = await aGrid(
+          gridPolicy({ gridMaster: { gridMasterSelection: { strategy: 'voltageReferenceUnit' } } }),
+        );
+        const deal = aDeal('E002', 'E003');
+        grid.updateMsec = 1_000;
+        grid.kill('E004');
+        await started(t, grid, deal);
+        await grid.run(3_200);
+        // Calm from here on: the transfer begins while what was moved in the first 5 s is being journalled.
+        grid.unit('E004').isAlive = true;
+        grid.push('E004');
+        const isBegun = (): boolean => grid.lines.some(({ event }) => event === 'grid-master.transfer-begun');
+        t.ok(await grid.runUntil(isBegun, 10_000));
+        t.same(grid.offers, [], 'a command is on its way');
+        if (isWithdrawn) {
+          grid.master.requestStop(deal.dealId, ['test']);
+          t.ok(await grid.runUntil(() => grid.isGone(deal.dealId), 20_000));
+        } else await grid.run(1_000);
+        t.same(grid.offers, isWithdrawn ? [] : ['E002']);
+      }
+    },
+  );
+
   t.test('deals without a wish leave the voltage alone', async (t) => {
     const grid = await aGrid(gridPolicy({ gridMaster: { gridVoltageOptimization: { enabled: true } } }));
     await started(t, grid, aDeal('E001', 'E002'));

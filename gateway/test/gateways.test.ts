@@ -118,6 +118,13 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
     Object.values(units).map(({ birth }) => birth?.policyHash);
   const [formerHash] = hashes(watch.state());
   const paths = ['--ca', own.ca, '--cert', own.cert, '--key', own.key];
+  const smaller = join(directory, 'smaller.json');
+  await writeFile(smaller, JSON.stringify({ ...given, memberUnitIds: given.memberUnitIds.slice(1) }));
+  const refused = apis('policy', smaller, '--gateway', `127.0.0.1:${e1.port}`, ...paths);
+  t.equal(await refused.ended, 3);
+  t.match(refused.err, /memberUnitIds: expected \S.*, got \S.*: members change only at a restart/);
+  t.same(hashes(watch.state()), Array(houses.length).fill(formerHash), 'and nothing has changed');
+
   const told = apis('policy', file, '--gateway', `127.0.0.1:${e1.port}`, ...paths);
   t.equal(await told.ended, 0, told.err);
   running.get('E003')?.child.kill('SIGKILL');

@@ -281,6 +281,15 @@ t.test('a unit that leaves after its accept is passed over for the second choice
   t.equal(second.proposals.length, 1);
 });
 
+/** A scenario that gives to one partner alone. */
+const boundTo = (pairUnitId: string): ReturnType<typeof scenarioOf> =>
+  scenarioOf({
+    '00:00:00-24:00:00': {
+      batteryStatus: { '-': 'any' },
+      request: { any: { discharge: { limitWh: 0, pairUnitId } } },
+    },
+  });
+
 t.test('nobody to trade with is told at once', async (t) => {
   const street = new Street();
   const house = street.house('E001', 95);
@@ -288,13 +297,7 @@ t.test('nobody to trade with is told at once', async (t) => {
   await street.clock.advance(100);
   t.match(house.decisions, [{ refusal: { reason: 'partners.none-alive', numbers: { alive: 0 } }, why: 'start' }]);
 
-  const bound = {
-    '00:00:00-24:00:00': {
-      batteryStatus: { '-': 'any' },
-      request: { any: { discharge: { limitWh: 0, pairUnitId: 'E002' } } },
-    },
-  };
-  const paired = seller({ scenario: scenarioOf(bound) });
+  const paired = seller({ scenario: boundTo('E002') });
   paired.street.start();
   await paired.street.clock.advance(100);
   t.match(paired.house.decisions, [
@@ -304,13 +307,7 @@ t.test('nobody to trade with is told at once', async (t) => {
 });
 
 t.test('bound to a pair unit, only its answer is waited for', async (t) => {
-  const bound = {
-    '00:00:00-24:00:00': {
-      batteryStatus: { '-': 'any' },
-      request: { any: { discharge: { limitWh: 0, pairUnitId: 'E004' } } },
-    },
-  };
-  const { street, house } = seller({ scenario: scenarioOf(bound) });
+  const { street, house } = seller({ scenario: boundTo('E004') });
   street.puppet('E003').onRequest = () => {};
   street.start();
   await street.clock.advance(200);
@@ -646,6 +643,32 @@ t.test('a deal that somebody wants is asked for at once, never wider than the sc
   t.same(deals(house), ['E004']);
   house.state.mode = 'heteronomous';
   t.match(house.market.inject({ type: 'discharge' }), { reason: 'mode.not-autonomous' });
+});
+
+t.test('a scenario that names its partner binds a deal that somebody wants, too', async (t) => {
+  const { street, house, buyer } = seller({ scenario: boundTo('E004') });
+  buyer.onRequest = () => {};
+  street.start();
+  await street.clock.advance(2_500);
+  t.match(house.market.inject({ type: 'discharge', pairUnitId: 'E003' }), {
+    reason: 'injection.pair',
+    numbers: { wanted: 'E003', allowed: 'E004' },
+  });
+  buyer.onRequest = (key) => buyer.accept(key, { amountWh: 100 });
+  t.equal(house.market.inject({ type: 'discharge' }), undefined);
+  await street.clock.advance(100);
+  t.match(buyer.heard.at(-1)?.request, { pairUnitId: 'E004' });
+});
+
+t.test('a deal that somebody wants with anybody is asked of all', async (t) => {
+  const { street, house, buyer } = seller();
+  buyer.onRequest = () => {};
+  street.start();
+  await street.clock.advance(2_500);
+  t.equal(house.market.inject({ type: 'discharge', amountWh: 150 }), undefined);
+  await street.clock.advance(100);
+  t.match(buyer.heard.at(-1)?.request, { amountWh: 150 });
+  t.notOk('pairUnitId' in (buyer.heard.at(-1)?.request ?? {}));
 });
 
 // --- peers with whom no deal can come to be ---------------------------------------------------------------------------

@@ -902,25 +902,67 @@ t.test('RULE-15: a new policy is in force everywhere or nowhere, and only where 
   t.same(versions(), [1, 1, 1, 1], 'it is durable');
 });
 
+/** An operator gives a unit a policy; `answer` is `done` or the error, as soon as there is one. */
+function givePolicy(
+  mortals: Mortals,
+  unitId: string,
+  value: Readonly<Record<string, unknown>>,
+): { readonly answer?: unknown } {
+  const asked: { answer?: unknown } = {};
+  mortals
+    .unit(unitId)
+    .operate({ kind: 'policy', value })
+    .then(
+      () => {
+        asked.answer = 'done';
+      },
+      (error: unknown) => {
+        asked.answer = error;
+      },
+    );
+  return asked;
+}
+
+t.test(
+  'RULE-15: of two policies that operators give at the same time one comes, and the other is told so',
+  async (t) => {
+    const hashes = new Set<string>();
+    const { mortals, versions } = await ofOneMind();
+    mortals.hub.tap(({ channel, envelope }) => {
+      const { version = 0, hash } = envelope.body as PublishedPolicy;
+      if (channel === 'policy' && version > 0) hashes.add(`${version} ${hash}`);
+    });
+    const asked = [
+      givePolicy(mortals, 'E002', withCurrent(mortals.policy, 1)),
+      givePolicy(mortals, 'E003', withCurrent(mortals.policy, 1.5)),
+    ];
+    t.ok(
+      await mortals.until(() => asked.every(({ answer }) => answer !== undefined), 20_000),
+      'it is tried again for 10 s',
+    );
+    t.match(asked, [
+      { answer: 'done' },
+      { answer: { name: 'PeerError', message: /was staged before and comes first/ } },
+    ]);
+    await mortals.endDeals();
+    t.ok(await mortals.until(() => versions().every((version) => version === 1), 60_000));
+    await mortals.untilRunning(1);
+    t.equal(hashes.size, 1);
+    t.ok(mortals.deals.every(({ dealGridCurrentA }) => dealGridCurrentA === 1));
+  },
+);
+
 t.test('RULE-15: without a majority, for other members, or for what is no policy, nothing changes', async (t) => {
   const { mortals, versions } = await ofOneMind();
   const ask = async (value: Readonly<Record<string, unknown>>): Promise<unknown> => {
-    let answer: unknown;
-    mortals
-      .unit('E002')
-      .operate({ kind: 'policy', value })
-      .then(
-        () => {
-          answer = 'done';
-        },
-        (error: unknown) => {
-          answer = error;
-        },
-      );
-    await mortals.until(() => answer !== undefined, 30_000);
-    return answer;
+    const asked = givePolicy(mortals, 'E002', value);
+    await mortals.until(() => asked.answer !== undefined, 30_000);
+    return asked.answer;
   };
-  t.match(await ask({ ...mortals.policy, memberUnitIds: ['E001', 'E002'] }), /memberUnitIds/);
+  t.match(await ask({ ...mortals.policy, memberUnitIds: ['E001', 'E002'] }), {
+    name: 'PeerError',
+    message: 'memberUnitIds: expected E001, E002, E003, E004, got E001, E002: members change only at a restart',
+  });
   t.match(await ask({ nonsense: true }), /policy/);
   for (const id of ['E003', 'E004']) mortals.kill(id);
   t.match(await ask(withCurrent(mortals.policy, 1)), { message: String });

@@ -36,14 +36,13 @@ import { studyTable } from '../src/emulation/year/study-table.ts';
 import { type DealCurrentName, tradeSetUp } from '../src/emulation/year/trade-set-up.ts';
 import { sampleYear, sumOfLoads, YEAR_BEGIN } from '../src/emulation/year/year-samples.ts';
 import { decideAccept, decideRequest, draftDeal } from '../src/market/index.ts';
+import { tooSlowWhileCounted } from './support/coverage.ts';
 import { aSituation, scenarioOf, unitDataAt } from './support/market.ts';
 import { aDeal } from './support/messages.ts';
 
 const shared = fileURLToPath(new URL('../../../shared/', import.meta.url));
 const skipWithoutData = existsSync(join(shared, 'data')) ? false : 'needs ../shared/data';
-/** Counting every branch makes whole years ten times as slow, and they reach nothing that the rest does not. */
-const isCounted = process.env._TAPJS_PROCESSINFO_COVERAGE_ === '1' || process.env.NODE_V8_COVERAGE !== undefined;
-const skipBaseline = skipWithoutData || (isCounted && 'too slow while coverage is measured');
+const skipBaseline = skipWithoutData || tooSlowWhileCounted;
 const YEARS = { timeout: 600_000 };
 t.setTimeout(YEARS.timeout);
 const skipWithoutConfigs = existsSync(join(shared, 'vectors/original-config')) ? false : 'needs ../shared/vectors';

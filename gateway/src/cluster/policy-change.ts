@@ -19,10 +19,10 @@ export interface PolicyChangeNeeds {
   readonly clock: Clock;
   readonly log: Log;
   readonly book: PolicyBook;
-  readonly election: Election;
-  readonly members: Members;
-  readonly requests: Requests;
-  readonly community: Community;
+  readonly election: Pick<Election, 'isLeading' | 'term' | 'gridMasterUnitId'>;
+  readonly members: Pick<Members, 'alive' | 'majority'>;
+  readonly requests: Pick<Requests, 'ask'>;
+  readonly community: Pick<Community, 'deals'>;
   /** No deal of this unit is open or promised, and its converter rests. */
   isFree(): boolean;
 }

@@ -148,9 +148,8 @@ const ROWS_BY_STATE = Map.groupBy(DEAL_TABLE, ({ from }) => from);
 
 /** The row that applies to a deal in a state; `holds` says which events are true. */
 export function rowFor(state: DealState, holds: (event: GuardedEvent) => boolean): DealRow {
-  const rows = ROWS_BY_STATE.get(state) ?? [];
-  // Every state ends with `always`; the last row therefore stands for "none of the others".
-  return rows.find((one) => one.when !== 'always' && holds(one.when)) ?? (rows.at(-1) as DealRow);
+  const first = ROWS_BY_STATE.get(state)?.find((one) => one.when === 'always' || holds(one.when));
+  return first as DealRow; // every state ends with `always`
 }
 
 /** The table as a Mermaid state diagram, for people. */

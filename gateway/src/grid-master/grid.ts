@@ -327,7 +327,7 @@ export class Grid {
   /** Nothing new begins for a while after a global error; stopping goes on (control.md D7). */
   get hasGlobalErrors(): boolean {
     const { errorSustainingMsec } = this.policy.gridMaster;
-    if (this.needs.hasGlobalErrors?.() === true) return true;
+    if (this.needs.hasGlobalErrors()) return true;
     return this.#globalErrorAt !== undefined && this.now - this.#globalErrorAt < errorSustainingMsec;
   }
 

@@ -68,7 +68,7 @@ export interface GridMasterNeeds {
   /** This member has echoed a `grid` within the lease; being heard proves only the other direction (RULE-5, RULE-7). */
   hearsUs(unitId: string): boolean;
   /** A fault of the cluster is open that this or another unit has raised, under this or a former grid master. */
-  hasGlobalErrors?(): boolean;
-  /** Asks this unit to stand for the next term, undefined: nobody any more (RULE-6). Without it the office stays here. */
-  offerLeadership?(unitId: string | undefined): void;
+  hasGlobalErrors(): boolean;
+  /** Asks this unit to stand for the next term, undefined: nobody any more (RULE-6). */
+  offerLeadership(unitId: string | undefined): void;
 }

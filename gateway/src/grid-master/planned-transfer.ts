@@ -79,7 +79,7 @@ export class PlannedTransfer {
     this.#calmSince = undefined;
     this.#notBefore = this.#grid.now + OFFER_AGAIN_MSEC;
     this.#grid.holdsBack = false;
-    if (isMade) this.#grid.needs.offerLeadership?.(undefined);
+    if (isMade) this.#grid.needs.offerLeadership(undefined);
     this.#grid.needs.log.info({ to }, 'grid-master.transfer-withdrawn');
     this.#grid.publish();
   }
@@ -100,7 +100,7 @@ export class PlannedTransfer {
     void grid.drained().then(() => {
       if (this.#offer !== offer) return; // withdrawn meanwhile
       offer.isMade = true;
-      grid.needs.offerLeadership?.(to);
+      grid.needs.offerLeadership(to);
     });
   }
 
@@ -108,7 +108,7 @@ export class PlannedTransfer {
   #successor(): string | undefined {
     const grid = this.#grid;
     const to = properGridMaster(grid.policy, grid.voltageReferenceUnitId);
-    const isOther = to !== undefined && to !== grid.needs.unitId && grid.needs.offerLeadership !== undefined;
+    const isOther = to !== undefined && to !== grid.needs.unitId;
     return isOther && this.#isCalm() && this.#mayLead(to) ? to : undefined;
   }
 

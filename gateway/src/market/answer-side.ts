@@ -6,6 +6,7 @@ import { type Outcome, refuse } from './outcome.ts';
 import { type Promised, Promises } from './promises.ts';
 import { isId, readOffer } from './read-message.ts';
 import type { TradingDesk } from './trading-desk.ts';
+import type { VetoHolder } from './veto-desk.ts';
 
 /** Answers the requests of other units, each with an accept or a typed no (market §3.2 S4, S5). */
 export class AnswerSide {
@@ -59,7 +60,8 @@ export class AnswerSide {
 
   #answer(negotiationId: string, request: Request): void {
     const accept = this.#decide(request);
-    if ('ok' in accept && this.#desk.veto.isHeld) void this.#askFirst(negotiationId, request, accept.ok);
+    const { holder } = this.#desk.veto;
+    if ('ok' in accept && holder !== undefined) void this.#askFirst(holder, negotiationId, request, accept.ok);
     else this.#say(negotiationId, request, accept);
   }
 
@@ -70,9 +72,9 @@ export class AnswerSide {
   }
 
   /** A flow may refuse; what it lets pass is decided anew, for time has passed. */
-  async #askFirst(negotiationId: string, request: Request, accept: Accept): Promise<void> {
+  async #askFirst(holder: VetoHolder, negotiationId: string, request: Request, accept: Accept): Promise<void> {
     this.#asking.add(negotiationId);
-    const refusal = await this.#desk.veto.ask('accept', accept, request.unitId);
+    const refusal = await this.#desk.veto.ask(holder, 'accept', accept, request.unitId);
     this.#asking.delete(negotiationId);
     this.#say(negotiationId, request, refusal === undefined ? this.#decide(request) : { refusal });
   }

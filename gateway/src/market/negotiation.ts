@@ -75,8 +75,9 @@ export class Negotiation {
   /** Nobody else has heard of the request yet: the flow may keep it back. */
   async #isVetoed(): Promise<boolean> {
     const { veto } = this.#desk;
-    if (!veto.isHeld) return false;
-    const refusal = await veto.ask('request', this.#request);
+    const { holder } = veto;
+    if (holder === undefined) return false;
+    const refusal = await veto.ask(holder, 'request', this.#request);
     if (refusal !== undefined) this.#desk.report({ step: 'request', negotiationId: this.#id, refusal });
     return refusal !== undefined || this.#stopped;
   }

@@ -41,15 +41,14 @@ export class VetoDesk {
     this.#until = this.#needs.clock.monotonic() + (holder?.holdMsec ?? 0);
   }
 
-  get isHeld(): boolean {
-    return this.#holder !== undefined && this.#needs.clock.monotonic() < this.#until;
+  /** Who is to be asked at this moment. */
+  get holder(): VetoHolder | undefined {
+    return this.#needs.clock.monotonic() < this.#until ? this.#holder : undefined;
   }
 
   /** Resolves with the no of the flow, or of its silence; undefined: go on. Never rejects. */
-  ask(step: DealQuestion['step'], offer: Offer, peerUnitId?: string): Promise<Refusal | undefined> {
+  ask(holder: VetoHolder, step: DealQuestion['step'], offer: Offer, peerUnitId?: string): Promise<Refusal | undefined> {
     const { clock, entropy, say, longestMsec } = this.#needs;
-    const holder = this.#holder;
-    if (!this.isHeld || holder === undefined) return Promise.resolve(undefined);
     const { onSilence } = holder;
     const limitMsec = Math.min(holder.limitMsec, LONGEST_VETO_MSEC, longestMsec());
     const id = entropy.uuid();

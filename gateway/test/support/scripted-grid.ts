@@ -108,6 +108,8 @@ export class ScriptedGrid {
   readonly lines: LogLine[] = [];
   readonly finished: Deal[] = [];
   readonly published: GridDraft[] = [];
+  /** To whom the office was offered; undefined: taken back. */
+  readonly offers: (string | undefined)[] = [];
   /** Device commands in the order in which units received them: `E001 WAIT`, `E002 CHARGE 1`. */
   readonly commands: string[] = [];
   /** Everything that broke a rule of the bus while the test ran. */
@@ -115,6 +117,8 @@ export class ScriptedGrid {
   policy: Policy;
   mode: OperationMode = 'autonomous';
   latencyMsec = 20;
+  /** How long a unit takes to journal a deal. */
+  updateMsec = 4;
   /** Volts per second of the ramp; undefined follows at once. */
   slewVPerSec: number | undefined;
   decayVPerSec = 1_000;
@@ -168,6 +172,9 @@ export class ScriptedGrid {
       hasGlobalErrors: () => this.hasGlobalErrors,
       hasQuorum: () => this.hasQuorum,
       hearsUs: () => true,
+      offerLeadership: (unitId) => {
+        this.offers.push(unitId);
+      },
       command: (to, body, deadlineMsec) => this.#command(to, body, deadlineMsec),
       publish: (state) => {
         this.published.push(state);
@@ -339,7 +346,7 @@ export class ScriptedGrid {
       throw new PeerError('peer.timeout', to, `${to} did not answer within ${String(deadlineMsec)} ms`);
     }
     if (this.hang(to, body)) await new Promise(() => {});
-    await sleep(this.clock, body.kind === 'deal.update' ? 4 : this.latencyMsec);
+    await sleep(this.clock, body.kind === 'deal.update' ? this.updateMsec : this.latencyMsec);
     this.#settle();
     if (fate === 'restarted') {
       unit.mode = 'WAIT'; // RULE-17

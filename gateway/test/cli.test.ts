@@ -1,3 +1,5 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -9,7 +11,7 @@ import { COMMANDS } from '../src/cli/commands.ts';
 import { dealPhase, dealsText, faultsText, statusText } from '../src/cli/community-tables.ts';
 import { FIRST_BROKER_PORT } from '../src/cli/daemon.ts';
 import { DaemonRecord } from '../src/cli/daemon-record.ts';
-import { lockData } from '../src/cli/data-lock.ts';
+import { lockData, lockHolder } from '../src/cli/data-lock.ts';
 import { demoSettings } from '../src/cli/demo-set-up.ts';
 import { dashboardPath, installFlow, readFlow, wiredUnits } from '../src/cli/flow-file.ts';
 import { onFreePorts } from '../src/cli/free-broker-ports.ts';
@@ -438,6 +440,25 @@ t.test('data-lock: one process per data directory', async (t) => {
   t.equal(await isRunning({ pid: 1 }), true, 'a process that is not ours runs, too');
   t.equal(await isRunning(await identityOf(process.pid)), true);
   t.same(await identityOf(999_999_999), { pid: 999_999_999 });
+});
+
+t.test('data-lock: of many processes that find one stale lock at once a single one gets it', async (t) => {
+  const script = fileURLToPath(new URL('support/lock-racer.ts', import.meta.url));
+  const racers = Array.from({ length: 6 }, () => fork(script));
+  t.teardown(() => racers.map((racer) => racer.kill('SIGKILL')));
+  const answers = (): Promise<readonly unknown[]> =>
+    Promise.all(racers.map(async (racer) => (await once(racer, 'message'))[0]));
+  await answers();
+  for (let round = 0; round < 40; round += 1) {
+    const directory = await aDirectory();
+    await writeFile(join(directory, 'daemon.lock'), '{"pid":999999999}');
+    const told = answers();
+    for (const racer of racers) racer.send(directory);
+    const owners = (await told).map((answer, index) => (answer === 'taken' ? racers[index]?.pid : undefined));
+    const [owner, ...more] = owners.filter((pid) => pid !== undefined);
+    t.same(more, [], `round ${round}: one owner`);
+    t.match(await lockHolder(directory), { pid: owner }, 'and all know it');
+  }
 });
 
 t.test('fresh-data: forgets the named units and nothing else', async (t) => {

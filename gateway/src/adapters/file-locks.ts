@@ -14,17 +14,19 @@ const FOR_EVERYBODY = 0o666;
  */
 export class FileLocks implements ExclusiveLocks {
   readonly #format: string;
+  readonly #mode: number;
   readonly #open = new Map<string, DatabaseSync>();
 
-  /** @param format path with `%s` for the lock's name and `{tmpdir}` for the temp directory (`fileSystemExclusiveLockFileFormat`) */
-  constructor(format: string) {
+  /** @param format path with `%s` for the lock's name and `{tmpdir}` for the temp directory (`fileSystemExclusiveLockFileFormat`); `mode`: who may lock */
+  constructor(format: string, mode = FOR_EVERYBODY) {
+    this.#mode = mode;
     this.#format = format.replaceAll('{tmpdir}', tmpdir());
   }
 
   tryLock(name: string): boolean {
     if (this.#open.has(name)) return true;
     const path = this.#format.replaceAll('%s', name);
-    create(path);
+    create(path, this.#mode);
     const file = new DatabaseSync(path, { timeout: 0 });
     try {
       file.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
@@ -48,11 +50,11 @@ const isBusy = (error: unknown): boolean =>
   error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 
 /** Only when it is missing: closing a file gives back all locks that this process has on it. */
-function create(path: string): void {
+function create(path: string, mode: number): void {
   if (existsSync(path)) return;
   try {
-    const descriptor = openSync(path, 'ax', FOR_EVERYBODY); // x: never follows a link that somebody has laid
-    fchmodSync(descriptor, FOR_EVERYBODY);
+    const descriptor = openSync(path, 'ax', mode); // x: never follows a link that somebody has laid
+    fchmodSync(descriptor, mode);
     closeSync(descriptor);
   } catch (error) {
     if (!existsSync(path)) throw error; // else another process was faster

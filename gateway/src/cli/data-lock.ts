@@ -1,9 +1,16 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import * as v from 'valibot';
+import { PRIVATE_MODE, writeAtomically } from '../adapters/atomic-file.ts';
+import { FileLocks } from '../adapters/file-locks.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
 import { UsageError } from './option.ts';
 import { identityOf, isRunning, type ProcessIdentity, processIdentity } from './process-identity.ts';
+
+/** Taking a lock over is a look at one file and a write of it, on a slow medium. */
+const TAKEOVER_MSEC: Milliseconds = 3_000;
+const POLL_MSEC: Milliseconds = 20;
 
 /** Who holds the lock; undefined for a file that says nothing sensible, or is gone. */
 async function holderOf(path: string): Promise<ProcessIdentity | undefined> {
@@ -12,28 +19,6 @@ async function holderOf(path: string): Promise<ProcessIdentity | undefined> {
     return found.success ? found.output : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** A file that has just been made may not have been filled yet. */
-async function settledHolderOf(path: string): Promise<ProcessIdentity | undefined> {
-  for (let attempt = 0; attempt < 10; attempt += 1) {
-    const found = await holderOf(path);
-    if (found !== undefined) return found;
-    await pause(20);
-  }
-  return undefined;
-}
-
-async function create(path: string, text: string): Promise<boolean> {
-  try {
-    const handle = await open(path, 'wx');
-    await handle.writeFile(text);
-    await handle.close();
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw error;
   }
 }
 
@@ -55,18 +40,34 @@ export async function lockData(directory: string, name = 'daemon.lock'): Promise
   await mkdir(directory, { recursive: true });
   const path = join(directory, name);
   const mine = JSON.stringify(await identityOf(process.pid));
-  for (let attempt = 0; attempt < 5; attempt += 1) {
-    if (await create(path, mine)) return { release: () => release(path, mine) };
-    const other = await settledHolderOf(path);
-    if (other !== undefined && (await isRunning(other))) {
+  await oneAtATime(directory, name, async () => {
+    const other = await lockHolder(directory, name);
+    if (other !== undefined) {
       throw new UsageError(`the data directory ${directory} is in use by process ${other.pid}`);
     }
-    // Renamed, not removed: of two that come at once only one gets it.
-    const stale = `${path}.stale-${process.pid}`;
-    await rename(path, stale).catch(() => undefined);
-    await rm(stale, { force: true });
+    await writeAtomically(path, mine);
+  });
+  return { release: () => release(path, mine) };
+}
+
+/**
+ * Looking whether a lock is free and taking it are one step: of two processes that find it stale at once, the slower
+ * one would take it from the faster one. The system holds this guard, and gives it back when its process dies.
+ */
+async function oneAtATime(directory: string, name: string, work: () => Promise<void>): Promise<void> {
+  const guards = new FileLocks(join(directory, '.%s.guard'), PRIVATE_MODE);
+  const end = performance.now() + TAKEOVER_MSEC;
+  while (!guards.tryLock(name)) {
+    if (performance.now() >= end) {
+      throw new UsageError(`the data directory ${directory} is being taken by another process: ${name} is guarded`);
+    }
+    await pause(POLL_MSEC);
   }
-  throw new UsageError(`the data directory ${directory} cannot be locked: ${path} comes back again and again`);
+  try {
+    await work();
+  } finally {
+    guards.unlock(name);
+  }
 }
 
 async function release(path: string, mine: string): Promise<void> {

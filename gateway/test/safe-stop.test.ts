@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
@@ -15,6 +18,8 @@ import { apis } from './support/process.ts';
 import { unitFiles } from './support/unit-files.ts';
 
 t.setTimeout(60_000);
+
+const linux = process.platform === 'linux' ? {} : { skip: 'socket names without a file are of Linux' };
 
 const POLICY = { operationGridVoltageV: 350 };
 const LIMIT_MSEC = 10_000;
@@ -223,6 +228,36 @@ t.test('apis safe-stop on real processes', async (t) => {
     await t.rejects(lockConverters(configs, 0), {
       message: /a converter of its own, got that of another unit for E003/,
     });
+  });
+
+  /** A unit whose driver stands at `host`. */
+  const unitAt = (host: string, unitId = 'E001'): UnitConfig =>
+    ({ unitId, systemType: 'dcdc_v2', connection: { dcdc_controller: { host, port: 4380 } } }) as UnitConfig;
+
+  t.test('one converter has one lock, however the configs call this machine', async (t) => {
+    for (const host of ['127.0.0.1', '::1', '[::1]', 'LOCALHOST', '::ffff:127.0.0.1']) {
+      await t.rejects(lockConverters([unitAt('localhost'), unitAt(host, 'E002')], 0), ConfigError, host);
+    }
+    const { release } = await lockConverters([unitAt('localhost'), unitAt('127.0.0.2', 'E002')], 0);
+    await release();
+  });
+
+  t.test('a stranger who sits on the lock and talks without end holds nobody up', linux, async (t) => {
+    const config = unitAt('10.9.8.7');
+    const hash = createHash('sha256')
+      .update(JSON.stringify(['10.9.8.7', 4380]))
+      .digest('hex');
+    const stranger = createServer((socket) => {
+      const dripping = setInterval(() => socket.write('1'), 50);
+      socket.on('error', () => {});
+      socket.on('close', () => clearInterval(dripping));
+    });
+    stranger.listen(`\0apis-converter-${hash.slice(0, 24)}`);
+    await once(stranger, 'listening');
+    t.teardown(() => stranger.close());
+    const since = performance.now();
+    await t.rejects(lockConverters([config], 0), { message: /is in use by another process/ });
+    t.ok(performance.now() - since < 3_000, `${performance.now() - since} ms`);
   });
 
   t.test('a driver that does not answer is exit code 3; no config is a mistake', async (t) => {

@@ -59,12 +59,16 @@ interface Taken {
   readonly owner: string | undefined;
 }
 
+/** Names of this machine; another address of 127.0.0.0/8 may be another driver's. */
+const THIS_MACHINE: readonly string[] = ['localhost', '127.0.0.1', '::1', '[::1]', '::ffff:127.0.0.1'];
+
 /** Two configs that lead to one converter have one name, whatever else stands in them. @throws ConfigError */
 function lockName(config: UnitConfig): string {
   const { systemType, controller, unitId } = httpOptionsOf(config);
-  const { host, port } = controller;
+  const called = controller.host.toLowerCase();
+  const host = THIS_MACHINE.includes(called) ? 'localhost' : called;
   const house = systemType === 'dcdc_emulator' ? [unitId] : []; // one port serves many houses
-  const identity = JSON.stringify([host, port, ...house]);
+  const identity = JSON.stringify([host, controller.port, ...house]);
   return `apis-converter-${createHash('sha256').update(identity).digest('hex').slice(0, 24)}`;
 }
 
@@ -97,17 +101,21 @@ const listen = (server: Server, path: string): Promise<void> =>
     server.listen(path, resolve);
   });
 
-/** The owner tells its id itself; one that hangs does not. */
+/** The owner tells its id itself, at once; one that hangs, or has more to say, is not waited for. */
 function ownerOf(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let said = '';
     const socket = connect(path);
-    socket.setTimeout(ANSWER_MSEC, () => socket.destroy());
+    const timer = setTimeout(() => socket.destroy(), ANSWER_MSEC);
     socket.on('data', (chunk) => {
       said += chunk.toString();
     });
+    socket.on('end', () => resolve(/^\d+$/.test(said) ? `process ${said}` : undefined));
     socket.on('error', () => undefined); // told by `close`
-    socket.on('close', () => resolve(/^\d+$/.test(said) ? `process ${said}` : undefined));
+    socket.on('close', () => {
+      clearTimeout(timer);
+      resolve(undefined); // an answer that came to its end was taken before
+    });
   });
 }
 

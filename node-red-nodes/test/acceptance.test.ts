@@ -3,6 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readDaemonFile, UnitClient } from '@apis-edge/gateway/client';
+import type { Deal } from '@apis-edge/gateway/domain';
 import t from 'tap';
 import { apis, type Running } from '../../gateway/test/support/process.ts';
 import type { Flow } from './support/package-files.ts';
@@ -78,15 +79,15 @@ t.test('“the status is not true, and does not say what to do”', async (t) =>
 t.test('“a deploy drops my hardware, and what was running”', async (t) => {
   const client = await aClient();
   t.teardown(() => client.close());
-  // A deal of a gateway that was killed before is still in the books, and ended by this one: only what grows runs.
-  const booked = new Map(client.state().deals.map((deal) => [deal.dealId, deal.cumulateAmountWh ?? 0]));
-  const running = () =>
-    client
-      .state()
-      .deals.find(
-        ({ dealId, cumulateAmountWh = 0, stopDateTime }) =>
-          !stopDateTime && cumulateAmountWh > (booked.get(dealId) ?? 0),
-      );
+  // A deal of a gateway that was killed before is still in the books, and ended by this one: only what is seen to grow
+  // runs. The books arrive one by one, also after the first that says who is there.
+  const booked = new Map<string, number>();
+  const isGrowing = ({ dealId, cumulateAmountWh = 0 }: Deal): boolean => {
+    const first = booked.get(dealId) ?? cumulateAmountWh;
+    booked.set(dealId, first);
+    return cumulateAmountWh > first;
+  };
+  const running = () => client.state().deals.find((deal) => isGrowing(deal) && !deal.stopDateTime && !deal.abortReason);
   await client.when(() => running() !== undefined, 30_000);
   const before = running();
   await runtime.deploy(FLOW);

@@ -16,6 +16,7 @@ interface EmbeddedRed {
   readonly httpNode: unknown;
   readonly events: {
     on(event: string, handle: (value: never) => void): void;
+    off(event: string, handle: (value: never) => void): void;
     once(event: string, handle: () => void): void;
   };
   readonly nodes: { getNode(id: string): unknown; getFlows(): unknown };
@@ -69,10 +70,16 @@ export async function startRuntime(flow: Flow): Promise<Runtime> {
   await started;
   const deploy: Runtime['deploy'] = async (next, deploymentType = 'full') => {
     const restarted = new Promise<void>((resolve) => {
-      red.events.once('flows:started', () => resolve());
-      red.events.on('runtime-event', ({ payload }: { payload?: { error?: string } }) => {
-        if (payload?.error === 'missing-types') resolve();
-      });
+      const done = (): void => {
+        red.events.off('flows:started', done);
+        red.events.off('runtime-event', refused);
+        resolve();
+      };
+      const refused = ({ payload }: { payload?: { error?: string } }): void => {
+        if (payload?.error === 'missing-types') done();
+      };
+      red.events.on('flows:started', done);
+      red.events.on('runtime-event', refused);
     });
     await red.runtime.flows.setFlows({ flows: { flows: next }, deploymentType });
     await restarted;

@@ -58,7 +58,7 @@ t.test('format', async (t) => {
   t.test('every number carries its unit, known or not', async (t) => {
     t.equal(watts(812.4), '812 W');
     t.equal(watts(12_345), '12.3 kW');
-    t.equal(watts(-12_345), '-12.3 kW');
+    t.equal(watts(-12_345), '−12.3 kW');
     t.equal(volts(350.16), '350.2 V');
     t.equal(percent(63.4), '63 %');
     t.equal(amperes(2), '2.0 A');
@@ -71,7 +71,7 @@ t.test('format', async (t) => {
   });
   t.test('currents show their direction, and nothing is ever "-0" (control.md §0)', async (t) => {
     t.equal(signedAmperes(2), '+2.0 A');
-    t.equal(signedAmperes(-2), '-2.0 A');
+    t.equal(signedAmperes(-2), '−2.0 A');
     t.equal(signedAmperes(-0.01), '0.0 A');
     t.equal(signedAmperes(0.01), '0.0 A');
     t.equal(signedAmperes(undefined), '– A');

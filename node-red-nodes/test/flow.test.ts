@@ -163,7 +163,7 @@ t.test('the community page', chromiumSkip, async (t) => {
   t.test('shows every house, the bus and the deals, with units', async (t) => {
     t.match(await textOf(page, 'house-E001'), /E001 31 % Solar 800 W Load 300 W Grid 57 W Charging \+2\.0 A/);
     t.equal(await textOf(page, 'house-E001-rsoc'), '31 %');
-    t.equal(await textOf(page, 'house-E002-current'), '-3.0 A');
+    t.equal(await textOf(page, 'house-E002-current'), '−3.0 A');
     t.equal(await textOf(page, 'converter-mode-E003'), 'Waiting');
     t.equal(await textOf(page, 'bus-voltage'), '350.1 V');
     t.equal(await textOf(page, 'global-mode'), 'Run');
@@ -248,6 +248,22 @@ t.test('the community page', chromiumSkip, async (t) => {
     t.equal(await isWide(page), false);
     const boxes = await Promise.all(HOUSES.map((id) => page.getByTestId(`house-${id}`).boundingBox()));
     t.ok(boxes.every((box) => box !== null && box.x >= 0 && box.x + box.width <= VIEWPORTS.phone.width));
+    const air = await page.evaluate(() =>
+      [...document.querySelectorAll('.apis-house')].flatMap((house) => {
+        const wall = house.getBoundingClientRect().right;
+        return [...house.querySelectorAll('dd, .apis-rsoc')].map((number) => {
+          number.textContent = number.matches('dd') ? '2222 W' : '100 %';
+          const text = document.createRange();
+          text.selectNodeContents(number);
+          return wall - text.getBoundingClientRect().right;
+        });
+      }),
+    );
+    t.same(
+      air.filter((px) => px < 6),
+      [],
+      'the widest numbers keep clear of the walls',
+    );
     for (const id of ['mode-run', 'mode-soft-stop', 'mode-force-stop', 'emergency-stop']) {
       t.ok(((await page.getByTestId(id).boundingBox())?.height ?? 0) >= 44, `${id} is big enough for a thumb`);
     }

@@ -49,6 +49,7 @@ t.test('format of the further pages: units on every number', async (t) => {
   t.equal(price(10), '10 points/Wh');
   t.equal(price(0.125), '0.13 points/Wh');
   t.equal(price(undefined), 'no price');
+  t.equal(milliseconds(0), 'less than 1 ms');
   t.equal(milliseconds(3), '3 ms');
   t.equal(milliseconds(1234), '1.2 s');
   t.equal(seconds(420), '0.4 s');
@@ -420,7 +421,7 @@ t.test('house-page-view', async (t) => {
     );
     t.same(
       view.tiles.map(({ value }) => value),
-      ['50 %', '800 W', '300 W', '– W', '704 W', '349.0 V', '-1.5 A'],
+      ['50 %', '800 W', '300 W', '– W', '704 W', '349.0 V', '−1.5 A'],
     );
     t.same(housePageView({ units }, 'E009').tiles, []);
     t.match(view.will, { mode: 'Run', modeWhy: /follows the community/, scenario: { title: 'Nothing now' } });
@@ -538,6 +539,8 @@ t.test('plot', async (t) => {
     t.same(extentOf([1, null, 3]), { from: 1, to: 3 });
     t.same(extentOf([350], { from: 0, to: 400 }), { from: 0, to: 400 });
     t.same(extentOf([5, 5]), { from: 4, to: 6 });
+    t.same(extentOf([350, 351], undefined, 10), { from: 345.5, to: 355.5 }, 'noise does not fill the plot');
+    t.same(extentOf([0, 350], undefined, 10), { from: 0, to: 350 });
     t.same(extentOf([]), { from: 0, to: 1 });
   });
   t.test('times are round, and not too many', async (t) => {

@@ -16,13 +16,18 @@ export function niceTicks({ from, to }: Range, count: number): readonly number[]
   return Array.from({ length: last - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(12)));
 }
 
-/** Covers the values and `least`, with some air around a flat line. */
-export function extentOf(values: readonly (number | null)[], least?: Range): Range {
+/** What is drawn around a line that is level. */
+const FLAT_SPAN = 2;
+
+/** Covers the values and `least`, with air around what spreads less than `leastSpan`, or not at all. */
+export function extentOf(values: readonly (number | null)[], least?: Range, leastSpan = 0): Range {
   const known = values.filter((value) => value !== null);
   const from = Math.min(...known, least?.from ?? Number.POSITIVE_INFINITY);
   const to = Math.max(...known, least?.to ?? Number.NEGATIVE_INFINITY);
   if (!Number.isFinite(from) || !Number.isFinite(to)) return { from: 0, to: 1 };
-  return to - from > 0 ? { from, to } : { from: from - 1, to: to + 1 };
+  const span = to > from ? leastSpan : Math.max(leastSpan, FLAT_SPAN);
+  const air = Math.max(0, span - (to - from)) / 2;
+  return { from: from - air, to: to + air };
 }
 
 const MINUTE = 60;

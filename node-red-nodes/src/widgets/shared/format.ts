@@ -5,10 +5,13 @@ export const UNKNOWN = '–';
 
 const isKnown = (value: number | undefined): value is number => value !== undefined && Number.isFinite(value);
 
+/** With a minus sign: a hyphen is too short to be seen beside a number. */
+export const withMinus = (number: number | string): string => String(number).replace('-', '−');
+
 /** Rounds and turns a negative zero into zero, so that no "-0" is ever shown. */
 const fixed = (value: number, digits: number): string => {
   const text = value.toFixed(digits);
-  return Number(text) === 0 ? (0).toFixed(digits) : text;
+  return Number(text) === 0 ? (0).toFixed(digits) : withMinus(text);
 };
 
 const withUnit = (value: number | undefined, digits: number, unit: string): string =>
@@ -23,9 +26,9 @@ export const volts = (value: number | undefined): string => withUnit(value, 1, '
 export const percent = (value: number | undefined): string => withUnit(value, 0, '%');
 /** `2.0 A` */
 export const amperes = (value: number | undefined): string => withUnit(value, 1, 'A');
-/** `+2.0 A` into the battery, `-2.0 A` out of it. */
+/** `+2.0 A` into the battery, `−2.0 A` out of it. */
 export const signedAmperes = (value: number | undefined): string =>
-  isKnown(value) && Number(fixed(value, 1)) > 0 ? `+${amperes(value)}` : amperes(value);
+  isKnown(value) && Number(value.toFixed(1)) > 0 ? `+${amperes(value)}` : amperes(value);
 /** `264 Wh`; small amounts keep one digit. */
 export const wattHours = (value: number | undefined): string =>
   withUnit(value, isKnown(value) && Math.abs(value) < 10 && value !== 0 ? 1 : 0, 'Wh');
@@ -48,9 +51,11 @@ export const points = (value: number | undefined): string =>
 /** `10 points/Wh` */
 export const price = (value: number | undefined): string =>
   isKnown(value) ? `${Number(value.toFixed(2))} points/Wh` : 'no price';
-/** `3 ms`, `1.2 s` */
-export const milliseconds = (value: number): string =>
-  value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+/** `less than 1 ms`, `3 ms`, `1.2 s` */
+export const milliseconds = (value: number): string => {
+  if (Math.round(value) < 1) return 'less than 1 ms';
+  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+};
 
 /** `0.4 s` of milliseconds. */
 export const seconds = (msec: number): string => `${(msec / 1000).toFixed(1)} s`;

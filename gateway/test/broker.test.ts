@@ -5,6 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import mqtt, { connectAsync, type IClientOptions, type MqttClient, type Packet } from 'mqtt';
@@ -122,6 +123,19 @@ t.test('who is no member of the cluster is not let in, and that is logged once',
   }
   t.ok(await enter(t, station.port, revoked), 'revoked, but the unit has not heard of it');
   t.equal(refusals(station).length, Object.keys(attempts).length, refusals(station).join('; '));
+});
+
+t.test('who leaves while something is on the way to him is nothing to warn of', async (t) => {
+  const station = await aStation(t);
+  const client = await connectAsync(`mqtt://${HOST}:${station.port}`, { protocolVersion: 4, reconnectPeriod: 0 });
+  client.on('error', () => {});
+  await client.subscribeAsync('#');
+  client.stream.destroy();
+  while (!station.lines.some(({ event }) => event === 'broker.client-left')) {
+    station.broker.say({ channel: 'unit', key: '', envelope: envelopeOf(aUnit('E001')) });
+    await setImmediate();
+  }
+  t.same(refusals(station), []);
 });
 
 t.test('an expired certificate is refused', async (t) => {

@@ -57,7 +57,7 @@ t.test('daemon-process: exit codes, record and lock, whatever the daemon does (a
   );
   const data = await aDirectory();
   const waiting = fakeDaemon('never-ready', data);
-  const missing = 'apis: waiting for E002: no reading; no grid master: 1 of 3 members present\n';
+  const missing = 'apis: waiting for a reading of E002; a grid master, 1 of 3 members are there\n';
   await waiting.says('err', new RegExp(`${missing}${missing}`));
   t.match(
     JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8')),
@@ -185,7 +185,7 @@ t.test('apis up: a unit that is not ready keeps nobody from seeing why, and a fa
   process.kill(first, 'SIGKILL');
   await up.says('err', /The gateway has ended by itself \(signal SIGKILL\), next start/);
   t.ok(await eventually(async () => (await cli(['status', '--data', data])).code === 0, 30_000), 'it is back');
-  await up.says('err', /apis: waiting for no grid master: 1 of 3 members present\n/);
+  await up.says('err', /apis: waiting for a grid master, 1 of 3 members are there\n/);
   t.notMatch(up.err, /Gateway ready/);
 
   const [daemon = 0] = await childrenOf(up.pid);

@@ -334,6 +334,7 @@ t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret
     credentialSecret: /^[0-9a-f]{64}$/,
   });
   t.equal((await stat(join(directory, '.credential-secret'))).mode & 0o077, 0, 'only the owner reads the secret');
+  t.match(JSON.parse(await readFile(join(directory, 'flows_cred.json'), 'utf8')), { $: /^[0-9a-f]{32}./ });
   await writeSettings(directory, { host: '127.0.0.1', port: 2000, nodesDir: [] });
   t.equal(await readFile(join(directory, '.credential-secret'), 'utf8'), settings.credentialSecret);
   t.notMatch(await readFile(path, 'utf8'), settings.credentialSecret, 'it does not stand in the settings');
@@ -528,11 +529,11 @@ t.test('waiting-for: what keeps units from trading, in words', async (t) => {
       members,
     );
   t.same(said(['E001', true, true], ['E002', true, true]), []);
-  t.same(said(['E001', true, true], ['E002', false, true]), ['E002: no reading']);
-  t.same(said(['E002', true, false]), ['no grid master: 1 of 3 members present']);
+  t.same(said(['E001', true, true], ['E002', false, true]), ['a reading of E002']);
+  t.same(said(['E002', true, false]), ['a grid master, 1 of 3 members are there']);
   t.same(said(['E001', true, false], ['E003', false, false]), [
-    'E003: no reading',
-    'no grid master: 2 of 3 members present',
+    'a reading of E003',
+    'a grid master, 2 of 3 members are there',
   ]);
 });
 

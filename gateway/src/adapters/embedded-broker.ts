@@ -123,8 +123,10 @@ export class EmbeddedBroker implements Broker {
     this.#options.hear(topic.channel, topic.key, Buffer.from(packet.payload));
   }
 
-  #onTrouble(client: Client | null, error: Error): void {
-    const name = this.#guestOf(client)?.name ?? 'stranger';
-    this.#troubles.note(`${name} ${error.message}`, { client: name, message: error.message }, 'broker.client-failed');
+  #onTrouble(client: Client | null, { message }: Error): void {
+    const name = this.#guestOf(client)?.name;
+    // Who has left while something was on the way to him has done nothing wrong.
+    if (name === undefined) this.#options.log.debug({ message }, 'broker.client-left');
+    else this.#troubles.note(`${name} ${message}`, { client: name, message }, 'broker.client-failed');
   }
 }

@@ -44,7 +44,7 @@ export async function openTls(settings: UnitSettings, directory: string, log: Lo
   const problem = brokerProblem(identity.identity, unitId, { clusterId, roles });
   if (problem !== undefined) {
     identity.close();
-    refuse('mqtt.tls.cert', problem);
+    refuse('mqtt.tls.cert', `${problem}; name a data directory of this unit (--data), or "apis ca issue" it another`);
   }
   return {
     identity,

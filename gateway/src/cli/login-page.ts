@@ -21,7 +21,7 @@ main { width: 100%; max-width: 380px; padding: 32px; border-radius: 20px; backgr
 svg { width: 56px; height: 40px; fill: none; stroke: var(--good); stroke-width: 3; stroke-linecap: round;
   stroke-linejoin: round; }
 h1 { margin: 8px 0 4px; font-size: 24px; line-height: 1.25; }
-p { margin: 0 0 20px; color: var(--soft); }
+p { margin: 0 0 20px; color: var(--soft); text-wrap: balance; }
 label { display: block; margin: 0 0 4px; font-weight: 600; }
 input { width: 100%; height: 48px; margin: 0 0 16px; padding: 0 14px; border: 1px solid var(--line); border-radius: 12px;
   background: transparent; color: inherit; font: inherit; }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
@@ -66,11 +66,21 @@ const settingsOf = ({ host, port, nodesDir }: NodeRedSettings) => ({
   editorTheme: {
     page: { title: 'APIS Edge' },
     header: { title: 'APIS Edge' },
-    projects: { enabled: false },
+    // Off by default; said aloud, Node-RED warns of it.
+    projects: {},
     tours: false,
     logout: { redirect: '/logout' },
   },
 });
+
+const readIfThere = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
+
+/** An empty `flows_cred.json` as Node-RED encrypts it; without one it warns at the very first start. */
+function noCredentials(secret: string): string {
+  const vector = randomBytes(16);
+  const cipher = createCipheriv('aes-256-ctr', createHash('sha256').update(secret).digest(), vector);
+  return JSON.stringify({ $: vector.toString('hex') + cipher.update('{}', 'utf8', 'base64') + cipher.final('base64') });
+}
 
 /** A module beside this one, compiled or not. */
 const beside = (name: string): URL => new URL(`./${name}${extname(import.meta.url)}`, import.meta.url);
@@ -82,13 +92,13 @@ const beside = (name: string): URL => new URL(`./${name}${extname(import.meta.ur
 export async function writeSettings(userDir: string, settings: NodeRedSettings): Promise<string> {
   await mkdir(userDir, { recursive: true });
   const secretFile = join(userDir, '.credential-secret');
-  const isKept = await readFile(secretFile).then(
-    () => true,
-    () => false,
-  );
-  if (!isKept) {
-    await writeAtomically(secretFile, randomBytes(32).toString('hex'));
+  const secret = await readIfThere(secretFile);
+  if (secret === undefined) {
+    const made = randomBytes(32).toString('hex');
+    await writeAtomically(secretFile, made);
     await chmod(secretFile, 0o600);
+    const credentialsFile = join(userDir, 'flows_cred.json');
+    if ((await readIfThere(credentialsFile)) === undefined) await writeAtomically(credentialsFile, noCredentials(made));
   }
   const path = join(userDir, 'settings.cjs');
   const text = [

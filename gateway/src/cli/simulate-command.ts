@@ -49,7 +49,7 @@ const realWorld: SimulateWorld = {
 
 /** `apis simulate` as the table of commands takes it. */
 export const simulateCommand = command({
-  summary: 'simulates a year of a trading community and reports its self-sufficiency',
+  summary: 'play a year of a trading community and report its self-sufficiency',
   options: {
     houses: one(houses, 'how many houses, the first N of the data set'),
     days: one(days, 'how many days, from 1 January on'),
@@ -64,7 +64,10 @@ export const simulateCommand = command({
     plot: one(pictureFile, 'draw the result, by month'),
     json: flag('print one JSON object'),
   },
-  notes: ['--houses and --days are needed. Every house begins half full; its battery holds 4800 Wh.'],
+  notes: [
+    '--houses and --days are needed. Every house begins half full; its battery holds 4800 Wh.',
+    'Self-sufficiency is the part of the load that is not imported. What devices lose is imported, too: it can be below 0.',
+  ],
   run: (values, _words, io) =>
     simulate(
       { ...values, houses: needed(values.houses, 'houses', houses), days: needed(values.days, 'days', days) },

@@ -12,7 +12,7 @@ export function waitingFor(
   const isLedBySomebody = units.every((unit) => unit.isReady() || unread.includes(unit));
   const present = memberUnitIds.filter((id) => units.some((unit) => unit.present().includes(id)));
   return [
-    ...unread.map(({ unitId }) => `${unitId}: no reading`),
-    ...(isLedBySomebody ? [] : [`no grid master: ${present.length} of ${memberUnitIds.length} members present`]),
+    ...unread.map(({ unitId }) => `a reading of ${unitId}`),
+    ...(isLedBySomebody ? [] : [`a grid master, ${present.length} of ${memberUnitIds.length} members are there`]),
   ];
 }

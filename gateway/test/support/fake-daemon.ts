@@ -30,7 +30,7 @@ const behaviours: Readonly<Record<string, () => Promise<Daemon>>> = {
   'never-ready': async () => ({
     ...plain,
     ready: never,
-    waitingFor: () => ['E002: no reading', 'no grid master: 1 of 3 members present'],
+    waitingFor: () => ['a reading of E002', 'a grid master, 1 of 3 members are there'],
   }),
   'not-ready': async () => ({ ...plain, ready: Promise.reject(new Error('E001 does not measure')) }),
   'bad-config': async () => {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { check } from '../src/cli/check.ts';
+import { fileReader } from '../src/cli/file-reader.ts';
 import { authorizationCandidates } from '../src/config/authorization-range.ts';
 import { demoHwConfig, demoPolicy, demoScenario, demoUnitConfig } from '../src/config/defaults.ts';
 import { detectKind } from '../src/config/detect-kind.ts';
@@ -868,6 +869,19 @@ t.test('apis check', async (t) => {
     });
     t.equal(code, 2);
     t.match(lines, [/^bad:\d+ typo: unknown/, /^bad:\d+ droopRatio: expected/, 'BAD bad', 'OK u/policy.json (policy)']);
+  });
+
+  t.test('the files that the README begins with are good', async (t) => {
+    const examples = join(projectRoot, 'gateway/examples');
+    const names = ['hwConfig.json', 'policy.json', 'scenario.json', 'unit1/config.json', 'unit2/config.json'];
+    const lines: string[] = [];
+    const files = names.map((name) => join(examples, name));
+    t.equal(check(files, undefined, { ...fileReader, print: (line) => lines.push(line) }), 0);
+    t.same(
+      lines.map((line) => line.slice(0, 3)),
+      Array(5).fill('OK '),
+      'without a warning',
+    );
   });
 
   t.test('a unit config is checked with the files it names, relative to it', async (t) => {

@@ -232,7 +232,6 @@ export class ScriptedGrid {
 
   kill(unitId: string): void {
     this.unit(unitId).isAlive = false;
-    this.#pushed.delete(unitId);
     this.change('members');
   }
 

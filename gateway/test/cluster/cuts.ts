@@ -46,10 +46,9 @@ async function healed(lab: ClusterLab, since: number): Promise<readonly Figure[]
   return [{ name: 'trading after the heal, ms', value: resumed - since, limit: 20_000 }];
 }
 
-const partition = (name: string, left: number, isLong: boolean): Scenario => ({
+const partition = (name: string, left: number): Scenario => ({
   name,
   times: 5,
-  isLong,
   run: async (lab) => {
     await settled(lab);
     const master = masterOf(lab);
@@ -89,7 +88,6 @@ const partition = (name: string, left: number, isLong: boolean): Scenario => ({
 const partyAlone: Scenario = {
   name: 'partition 3+1, a party alone',
   times: 5,
-  isLong: true,
   run: async (lab) => {
     const party = await settledWithParty(lab, 'CHARGE');
     const others = lab.members.filter((one) => one !== party);
@@ -114,7 +112,6 @@ const partyAlone: Scenario = {
 const badNetwork = (name: string, spoil: (lab: ClusterLab) => Promise<Heal>): Scenario => ({
   name,
   times: 2,
-  isLong: true,
   run: async (lab) => {
     await settled(lab);
     const began = performance.now();
@@ -128,18 +125,15 @@ const badNetwork = (name: string, spoil: (lab: ClusterLab) => Promise<Heal>): Sc
   },
 });
 
-/** Of a cluster whose units know each other by relays. */
-export const DELAYS: readonly Scenario[] = [
-  badNetwork('every byte 500 ms late', async (lab) => {
-    lab.delay(true);
-    return async () => lab.delay(false);
-  }),
+/** The cluster falls apart into parts that each are whole. */
+export const PARTITIONS: readonly Scenario[] = [
+  partition('partition 2+2', 2),
+  partition('partition 1+3, the grid master alone', 1),
+  partyAlone,
 ];
 
-export const CUTS: readonly Scenario[] = [
-  partition('partition 2+2', 2, false),
-  partition('partition 1+3, the grid master alone', 1, true),
-  partyAlone,
+/** Of a cluster whose units know each other by relays: every message suffers. */
+export const BAD_NETWORKS: readonly Scenario[] = [
   badNetwork('one-way loss: nobody hears the grid master', (lab) => {
     const master = masterOf(lab);
     return cut(
@@ -148,4 +142,8 @@ export const CUTS: readonly Scenario[] = [
     );
   }),
   badNetwork('30 % packet loss', (lab) => drop(lab.members, 'numgen random mod 100 < 30')),
+  badNetwork('every byte 500 ms late', async (lab) => {
+    lab.delay(true);
+    return async () => lab.delay(false);
+  }),
 ];

@@ -94,10 +94,9 @@ const partnersOf = (lab: ClusterLab, { unitId }: Member): readonly string[] => {
   return [...new Set(parties)].filter((id) => id !== unitId && isConstantCurrent(look, id));
 };
 
-const killParty = (what: string, mode: 'CHARGE' | 'DISCHARGE', isLong: boolean): Scenario => ({
+const killParty = (what: string, mode: 'CHARGE' | 'DISCHARGE'): Scenario => ({
   name: `kill -9 of a ${what} party`,
   times: 5,
-  isLong,
   run: async (lab) => {
     const victim = await settledWithParty(lab, mode);
     const before = lookOf(lab);
@@ -154,7 +153,7 @@ const killAll: Scenario = {
 export const KILLS: readonly Scenario[] = [
   killMasterAndReference,
   killMaster,
-  killParty('charging', 'CHARGE', false),
-  killParty('discharging', 'DISCHARGE', true),
+  killParty('charging', 'CHARGE'),
+  killParty('discharging', 'DISCHARGE'),
   killAll,
 ];

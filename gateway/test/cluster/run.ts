@@ -26,8 +26,9 @@ interface Row {
   readonly problem?: string;
 }
 
-/** What the machines offer to the test in the middle of them. */
+/** What the machines of one cluster offer to the test in the middle of them. */
 interface Place {
+  readonly suite: string;
   readonly hosts: readonly Host[];
   readonly directory: string;
 }
@@ -35,32 +36,59 @@ interface Place {
 /** A limit in ms may be passed up to twice, for the machine's sake; an order or a count may not. */
 const isBroken = ({ value, limit }: Figure): boolean => (limit === 0 ? value > 0 : value > 2 * limit);
 
-/** Outside: makes the machines, lets the test run in the middle of them, and removes them whatever happened. */
+/** The scenarios of a suite that are asked for. */
+function scenariosOf(suite: Suite, args: readonly string[]): readonly Scenario[] {
+  const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length) ?? '';
+  if (suite.isLong && args.includes('--short')) return [];
+  return suite.scenarios.filter(({ name }) => `${suite.name}: ${name}`.includes(only));
+}
+
+/** What is to be ended when the whole is cancelled. */
+class Cancelled extends AbortController {
+  constructor() {
+    super();
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => this.abort());
+  }
+}
+
+/** The clusters live side by side: each one waits most of its time. */
 async function outside(args: readonly string[]): Promise<number> {
   const reason = noNamespaces();
   if (reason !== undefined) {
     process.stdout.write(`${JSON.stringify({ skipped: reason })}\n`);
     return 0;
   }
-  let running: Running | undefined;
-  let isCancelled = false;
-  const cancel = (): void => {
-    isCancelled = true;
-    running?.child.kill('SIGKILL');
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, cancel);
+  const { signal } = new Cancelled();
+  const suites = SUITES.filter((suite) => scenariosOf(suite, args).length > 0);
+  const results = await Promise.allSettled(suites.map((suite, index) => onMachines(suite, index, args, signal)));
+  for (const result of results) if (result.status === 'rejected') say(String(result.reason));
+  const rows = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+  report(rows, args.includes('--json'));
+  return results.some(({ status }) => status === 'rejected') || rows.some(({ problem }) => problem !== undefined)
+    ? 1
+    : 0;
+}
+
+/** Makes machines, lets a suite run in the middle of them, and removes them whatever happened. */
+async function onMachines(
+  { name: suite }: Suite,
+  index: number,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly Row[]> {
   const directory = await mkdtemp(join(tmpdir(), 'apis-cluster-'));
-  const lab = await NetworkLab.open(`ac${process.pid}`, '10.78.1');
+  const lab = await NetworkLab.open(`ac${process.pid}-${index}`, '10.78.1');
   try {
     for (let n = 0; n <= HOUSES; n += 1) await lab.addHost();
-    const script = fileURLToPath(import.meta.url);
-    const place: Place = { directory, hosts: lab.hosts };
-    const rest = [script, '--inside', JSON.stringify(place), ...args];
-    if (isCancelled) return 3;
-    running = new Running('netns', ['exec', lab.hub, process.execPath, ...rest], { program: 'ip' });
-    running.child.stdout?.pipe(process.stdout);
+    const place: Place = { suite, directory, hosts: lab.hosts };
+    const words = ['exec', lab.hub, process.execPath, fileURLToPath(import.meta.url), '--inside'];
+    signal.throwIfAborted();
+    const running = new Running('netns', [...words, JSON.stringify(place), ...args], { program: 'ip' });
+    signal.addEventListener('abort', () => running.child.kill('SIGKILL'));
     running.child.stderr?.pipe(process.stderr);
-    return (await running.ended) ?? 3;
+    const code = await running.ended;
+    if (code !== 0) throw new Error(`${suite}: the test itself failed (exit ${code})`);
+    return JSON.parse(running.out);
   } finally {
     await endAll([lab.hub, ...lab.hosts.map(({ namespace }) => namespace)]);
     await lab.close();
@@ -86,30 +114,10 @@ async function endAll(namespaces: readonly string[]): Promise<void> {
   }
 }
 
-async function insideTheNetwork(place: Place, args: readonly string[]): Promise<number> {
-  const isShort = args.includes('--short');
-  const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
-  const rows: Row[] = [];
-  for (const suite of SUITES.filter(({ isLong }) => !(isShort && isLong))) {
-    const scenarios = suite.scenarios.filter(({ name, isLong }) =>
-      only === undefined ? !(isShort && isLong) : `${suite.name}: ${name}`.includes(only),
-    );
-    if (scenarios.length === 0) continue;
-    rows.push(...(await runSuite(suite, scenarios, place, args)));
-    await endAll(place.hosts.map(({ namespace }) => namespace));
-  }
-  report(rows, args.includes('--json'));
-  return rows.some(({ problem }) => problem !== undefined) ? 1 : 0;
-}
-
 /** One long-lived cluster, and everything that is done to it. */
-async function runSuite(
-  { name: suite, ...options }: Suite,
-  scenarios: readonly Scenario[],
-  { hosts, directory: home }: Place,
-  args: readonly string[],
-): Promise<readonly Row[]> {
-  const directory = await mkdtemp(join(home, 'suite-'));
+async function inTheMiddle({ suite, hosts, directory }: Place, args: readonly string[]): Promise<readonly Row[]> {
+  const found = SUITES.find(({ name }) => name === suite);
+  if (found === undefined) throw new Error(`no suite ${suite}`);
   const emulatorHost = hosts[HOUSES] as Host; // one more was made than there are houses
   const houses = hosts.slice(0, HOUSES);
   const lab = await ClusterLab.open({
@@ -117,7 +125,7 @@ async function runSuite(
     hosts: houses,
     emulatorHost,
     tls: !args.includes('--plain'),
-    ...options,
+    ...found,
   });
   const isOnce = args.includes('--short') || args.includes('--once');
   const rows: Row[] = [];
@@ -134,7 +142,7 @@ async function runSuite(
     lab.units; // listens from now on
     const first = await lab.until('a first deal', ({ deals }) => deals.length > 0, 60_000);
     add('start', [[{ name: 'first deal registered, ms', value: first - started, limit: 8_000 }]]);
-    for (const scenario of scenarios) {
+    for (const scenario of scenariosOf(found, args)) {
       const runs: (readonly Figure[])[] = [];
       for (let n = 0; n < (isOnce ? 1 : scenario.times); n += 1) {
         say(`${suite}: ${scenario.name}, ${n + 1}`);
@@ -183,6 +191,8 @@ function report(rows: readonly Row[], json: boolean): void {
 }
 
 const [word, place = '', ...rest] = process.argv.slice(2);
-process.exitCode =
-  word === '--inside' ? await insideTheNetwork(JSON.parse(place), rest) : await outside(process.argv.slice(2));
-if (word === '--inside') process.exit(); // its clients are still about to reconnect; the outer process ends the gateways
+if (word === '--inside') {
+  process.stdout.write(JSON.stringify(await inTheMiddle(JSON.parse(place), rest)));
+  process.exit(); // its clients are still about to reconnect; the outer process ends the gateways
+}
+process.exitCode = await outside(process.argv.slice(2));

@@ -15,8 +15,6 @@ export interface Scenario {
   readonly name: string;
   /** How often in the long form. */
   readonly times: number;
-  /** Only in the long form. */
-  readonly isLong?: boolean;
   run(lab: ClusterLab): Promise<readonly Figure[]>;
 }
 

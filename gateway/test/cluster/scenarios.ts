@@ -1,4 +1,4 @@
-import { CUTS, DELAYS } from './cuts.ts';
+import { BAD_NETWORKS, PARTITIONS } from './cuts.ts';
 import { KILLS } from './kills.ts';
 import type { Scenario } from './scenario.ts';
 import { SILENCES } from './silences.ts';
@@ -14,18 +14,12 @@ export interface Suite {
   readonly scenarios: readonly Scenario[];
 }
 
-const of = (times: number, scenarios: readonly Scenario[]): readonly Scenario[] =>
-  scenarios.map((scenario) => ({ ...scenario, times }));
+const N_1 = { gridCurrentA: 0.5, admission: 'n-1' } as const;
 
 export const SUITES: readonly Suite[] = [
-  { name: '0.5 A, n-1', gridCurrentA: 0.5, admission: 'n-1', scenarios: [...KILLS, ...CUTS, ...SILENCES] },
-  { name: '1 A, capacity', gridCurrentA: 1, admission: 'capacity', isLong: true, scenarios: of(2, KILLS) },
-  {
-    name: '0.5 A, n-1, peers behind relays',
-    gridCurrentA: 0.5,
-    admission: 'n-1',
-    delayMsec: 500,
-    isLong: true,
-    scenarios: DELAYS,
-  },
+  { name: 'kills', ...N_1, scenarios: KILLS },
+  { name: 'kills, 1 A, capacity', gridCurrentA: 1, admission: 'capacity', isLong: true, scenarios: KILLS },
+  { name: 'partitions', ...N_1, scenarios: PARTITIONS },
+  { name: 'bad networks', ...N_1, delayMsec: 500, scenarios: BAD_NETWORKS },
+  { name: 'silences', ...N_1, scenarios: SILENCES },
 ];

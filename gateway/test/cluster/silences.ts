@@ -38,7 +38,6 @@ const freeze: Scenario = {
 const thaw: Scenario = {
   name: 'the grid master’s machine stands still for 30 s',
   times: 2,
-  isLong: true,
   run: async (lab) => {
     await settled(lab);
     const victim = masterOf(lab);
@@ -68,7 +67,6 @@ const thaw: Scenario = {
 const silentDevices: Scenario = {
   name: 'drivers silent for 30 s',
   times: 2,
-  isLong: true,
   run: async (lab) => {
     await settled(lab);
     const began = performance.now();

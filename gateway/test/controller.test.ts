@@ -1324,6 +1324,7 @@ const aSample = (
     batteryOperationStatus: 3,
     mode,
     isExpected: true,
+    isLetGo: false,
     band: 'steady',
     effectiveMode: 'autonomous',
     deals:
@@ -1408,6 +1409,16 @@ t.test('local-safety: L1–L10 of control.md §5.2, 5.3, as pure checks', async 
         t.same(found(aSample(mode, { deals })), expected, `${what}: ${mode}`);
       }
     }
+    t.same(found(aSample('WAIT', { deals: [running], isLetGo: true })), [], 'it rests because it was told to (RULE-7)');
+    t.same(
+      found(
+        aSample('CHARGE', {
+          deals: [stopped, aDeal({ chargeUnitId: 'E002', dischargeUnitId: 'E001' })],
+          isLetGo: true,
+        }),
+      ).at(-1),
+      'L8 safety.mode-against-deals',
+    );
   });
 
   t.test('L9: every meter within the static range of the hardware, and there at all (INV-9)', async (t) => {

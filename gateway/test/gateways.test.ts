@@ -12,7 +12,7 @@ import { modeOfCode } from '../src/domain/converter-mode.ts';
 import type { Deal } from '../src/domain/deal.ts';
 import { someCertificates, tlsFiles } from './support/certificates.ts';
 import { apis, freePorts, Running } from './support/process.ts';
-import { type House, separateHouses } from './support/separate-houses.ts';
+import { type House, impatient, separateHouses } from './support/separate-houses.ts';
 
 /** Gateways as they stand in houses: a process each, mutual TLS, a real emulator; killed, frozen and copied. */
 
@@ -23,7 +23,7 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   t.teardown(() => rm(directory, { recursive: true, force: true }));
   const certificates = await someCertificates(t, 'demo');
   const policy = (unitIds: readonly string[]): Policy => {
-    const { gridMaster, ...rest } = demoPolicy(unitIds);
+    const { gridMaster, ...rest } = impatient(demoPolicy(unitIds));
     return { ...rest, gridMaster: { ...gridMaster, gridMasterSelection: { strategy: 'fixed', fixedUnitId: 'E002' } } };
   };
   const { houses, emulator, emulatorPort, start } = await separateHouses(directory, { count: 3, policy });
@@ -71,7 +71,7 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   t.equal(former?.gridMasterUnitId, 'E002', 'the fixed one leads');
   t.comment(`another grid master after ${Math.round(performance.now() - killed)} ms`);
   await launch(victim).says('out', /Gateway ready/);
-  await watch.when(isRunning, 100_000); // the market looks again once a minute
+  await watch.when(isRunning, 60_000);
   t.pass('trading resumes by itself after kill -9 of the grid master (INV-10)');
 
   const before = watch.state();
@@ -91,7 +91,7 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   await watch.when(({ units }) => units[frozen.unitId]?.online === false, 10_000);
   frozenAt?.child.kill('SIGCONT');
   await watch.when(({ units }) => units[frozen.unitId]?.online === true, 10_000);
-  await watch.when(isRunning, 100_000); // the market looks again once a minute
+  await watch.when(isRunning, 60_000);
   t.pass('a frozen gateway is missed, and taken back when it thaws');
 
   const copied = JSON.parse(await readFile(e2.config, 'utf8'));
@@ -136,10 +136,7 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
     await operator.send({ kind: 'deal.stop', dealId, reason: 'test' }).catch(() => undefined); // it may have ended
   }
   await watch.when((state) => hashes(state).every((hash) => hash !== formerHash && hash === hashes(state)[0]), 60_000);
-  await watch.when(
-    ({ deals }) => deals.some((one) => isOngoing(one) && one.dealGridCurrentA === 1.5),
-    100_000, // the market looks again once a minute
-  );
+  await watch.when(({ deals }) => deals.some((one) => isOngoing(one) && one.dealGridCurrentA === 1.5), 60_000);
   t.pass('RULE-15: a new policy counts everywhere, though a unit was killed after it had staged it');
 
   const endings = houses.map(({ unitId }) => {
@@ -173,7 +170,10 @@ t.test(
   async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'apis-disks-'));
     t.teardown(() => rm(directory, { recursive: true, force: true }));
-    const { houses, emulator, emulatorPort, start } = await separateHouses(directory, { count: 2 });
+    const { houses, emulator, emulatorPort, start } = await separateHouses(directory, {
+      count: 2,
+      policy: (unitIds) => impatient(demoPolicy(unitIds)),
+    });
     t.teardown(() => emulator.child.kill('SIGKILL'));
     await emulator.says('out', /Emulator ready/);
     for (const [unitId, rsoc] of [

@@ -291,6 +291,7 @@ export class Controller {
       batteryOperationStatus: reading.battery.battery_operation_status,
       mode,
       isExpected: mode !== undefined && this.#state.isExpected(mode),
+      isLetGo: this.#state.isLetGo,
       band: this.#transition.band,
       effectiveMode: this.#needs.effectiveMode(),
       deals: this.#needs.ownDeals(),

@@ -61,12 +61,13 @@ function fittingModes(input: SafetyInput): readonly ConverterMode[] {
 }
 
 /**
- * L8: the mode fits the deals (control.md §5.2). The intent stands in the record before the command comes (INV-7), and
- * WAIT harms nobody: a converter that still rests is given the time of a command.
+ * L8: the mode fits the deals (control.md §5.2). WAIT harms nobody: a converter that still rests is given the time of a
+ * command. One that was told to rest does as it was told, whatever the records say: their intent stands before the command
+ * comes (INV-7), and they outlast a stop while no grid master can be heard (RULE-7). The grid master sees it rest.
  */
 const checkRole: SafetyCheck = (input) => {
   const fitting = fittingModes(input);
-  if (fitting.some((mode) => mode === input.mode)) return [];
+  if (fitting.some((mode) => mode === input.mode) || (input.mode === 'WAIT' && input.isLetGo)) return [];
   const violation: Violation = {
     check: 'L8',
     reason: 'safety.mode-against-deals',

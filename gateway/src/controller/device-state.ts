@@ -104,6 +104,11 @@ export class DeviceState {
     return mode === 'WAIT' || (this.#expected?.has(mode) ?? true);
   }
 
+  /** Nothing but WAIT has been asked of the converter since it was in WAIT: that is where it belongs. */
+  get isLetGo(): boolean {
+    return this.#expected !== undefined && [...this.#expected].every((mode) => mode === 'WAIT');
+  }
+
   /** Commanded voltage, else the echoed one: converters round what they echo (control.md S17, S18). */
   get dvg(): Volts {
     return this.#commanded.dvg ?? this.dcdc.vdis.dvg;

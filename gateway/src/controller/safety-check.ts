@@ -16,6 +16,8 @@ export interface SafetyInput {
   /** Undefined when the converter shows a code that nobody knows. */
   readonly mode: ConverterMode | undefined;
   readonly isExpected: boolean;
+  /** WAIT is what it was told last, or it was never told anything else. */
+  readonly isLetGo: boolean;
   readonly band: Band;
   readonly effectiveMode: OperationMode;
   readonly deals: readonly Deal[];

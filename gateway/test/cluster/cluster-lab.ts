@@ -10,6 +10,7 @@ import { type Deal, isNewerCopy } from '../../src/domain/deal.ts';
 import { tlsFiles } from '../support/certificates.ts';
 import { type Host, system } from '../support/namespaces.ts';
 import { Running } from '../support/process.ts';
+import { impatient } from '../support/separate-houses.ts';
 import { UnitsWatch } from './units-watch.ts';
 import { Watcher } from './watcher.ts';
 
@@ -84,13 +85,11 @@ export class ClusterLab {
     ]);
     await emulator.says('out', /Emulator ready/);
     const authority = tls ? await CertificateAuthority.create(join(directory, 'ca'), 'lab') : undefined;
-    const base = demoPolicy(unitIds, { gridCurrentA: deal.gridCurrentA });
+    const base = impatient(demoPolicy(unitIds, { gridCurrentA: deal.gridCurrentA }));
     // Wherever it was elected: the office and the voltage reference are two units as often as one.
     const gridMasterSelection = { strategy: 'anywhere' };
     const policy = {
       ...base,
-      // A second deal of a unit is looked for in its next period: a minute would be long for a test.
-      user: { ...base.user, houseKeepingPeriodMsec: 3_000 },
       gridMaster: { ...base.gridMaster, admission: deal.admission, gridMasterSelection },
     };
     const addresses = hosts.map(({ address }, index) => ({ unitId: unitIds[index] ?? '', host: address }));

@@ -6,6 +6,12 @@ import { houseIds } from '../../src/emulation/world-options.ts';
 import { aScenario } from '../config/samples.ts';
 import { apis, freePorts, type Running } from './process.ts';
 
+/** The market looks again every three seconds: its minute would be long for a test. */
+export const impatient = (policy: Policy): Policy => ({
+  ...policy,
+  user: { ...policy.user, houseKeepingPeriodMsec: 3_000 },
+});
+
 export interface HousesOptions {
   readonly count?: number;
   readonly policy?: (unitIds: readonly string[]) => Policy;

@@ -40,7 +40,8 @@ export interface BrokerConnectionOptions {
 }
 
 const KEEPALIVE_SECONDS = 3;
-const CONNECT_TIMEOUT_MSEC = 2_000;
+/** A handshake goes to and fro four times: with a second for each way there and back it still succeeds. */
+const CONNECT_TIMEOUT_MSEC = 5_000;
 const FIRST_RETRY_MSEC = 100;
 const LAST_RETRY_MSEC = 3_000;
 

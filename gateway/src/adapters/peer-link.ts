@@ -17,6 +17,9 @@ import type { TlsIdentity } from './tls-identity.ts';
 /** A unit that lives says something twice a second; a connection that is silent for so long is a dead one. */
 const SILENCE_MSEC: Milliseconds = 1_500;
 
+/** So much later than that the first word may come: it is sent when the peer has got the subscription, and takes its way. */
+const FIRST_WORD_MSEC: Milliseconds = 1_000;
+
 /** What a peer keeps comes within this time after a subscription. */
 const SETTLED_MSEC: Milliseconds = 200;
 
@@ -126,8 +129,9 @@ export class PeerLink {
   #onState(state: ConnectionState): void {
     if (state === 'disconnected') this.#hasFailed = true;
     if (state !== 'connected') return;
-    this.#heardAt = this.#options.clock.monotonic();
-    this.#connectedAt ??= this.#heardAt;
+    const now = this.#options.clock.monotonic();
+    this.#heardAt = now + FIRST_WORD_MSEC;
+    this.#connectedAt ??= now;
     // All that the peer keeps comes again, without what it took back meanwhile.
     this.#options.forget(this.#options.peer.unitId);
   }

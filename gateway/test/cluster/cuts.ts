@@ -15,6 +15,7 @@ import {
   type Scenario,
   settled,
   settledWithParty,
+  TRADE_MSEC,
 } from './scenario.ts';
 
 /** So long a cut lasts at least: both halves have had the time to go wrong. */
@@ -125,6 +126,31 @@ const badNetwork = (name: string, spoil: (lab: ClusterLab) => Promise<Heal>): Sc
   },
 });
 
+/** Units that start in a slow network find each other all the same. */
+const lateFromTheStart: Scenario = {
+  name: 'gateways that start with every byte 500 ms late',
+  times: 2,
+  run: async (lab) => {
+    await settled(lab);
+    const { term = 0 } = lab.state().grid ?? {};
+    const began = performance.now();
+    const figures: Figure[] = [];
+    lab.delay(true);
+    try {
+      await Promise.all(lab.members.map((member) => lab.signalGateway(member, 'SIGKILL')));
+      const isAtRest = (look: Parameters<typeof isWaiting>[0]): boolean =>
+        lab.members.every(({ unitId }) => isWaiting(look, unitId));
+      const waiting = await lab.watcher.until('WAIT of all', isAtRest, PATIENCE_MSEC, began);
+      const leads = await lab.until('a new grid master', ({ grid }) => (grid?.term ?? 0) > term, TRADE_MSEC);
+      figures.push({ name: 'all converters in WAIT, ms', value: waiting - began, limit: 4_000 });
+      figures.push({ name: 'new grid master, ms', value: leads - began, limit: 20_000 });
+    } finally {
+      lab.delay(false);
+    }
+    return [...figures, ...(await healed(lab, performance.now())), ...always(lab, began)];
+  },
+};
+
 /** The cluster falls apart into parts that each are whole. */
 export const PARTITIONS: readonly Scenario[] = [
   partition('partition 2+2', 2),
@@ -146,4 +172,5 @@ export const BAD_NETWORKS: readonly Scenario[] = [
     lab.delay(true);
     return async () => lab.delay(false);
   }),
+  lateFromTheStart,
 ];

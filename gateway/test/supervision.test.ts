@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -134,7 +135,7 @@ t.test(
     t.equal(await findDaemon(data), undefined, 'nobody there');
     const lock = await lockData(data);
     await t.rejects(findDaemon(data), { message: /is in use by process/ }, 'one without supervisor is left alone');
-    const link = await openSupervisorLink(data, ['--data', data], 300);
+    const link = await openSupervisorLink(data, ['--data', data], 1_500);
     const over = new AbortController();
     const heard: string[] = [];
     const ears = { connected: () => heard.push('connected'), hear: ({ kind }: DaemonMessage) => heard.push(kind) };
@@ -149,7 +150,7 @@ t.test(
       hello: { args: ['--data', data] },
       isStopping: false,
     });
-    await pause(400);
+    await pause(2_000);
     t.equal(await Promise.race([link.orphaned, 'still ours']), 'still ours');
     link.say({ kind: 'stopping' });
     t.match(await findDaemon(data), { isStopping: true }, 'who comes late hears the last word');
@@ -157,11 +158,22 @@ t.test(
     over.abort();
     await following;
     t.match(await link.orphaned, /supervisor has gone/);
-    t.ok(performance.now() - left >= 290);
+    t.ok(performance.now() - left >= 1_490);
     await link.close();
     await lock.release();
   },
 );
+
+t.test('supervisor-link.ts: a connection that says nothing is no supervisor', async (t) => {
+  const data = await aDirectory();
+  const link = await openSupervisorLink(data, [], 1_000);
+  t.teardown(() => link.close());
+  const frozen = connect(supervisorSocket(data));
+  t.teardown(() => frozen.destroy());
+  await once(frozen, 'data');
+  t.match(await Promise.race([link.orphaned, pause(5_000, 'still waiting')]), /supervisor has gone/);
+  t.notOk(frozen.closed);
+});
 
 /** Its end, not that of its output, which the gateway it leaves behind still writes to. */
 async function killed({ child, pid }: Running): Promise<void> {
@@ -230,6 +242,18 @@ t.test(
       t.equal(bench.mode('E002'), 'WAIT');
       t.ok(referenceMsec < 4_000);
       await isReady(supervisor, 3);
+    });
+
+    t.test('its supervisor frozen: it stops in order, and is started again after the thaw', async (t) => {
+      const third = await pid();
+      process.kill(supervisor.pid, 'SIGSTOP');
+      const froze = performance.now();
+      t.ok(await eventually(() => !existsSync(join(data, 'daemon.json')), 30_000), 'nobody looks after it');
+      t.ok(performance.now() - froze > 9_000, 'after 10 s');
+      t.same([bench.mode('E001'), bench.mode('E002')], ['WAIT', 'WAIT']);
+      process.kill(supervisor.pid, 'SIGCONT');
+      await isReady(supervisor, 4);
+      t.not(await pid(), third);
     });
 
     t.test('its supervisor killed: it goes on, and a new one takes it over', async (t) => {

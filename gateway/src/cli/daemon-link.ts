@@ -7,6 +7,8 @@ import type { ProcessIdentity } from './process-identity.ts';
 import { type DaemonHello, type DaemonMessage, parseMessage, supervisorSocket } from './supervisor-socket.ts';
 
 const AGAIN_MSEC: Milliseconds = 100;
+/** The daemon knows by it that it is looked after (RULE-17). */
+const PRESENCE_MSEC: Milliseconds = 500;
 /** A daemon whose event loop turns says hello at once. */
 export const HELLO_MSEC: Milliseconds = 3_000;
 
@@ -25,6 +27,7 @@ function listen(path: string, { connected, hear }: DaemonEars, signal: AbortSign
       isConnected = true;
       if (!signal.aborted) connected?.();
     });
+    const presence = setInterval(() => socket.write('\n'), PRESENCE_MSEC);
     const leave = (): void => {
       socket.destroy();
     };
@@ -41,6 +44,7 @@ function listen(path: string, { connected, hear }: DaemonEars, signal: AbortSign
     });
     socket.on('error', () => undefined); // told by `close`
     socket.on('close', () => {
+      clearInterval(presence);
       signal.removeEventListener('abort', leave);
       resolve(isConnected);
     });

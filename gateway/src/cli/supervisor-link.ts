@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { identityOf } from './process-identity.ts';
+import { SilenceWatch } from './silence-watch.ts';
 import { type DaemonMessage, messageLine, supervisorSocket } from './supervisor-socket.ts';
 
 /** A daemon that has lost its supervisor goes on for so long: a new one may take it over (RULE-17). */
@@ -11,7 +12,7 @@ const BEAT_MSEC: Milliseconds = 400;
 
 /** The daemon's end of the line to its supervisor. */
 export interface SupervisorLink {
-  /** Resolves, with the reason, when no supervisor has been there for 10 s. */
+  /** Resolves, with the reason, when no supervisor has said anything for 10 s. */
   readonly orphaned: Promise<string>;
   /** Tells a change; whoever attaches later hears of the last one. */
   say(message: DaemonMessage): void;
@@ -40,30 +41,28 @@ export async function openSupervisorLink(
   let state: DaemonMessage = { kind: 'hello', ...(await identityOf(process.pid)), args: [...args] };
   const hello = state;
   let beatAt = Number.NEGATIVE_INFINITY;
-  let patience: NodeJS.Timeout;
-  const wait = (): void => {
-    patience = setTimeout(() => orphaned.resolve('the supervisor has gone'), orphanMsec);
-  };
   const tell = (message: DaemonMessage): void => {
     for (const supervisor of supervisors) supervisor.write(messageLine(message));
   };
-  const server = createServer((supervisor) => {
-    clearTimeout(patience);
-    supervisors.add(supervisor);
-    supervisor.on('error', () => undefined); // told by `close`
-    supervisor.on('close', () => {
-      supervisors.delete(supervisor);
-      if (supervisors.size === 0) wait();
-    });
-    supervisor.resume();
-    supervisor.write(messageLine(hello));
-    if (state !== hello) supervisor.write(messageLine(state));
-  });
+  const server = createServer();
   // Left behind by a daemon that was killed: this process has the data directory now.
   await rm(path, { force: true });
   await listen(server, path);
   server.unref();
-  wait();
+  // A frozen supervisor keeps its connection and looks after nobody: what it says is the sign that it is there.
+  const patience = { firstMsec: orphanMsec, silentMsec: orphanMsec };
+  const watch = new SilenceWatch(patience, () => orphaned.resolve('the supervisor has gone'));
+  server.on('connection', (supervisor: Socket) => {
+    supervisors.add(supervisor);
+    supervisor.on('error', () => undefined); // told by `close`
+    supervisor.on('data', () => watch.heard());
+    supervisor.on('close', () => {
+      supervisors.delete(supervisor);
+      watch.heard(); // until now it was there
+    });
+    supervisor.write(messageLine(hello));
+    if (state !== hello) supervisor.write(messageLine(state));
+  });
   return {
     orphaned: orphaned.promise,
     say: (message) => {
@@ -78,7 +77,7 @@ export async function openSupervisorLink(
     close: async () => {
       for (const supervisor of supervisors) supervisor.destroy();
       await new Promise((resolve) => server.close(resolve));
-      clearTimeout(patience);
+      watch.end();
     },
   };
 }

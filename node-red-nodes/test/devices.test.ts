@@ -39,12 +39,14 @@ t.before(() => new Promise<void>((resolve) => helper.startServer(resolve)));
 t.teardown(() => new Promise<void>((resolve) => helper.stopServer(resolve)));
 t.afterEach(() => helper.unload());
 
+/** What a unit says whose devices a flow drives. */
+const WIRED = { ...aUnit('E001'), apis: { ...aUnit('E001').apis, wired_device: true as const } };
+
 async function aWiredUnit(test: Test): Promise<FakeCommunity> {
   const community = await aFakeCommunity(['E001'], { wired: true });
   process.env.APIS_DATA = community.dataDir;
   test.teardown(() => community.stop());
-  const unit = aUnit('E001');
-  community.unit('E001').bus.publish('unit', '', { ...unit, apis: { ...unit.apis, wired_device: true } });
+  community.unit('E001').bus.publish('unit', '', WIRED);
   return community;
 }
 
@@ -113,12 +115,12 @@ t.test('apis-dcdc drives a converter (RULE-18)', async (t) => {
   t.test('puts the converter to WAIT within 3 s after losing the daemon, until that is confirmed', async (t) => {
     const community = await aWiredUnit(t);
     const { bus } = community.unit('E001');
-    const speaking = setInterval(() => bus.publish('unit', '', aUnit('E001')), 200);
+    const speaking = setInterval(() => bus.publish('unit', '', WIRED), 200);
     t.teardown(() => clearInterval(speaking));
     await helper.load(TYPES, aFlow(DCDC, 2));
     const commands = collect('out1');
     const stops = (): Received[] => commands.filter(({ payload }) => (payload as WiredCommand).id.startsWith('own-'));
-    await until(() => statusOf('n').fill !== 'yellow', 'the connection');
+    await until(() => /watchdog/.test(statusOf('n').text ?? ''), 'the connection');
     t.equal(stops().length, 0);
     clearInterval(speaking);
     const lostAt = performance.now();
@@ -130,7 +132,7 @@ t.test('apis-dcdc drives a converter (RULE-18)', async (t) => {
     helper.getNode('n').receive({ ...stops()[1], payload: WAITING });
     await new Promise((resolve) => setTimeout(resolve, 1_300));
     t.equal(stops().length, 2, 'it is confirmed');
-    bus.publish('unit', '', aUnit('E001'));
+    bus.publish('unit', '', WIRED);
     await until(() => statusOf('n').text !== 'apis-dcdc.status.lost', 'the daemon is back');
   });
 

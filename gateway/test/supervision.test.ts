@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -163,6 +163,34 @@ t.test(
     await lock.release();
   },
 );
+
+t.test('supervisor-link.ts: only its user can connect, wherever the socket stands', async (t) => {
+  const { TMPDIR } = process.env;
+  t.teardown(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+  });
+  process.env.TMPDIR = await aDirectory(); // stands for the one that all users share
+  const rights = async (path: string): Promise<string> => ((await stat(path)).mode & 0o777).toString(8);
+  const [short, long] = [await aDirectory(), `/${'x'.repeat(200)}`];
+  const mask = process.umask(0);
+  try {
+    for (const data of [short, long]) {
+      const link = await openSupervisorLink(data, []);
+      t.equal(await rights(supervisorSocket(data)), '600');
+      await link.close();
+    }
+  } finally {
+    process.umask(mask);
+  }
+  const directory = dirname(supervisorSocket(long));
+  t.equal(await rights(directory), '700');
+  await chmod(directory, 0o777);
+  await t.rejects(openSupervisorLink(long, []), { name: 'UsageError', message: /only this user can look into/ });
+  await rm(directory, { recursive: true });
+  await symlink(short, directory);
+  await t.rejects(openSupervisorLink(long, []), { name: 'UsageError' }, 'nor where somebody has laid a link');
+});
 
 t.test('supervisor-link.ts: a connection that says nothing is no supervisor', async (t) => {
   const data = await aDirectory();

@@ -56,7 +56,7 @@ const refuse = (file: string, message: string): never => {
   throw new ConfigError([{ file, path: '', message }]);
 };
 
-const PRIVATE_DIRECTORY_MODE = 0o700;
+export const PRIVATE_DIRECTORY_MODE = 0o700;
 
 /** Makes a directory that only its owner can look into, or makes it so. */
 export async function makePrivateDirectory(directory: string): Promise<void> {

@@ -1,9 +1,10 @@
-import { rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { PRIVATE_MODE } from '../adapters/atomic-file.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { identityOf } from './process-identity.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { type DaemonMessage, messageLine, supervisorSocket } from './supervisor-socket.ts';
+import { type DaemonMessage, makeSocketDirectory, messageLine, supervisorSocket } from './supervisor-socket.ts';
 
 /** A daemon that has lost its supervisor goes on for so long: a new one may take it over (RULE-17). */
 const ORPHAN_MSEC: Milliseconds = 10_000;
@@ -45,9 +46,11 @@ export async function openSupervisorLink(
     for (const supervisor of supervisors) supervisor.write(messageLine(message));
   };
   const server = createServer();
+  await makeSocketDirectory(path);
   // Left behind by a daemon that was killed: this process has the data directory now.
   await rm(path, { force: true });
   await listen(server, path);
+  await chmod(path, PRIVATE_MODE);
   server.unref();
   // A frozen supervisor keeps its connection and looks after nobody: what it says is the sign that it is there.
   const patience = { firstMsec: orphanMsec, silentMsec: orphanMsec };

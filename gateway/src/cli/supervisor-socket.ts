@@ -1,17 +1,40 @@
 import { createHash } from 'node:crypto';
+import { lstat, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
+import { PRIVATE_DIRECTORY_MODE } from '../adapters/identity-files.ts';
+import { UsageError } from './option.ts';
 import { processIdentity } from './process-identity.ts';
+
+/** Rights of everybody but the owner. */
+const OTHERS = 0o077;
 
 /** The system cuts or refuses longer names of sockets. */
 const LONGEST_PATH = 100;
+
+/** Where sockets stand whose own place has too long a name: below the temp directory, in which everybody may make files. */
+const shortcuts = (): string => join(tmpdir(), `apis-${process.getuid?.() ?? 'user'}`);
 
 /** Where a supervised daemon of a data directory listens for its supervisor (RULE-17). */
 export function supervisorSocket(dataDir: string): string {
   const path = join(resolve(dataDir), 'supervisor.sock');
   if (Buffer.byteLength(path) <= LONGEST_PATH) return path;
-  return join(tmpdir(), `apis-${createHash('sha256').update(path).digest('hex').slice(0, 24)}.sock`);
+  return join(shortcuts(), `${createHash('sha256').update(path).digest('hex').slice(0, 24)}.sock`);
+}
+
+/** Makes the directory of a socket, private where it is not the data directory. Rejects UsageError when another user has made it. */
+export async function makeSocketDirectory(path: string): Promise<void> {
+  const directory = dirname(path);
+  if (directory !== shortcuts()) return;
+  await mkdir(directory, { mode: PRIVATE_DIRECTORY_MODE }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  const found = await lstat(directory); // a link to elsewhere is none
+  const isOwn = found.isDirectory() && found.uid === (process.getuid?.() ?? found.uid);
+  if (!isOwn || (found.mode & OTHERS) !== 0) {
+    throw new UsageError(`${directory}: expected a directory that only this user can look into, got another one`);
+  }
 }
 
 /** How a daemon is told that it has a supervisor. */

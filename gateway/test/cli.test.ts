@@ -428,7 +428,15 @@ t.test('data-lock: one process per data directory', async (t) => {
   });
   await lock.release();
   t.notOk(existsSync(path));
-  for (const stale of ['{"pid":999999999}', JSON.stringify({ pid: process.pid, startedAt: '1' }), 'nonsense', '']) {
+  const own = await identityOf(process.pid);
+  const beforeReboot = JSON.stringify({ ...own, bootId: 'another start of the system' });
+  for (const stale of [
+    '{"pid":999999999}',
+    JSON.stringify({ pid: process.pid, startedAt: '1' }),
+    ...(own.bootId === undefined ? [] : [beforeReboot]),
+    'nonsense',
+    '',
+  ]) {
     await writeFile(path, stale);
     const taken = await lockData(directory);
     t.match(JSON.parse(await readFile(path, 'utf8')), { pid: process.pid }, `taken over from ${JSON.stringify(stale)}`);

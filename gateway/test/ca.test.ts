@@ -274,6 +274,19 @@ t.test('expiry-watch.ts: warns from 30 days before the end, once a day, until it
   warnings.length = 0;
   await clock.advance(3 * DAY_MSEC);
   t.same(warnings, []);
+
+  const early = new VirtualClock(identity.notBefore - DAY_MSEC / 2);
+  const endEarly = watchExpiry({
+    clock: early,
+    identity: () => identity,
+    warn: (reason, message) => warnings.push(`${reason}: ${message}`),
+  });
+  t.match(warnings, [
+    /^tls\.certificate-not-yet-valid: the certificate of E001 is good from 20..-..-.. on: is the clock/,
+  ]);
+  await early.advance(DAY_MSEC);
+  t.equal(warnings.length, 1, 'and is good then');
+  endEarly();
 });
 
 t.test('held-revocations.ts', async (t) => {

@@ -11,11 +11,19 @@ export interface ExpiryNeeds {
   warn(reason: string, message: string): void;
 }
 
-/** Looks now and once a day whether a unit's certificate, or that of its CA, ends within 30 days, and warns until it is renewed. */
+/**
+ * Looks now and once a day whether a unit's certificate, or that of its CA, ends within 30 days, or is not yet good (a
+ * machine without battery for its clock), and warns until that is mended: peers refuse such a unit without a word to it.
+ */
 export function watchExpiry({ clock, identity, warn }: ExpiryNeeds): Unsubscribe {
   let cancel: Cancel = () => {};
   const look = (): void => {
-    const { name, notAfter, caPem } = identity();
+    const { name, notBefore, notAfter, caPem } = identity();
+    if (notBefore > clock.now()) {
+      const first = new Date(notBefore).toISOString().slice(0, 10);
+      const message = `the certificate of ${name} is good from ${first} on: is the clock of this machine right?`;
+      warn('tls.certificate-not-yet-valid', message);
+    }
     const ca = factsOf(caPem, 'ca.crt');
     const advice = `renew it: "apis ca renew ${name}"`;
     tell(`the certificate of ${name}`, notAfter, advice);

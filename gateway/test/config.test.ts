@@ -411,6 +411,11 @@ t.test('hardware and unit config: what must hold among their keys', async (t) =>
     t.same(problemsOf('config', { ...config, device: { type: 'emulated', house: 'h' } }), []);
     const wired = (device: object) => problemsOf('config', { ...without(config, 'systemType'), device });
     t.same(wired({ type: 'flow', safeStop: 'watchdog' }), []);
+    t.same(wired({ type: 'flow', safeStop: 'independent', stopCommand: ['/bin/stop', 'E001'] }), []);
+    for (const stopCommand of [undefined, [], [1], '/bin/stop'])
+      t.match(wired({ type: 'flow', safeStop: 'independent', ...(stopCommand !== undefined && { stopCommand }) }), [
+        /device.stopCommand.*: expected/,
+      ]);
     t.match(wired({ type: 'flow' }), [/device.safeStop: expected "watchdog" or "independent"/], 'RULE-18');
   });
 

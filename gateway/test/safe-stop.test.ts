@@ -212,10 +212,26 @@ t.test('apis safe-stop on real processes', async (t) => {
       code: 0,
       out: /own watchdog/,
     });
-    t.match(await cli(['safe-stop', ...(await put({ type: 'flow', safeStop: 'independent' }))]), {
+  });
+
+  t.test('the independent way of a wired converter is gone, and believed only when it says so (RULE-18)', async (t) => {
+    const done = join(directory, 'stopped');
+    const by = async (...stopCommand: readonly string[]) => {
+      const device = { type: 'flow', safeStop: 'independent', stopCommand };
+      const files = await unitFiles(join(directory, 'independent'), ['E001'], emulator.port, {
+        config: { systemType: undefined, device },
+      });
+      return cli(['safe-stop', '--timeout', '1', ...files]);
+    };
+    t.match(await by('/bin/sh', '-c', 'echo "$0" > "$1"', 'WAIT; exit 1', done), {
       code: 0,
-      out: /independent safe-stop/,
+      out: /E001: in WAIT, says its independent safe-stop/,
     });
+    t.equal(await readFile(done, 'utf8'), 'WAIT; exit 1\n', 'arguments are no text for a shell');
+    t.match(await by('/bin/sh', '-c', 'exit 4'), { code: 3, err: /E001: independent safe-stop .*exit code 4/ });
+    t.match(await by('/bin/sh', '-c', 'kill $$'), { code: 3, err: /ended by SIGTERM/ });
+    t.match(await by('/nowhere/stop'), { code: 3, err: /ENOENT/ });
+    t.match(await by('/bin/sleep', '60'), { code: 3, err: /not done within 1000 ms/ });
   });
 
   t.test('two units on one converter are refused', async (t) => {

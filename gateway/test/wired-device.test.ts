@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -39,6 +39,8 @@ class Wire {
   readonly clock = new VirtualClock(0);
   readonly said: WiredCommand[] = [];
   readonly troubles: string[] = [];
+  /** Calls of the independent safe-stop, which the test settles. */
+  readonly stops: PromiseWithResolvers<void>[] = [];
   mode: ConverterMode = 'WAIT';
   isBeating = true;
   /** What the flow does with a command; default: it answers after 50 ms. */
@@ -50,6 +52,11 @@ class Wire {
     say: (command) => {
       this.said.push(command);
       this.flow(command);
+    },
+    stopIndependently: () => {
+      const stop = Promise.withResolvers<void>();
+      this.stops.push(stop);
+      return stop.promise;
     },
   });
 
@@ -187,6 +194,30 @@ t.test('flow-device (RULE-18)', async (t) => {
     t.match(await wire.settled(wire.device.setMode({ mode: 'WAIT', ...setting })), { status: { status: '0x0000' } });
   });
 
+  t.test('a flow that has fallen silent is passed by on the independent way to WAIT, one at a time', async (t) => {
+    const wire = new Wire();
+    t.equal(wire.stops.length, 0);
+    wire.isBeating = false;
+    await wire.clock.advance(1_000);
+    t.equal(wire.stops.length, 1, 'within a second, asked by nobody');
+    const wait = { mode: 'WAIT', dvg: 350, dig: 0, drg: 0 } as const;
+    await wire.settled(wire.device.setMode(wait));
+    t.equal(wire.stops.length, 1, 'it is still under way');
+    wire.stops[0]?.reject(new Error('no contact'));
+    await wire.clock.advance(0);
+    t.same(wire.troubles, ['device.no-heartbeat', 'device.refused'], 'a way that fails is told');
+    await wire.settled(wire.device.setMode(wait));
+    t.equal(wire.stops.length, 2, 'each order of WAIT tries again');
+    wire.isBeating = true;
+    wire.stops[1]?.resolve();
+    await wire.clock.advance(300);
+    await wire.settled(wire.device.setMode(wait));
+    t.equal(wire.stops.length, 2, 'a flow that is heard is asked alone');
+    wire.flow = () => {};
+    await wire.settled(wire.device.setMode(wait)).catch(() => {});
+    t.equal(wire.stops.length, 3, 'unless it does not confirm WAIT');
+  });
+
   t.test('never holds the voltage, whoever asks', async (t) => {
     const wire = new Wire();
     await t.rejects(
@@ -294,6 +325,7 @@ class TestFlow {
   readonly errors: string[] = [];
   /** Called before a command is carried out; false drops it. */
   mayPass: (command: WiredCommand) => boolean = () => true;
+  isBeating = true;
   readonly #emulator: EmulatorClient;
   readonly #house: string;
   readonly #beat: NodeJS.Timeout;
@@ -307,7 +339,7 @@ class TestFlow {
       if (this.mayPass(command)) this.#carryOut(command).catch((error: unknown) => this.errors.push(String(error)));
     });
     this.#beat = setInterval(() => {
-      this.client.sayAsDevice('heartbeat', {}).catch(() => {}); // said again soon
+      if (this.isBeating) this.client.sayAsDevice('heartbeat', {}).catch(() => {}); // said again soon
     }, WIRED_HEARTBEAT_MSEC);
   }
 
@@ -330,10 +362,11 @@ t.test('a unit whose devices a flow drives, over MQTT (RULE-18)', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'apis-wired-'));
   t.teardown(() => rm(dataDir, { recursive: true, force: true }));
   const wired = 'E004';
+  const stopped = join(dataDir, 'stopped');
+  const stopCommand = ['/bin/sh', '-c', 'echo "$0" > "$1"', wired, stopped];
+  const device = { type: 'flow', safeStop: 'independent', stopCommand, house: wired };
   const settings = demoSettings().map((one) =>
-    one.unitConfig.unitId === wired
-      ? { ...one, unitConfig: { ...one.unitConfig, device: { type: 'flow', safeStop: 'watchdog', house: wired } } }
-      : one,
+    one.unitConfig.unitId === wired ? { ...one, unitConfig: { ...one.unitConfig, device } } : one,
   );
   const daemon = await startDaemon({ settings, dataDir, log: silentLog, firstBrokerPort: 0 });
   const address = daemon.units.find(({ unitId }) => unitId === wired) as UnitAddress; // it is among the settings
@@ -364,6 +397,17 @@ t.test('a unit whose devices a flow drives, over MQTT (RULE-18)', async (t) => {
     t.ok(await eventually(async () => (await emulator.state(wired)).mode === 'WAIT', 10_000));
     t.ok(watch.state().faults.some(({ unitId, reason }) => unitId === wired && reason.startsWith('device.')));
     flow.mayPass = () => true;
+    await watch.when(({ units }) => units[wired]?.unit?.stale !== true, 20_000);
+  });
+
+  t.test('has its independent safe-stop run when the flow itself is gone', async (t) => {
+    await rm(stopped, { force: true });
+    flow.mayPass = () => false;
+    flow.isBeating = false;
+    const isRun = async (): Promise<boolean> => (await readFile(stopped, 'utf8').catch(() => '')) === `${wired}\n`;
+    t.ok(await eventually(isRun, 5_000));
+    flow.mayPass = () => true;
+    flow.isBeating = true;
     await watch.when(({ units }) => units[wired]?.unit?.stale !== true, 20_000);
   });
 });

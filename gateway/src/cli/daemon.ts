@@ -6,12 +6,14 @@ import { DurableStore } from '../adapters/durable-store.ts';
 import { watchExpiry } from '../adapters/expiry-watch.ts';
 import { networkIdentity } from '../adapters/network-identity.ts';
 import { PacedClock } from '../adapters/paced-clock.ts';
+import { runStopCommand } from '../adapters/stop-command.ts';
 import { SystemClock } from '../adapters/system-clock.ts';
 import { SystemEntropy } from '../adapters/system-entropy.ts';
 import { timeHoldingStore } from '../adapters/time-holding-store.ts';
 import type { TlsIdentity } from '../adapters/tls-identity.ts';
 import { type EmulatorApi, startEmulatorApi } from '../api/emulator-api.ts';
 import type { Pacer } from '../api/emulator-routes.ts';
+import { stopCommandOf } from '../config/device-field.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import { ConfigError, InternalError } from '../domain/errors.ts';
@@ -268,13 +270,16 @@ const pacerOf = (clock: PacedClock, onSpeed: ReadonlySet<(speed: number) => void
 });
 
 /** The driver of a device behind a flow; its deadline is that of every driver call. */
-const flowDeviceOf = ({ policy }: UnitSettings, clock: Clock, say: (command: WiredCommand) => void): FlowDevice =>
-  new FlowDevice({
+function flowDeviceOf(one: UnitSettings, clock: Clock, say: (command: WiredCommand) => void): FlowDevice {
+  const stopCommand = stopCommandOf(one.unitConfig.device);
+  return new FlowDevice({
     clock,
     session: new SystemEntropy().uuid(),
-    deadlineMsec: policy.controller.requestTimeoutMsec,
+    deadlineMsec: one.policy.controller.requestTimeoutMsec,
     say,
+    ...(stopCommand && { stopIndependently: () => runStopCommand(stopCommand, SAFE_STOP_MSEC) }),
   });
+}
 
 const houseOf = ({ unitConfig }: UnitSettings): string => String(unitConfig.device?.house ?? unitConfig.unitId);
 

@@ -1,4 +1,6 @@
+import { runStopCommand } from '../adapters/stop-command.ts';
 import { SystemClock } from '../adapters/system-clock.ts';
+import { stopCommandOf } from '../config/device-field.ts';
 import { loadUnit, readParsed } from '../config/load-unit.ts';
 import type { Policy } from '../config/policy.ts';
 import type { UnitConfig } from '../config/unit-config.ts';
@@ -80,10 +82,8 @@ function readUnit(path: string, io: Io): StoppedUnit {
 /** Devices that no driver of ours reaches without a daemon, and what is to be said of them. */
 const UNREACHED: Readonly<Record<string, (config: UnitConfig) => string>> = {
   emulated: ({ unitId }) => `${unitId}: its converter is emulated inside the gateway and has ended with it.`,
-  flow: ({ unitId, device }) =>
-    `${unitId}: its converter stands behind a flow and is brought to WAIT by its ${
-      device?.safeStop === 'watchdog' ? 'own watchdog' : 'independent safe-stop'
-    } (RULE-18).`,
+  flow: ({ unitId }) =>
+    `${unitId}: its converter stands behind a flow and is brought to WAIT by its own watchdog (RULE-18).`,
 };
 
 async function stopOne(file: string, limitMsec: Milliseconds, io: Io): Promise<Outcome> {
@@ -93,6 +93,11 @@ async function stopOne(file: string, limitMsec: Milliseconds, io: Io): Promise<O
   try {
     const { unitConfig, policy } = readUnit(file, io);
     unit = unitConfig.unitId;
+    const command = stopCommandOf(unitConfig.device);
+    if (command !== undefined) {
+      await runStopCommand(command, limitMsec);
+      return { unit, code: 0, message: `${unit}: in WAIT, says its independent safe-stop (RULE-18).` };
+    }
     const unreached = new Map(Object.entries(UNREACHED)).get(unitConfig.device?.type ?? '');
     if (unreached !== undefined) return { unit, code: 0, message: unreached(unitConfig) };
     lock = await lockConverter(unitConfig, limitMsec);

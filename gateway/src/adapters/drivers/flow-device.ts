@@ -23,6 +23,8 @@ export interface FlowDeviceOptions {
   readonly deadlineMsec: Milliseconds;
   /** Publishes a command for the flow. */
   say(command: WiredCommand): void;
+  /** Brings the converter to WAIT past the flow, where there is such a way; rejects when it could not. */
+  stopIndependently?(): Promise<void>;
 }
 
 type Replies = Readonly<Partial<Record<WiredPart, JsonObject>>>;
@@ -37,7 +39,8 @@ const isPart = (text: string): text is WiredPart => WIRED_PARTS.some((part) => p
 /**
  * Converter and battery that a flow drives (RULE-18): orders go out as messages, each reply carries the id of its
  * order. What comes late, twice, unasked or malformed is trouble, and so is a flow that is not heard for 1 s: then
- * nothing but WAIT is said, and no reading is believed. It never holds the bus voltage.
+ * nothing but WAIT is said, past the flow as well where there is a way, and no reading is believed. It never holds the
+ * bus voltage.
  */
 export class FlowDevice implements Device {
   readonly isWired = true;
@@ -47,6 +50,7 @@ export class FlowDevice implements Device {
   #sequence = 0;
   #heardAt: Milliseconds | undefined;
   #cancelSilence: Cancel = () => {};
+  #isStopping = false;
 
   constructor(options: FlowDeviceOptions) {
     this.#options = options;
@@ -94,9 +98,15 @@ export class FlowDevice implements Device {
     if (setting.mode === 'VOLTAGE_REFERENCE') {
       throw new DeviceError('device.refused', 'a device behind a flow never holds the bus voltage (RULE-18)');
     }
-    if (setting.mode !== 'WAIT') this.#mustBeHeard();
     const { mode, dvg, dig, drg } = setting;
-    return this.#set({ command: 'set', mode, dvg, dig, drg });
+    if (mode !== 'WAIT') this.#mustBeHeard();
+    else if (!this.#isHeard()) this.#stopPastFlow();
+    try {
+      return await this.#set({ command: 'set', mode, dvg, dig, drg });
+    } catch (error) {
+      if (mode === 'WAIT') this.#stopPastFlow();
+      throw error;
+    }
   }
 
   async setVoltage({ dvg, drg }: Pick<ModeSetting, 'dvg' | 'drg'>): Promise<DcdcReply> {
@@ -135,13 +145,33 @@ export class FlowDevice implements Device {
     const { clock } = this.#options;
     this.#heardAt = clock.monotonic();
     this.#cancelSilence();
-    this.#cancelSilence = clock.after(WIRED_SILENCE_MSEC, () => this.#trouble(this.#silence()));
+    this.#cancelSilence = clock.after(WIRED_SILENCE_MSEC, () => {
+      this.#stopPastFlow();
+      this.#trouble(this.#silence());
+    });
+  }
+
+  /** The flow cannot be asked: the converter has another way to WAIT, or a watchdog of its own (RULE-18). */
+  #stopPastFlow(): void {
+    const { stopIndependently } = this.#options;
+    if (stopIndependently === undefined || this.#isStopping) return;
+    this.#isStopping = true;
+    stopIndependently()
+      .catch((error: unknown) =>
+        this.#trouble(error instanceof DeviceError ? error : new DeviceError('device.refused', messageOf(error))),
+      )
+      .finally(() => {
+        this.#isStopping = false;
+      });
+  }
+
+  #isHeard(): boolean {
+    return this.#options.clock.monotonic() - (this.#heardAt ?? Number.NEGATIVE_INFINITY) < WIRED_SILENCE_MSEC;
   }
 
   /** @throws DeviceError `device.no-heartbeat` (RULE-18) */
   #mustBeHeard(): void {
-    const ageMsec = this.#options.clock.monotonic() - (this.#heardAt ?? Number.NEGATIVE_INFINITY);
-    if (ageMsec >= WIRED_SILENCE_MSEC) throw this.#silence();
+    if (!this.#isHeard()) throw this.#silence();
   }
 
   #silence(): DeviceError {

@@ -1,11 +1,17 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
+import { DurableStore } from '../src/adapters/durable-store.ts';
 import { EmbeddedBroker } from '../src/adapters/embedded-broker.ts';
 import { type Judgement, type Moment, PeerEar } from '../src/adapters/peer-ear.ts';
 import { bodyProblem } from '../src/adapters/peer-schemas.ts';
 import type { Channel } from '../src/domain/messages.ts';
 import { silentLog } from '../src/ports/log.ts';
+import { VirtualClock } from '../src/ports/virtual-clock.ts';
+import { watchedStore } from '../src/unit/watched-store.ts';
 import { aMeshEnd, heard, type MeshEnd, type MeshOptions, PLACE, rootOf } from './support/mesh.ts';
 import { aBeacon, aBirth, aDeal, aGrid, aMode, aUnit } from './support/messages.ts';
 import { eventually, freePorts } from './support/process.ts';
@@ -350,6 +356,24 @@ function mutated(value: unknown, choices: readonly number[], other: unknown): un
   const inner = mutated((value as Record<string, unknown>)[key], rest, other);
   return Array.isArray(value) ? value.with(Number(key), inner) : { ...value, [key]: inner };
 }
+
+t.test('a deal whose id names no file is refused: to the store it would be a broken disk (INV-11)', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'apis-mesh-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const failed: string[] = [];
+  const disk = new DurableStore(directory, () => {});
+  const store = watchedStore(disk, new VirtualClock(), (key) => failed.push(key));
+  await store.save('deals/active/a-0_9.Z', {});
+  await t.rejects(store.save('deals/active/../x', {}), { name: 'InternalError' });
+  t.same(failed, ['deals/active/../x'], 'the unit would leave the bus for it');
+  for (const dealId of ['../x', '..', '.x', 'a/b', 'a b', 'a\0']) {
+    const deal = aDeal(dealId);
+    t.match(bodyProblem('deal', deal), /dealId: expected/, dealId);
+    t.match(bodyProblem('command', { kind: 'deal.propose', deal }), /dealId: expected/);
+    t.match(bodyProblem('reply', { ok: true, deal }), /dealId: expected/);
+  }
+  t.equal(bodyProblem('deal', aDeal('a-0_9.Z')), undefined);
+});
 
 t.test('malformed messages of a thousand kinds are refused, and never throw (INV-11)', (t) => {
   const bodies: Readonly<Partial<Record<Channel, unknown>>> = {

@@ -9,6 +9,8 @@ import { OPERATION_MODES } from '../domain/operation-mode.ts';
 
 const text = v.pipe(v.string(), v.maxLength(2_000));
 const id = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
+/** Becomes the name of a file: one that could not would pass for a disk that takes nothing more. */
+const dealId = v.pipe(id, v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/));
 const number = v.pipe(v.number(), v.finite());
 const count = v.pipe(number, v.integer(), v.minValue(0));
 const ids = v.pipe(v.array(id), v.maxLength(1_000));
@@ -48,7 +50,8 @@ const unitData = v.looseObject({
 const dealEvents = maybe(v.pipe(v.array(v.looseObject({ dateTime: text, reason: text })), v.maxLength(1_000)));
 
 const deal = v.looseObject({
-  ...each(id, 'dealId', 'unitId', 'negotiationId', 'requestUnitId', 'acceptUnitId', 'chargeUnitId', 'dischargeUnitId'),
+  dealId,
+  ...each(id, 'unitId', 'negotiationId', 'requestUnitId', 'acceptUnitId', 'chargeUnitId', 'dischargeUnitId'),
   ...each(text, 'requestDateTime', 'acceptDateTime', 'createDateTime'),
   ...each(v.nullable(number), 'requestPointPerWh', 'acceptPointPerWh', 'pointPerWh'),
   ...each(v.nullable(number), 'chargeUnitEfficientGridVoltageV', 'dischargeUnitEfficientGridVoltageV'),

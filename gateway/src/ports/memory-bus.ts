@@ -70,7 +70,8 @@ export class MemoryBusHub {
         const handler = handle as Handler; // only deliveries of this channel reach this set
         set.add(handler);
         for (const delivery of this.#retained.values()) {
-          if (delivery.channel === channel) this.#deliver(unitId, delivery, (one) => set.has(handler) && handler(one));
+          if (delivery.channel === channel)
+            this.#deliver(unitId, delivery, () => set.has(handler) && handler(delivery));
         }
         return () => set.delete(handler);
       },
@@ -88,7 +89,7 @@ export class MemoryBusHub {
     const handlers = this.#handlers.get(to);
     if (handlers === undefined) return;
     for (const delivery of this.#retained.values()) {
-      if (delivery.envelope.sender === from) this.#deliver(to, delivery, (one) => this.#hand(to, handlers, one));
+      if (delivery.envelope.sender === from) this.#deliver(to, delivery, () => this.#hand(to, handlers, delivery));
     }
   }
 
@@ -105,7 +106,7 @@ export class MemoryBusHub {
     for (const tap of this.#taps) tap.see(delivery);
     for (const [unitId, handlers] of this.#handlers) {
       if (handlers.get(delivery.channel)?.size)
-        this.#deliver(unitId, delivery, (one) => this.#hand(unitId, handlers, one));
+        this.#deliver(unitId, delivery, () => this.#hand(unitId, handlers, delivery));
     }
   }
 
@@ -115,16 +116,23 @@ export class MemoryBusHub {
     for (const handler of handlers.get(delivery.channel) ?? []) handler(delivery);
   }
 
-  #deliver(to: string, delivery: AnyDelivery, give: (delivery: AnyDelivery) => void): void {
+  #deliver(to: string, delivery: AnyDelivery, give: () => void): void {
     const from = delivery.envelope.sender;
     const delay = from === to ? 0 : this.#delay(from, to, delivery.channel);
     if (delay === undefined) return;
     const now = this.#clock.monotonic();
-    const earliest = this.#notBefore.get(from) ?? new Map<string, Milliseconds>();
+    const earliest = this.#earliestFrom(from);
     const at = Math.max(now + delay, earliest.get(to) ?? 0);
     earliest.set(to, at);
+    this.#at(at, now, give);
+  }
+
+  #earliestFrom(from: string): Map<string, Milliseconds> {
+    const known = this.#notBefore.get(from);
+    if (known !== undefined) return known;
+    const earliest = new Map<string, Milliseconds>();
     this.#notBefore.set(from, earliest);
-    this.#at(at, now, () => give(delivery));
+    return earliest;
   }
 
   /** What arrives at the same moment shares one timer, in the order in which it was sent. */

@@ -5,9 +5,10 @@ import { withDeadline } from '../ports/clock.ts';
 import { ACTIONS, type Step } from './actions.ts';
 import { barredBy } from './barred.ts';
 import { BusWatch } from './bus-watch.ts';
-import { type DealAction, rowFor, stateOf } from './deal-table.ts';
+import { type DealAction, type DealRow, rowFor, stateOf } from './deal-table.ts';
 import { abort } from './finish.ts';
 import type { Grid } from './grid.ts';
+import type { GridView } from './grid-view.ts';
 import type { Halting } from './halting.ts';
 import { masterSide } from './master-side.ts';
 import { orderDeals } from './order-deals.ts';
@@ -38,6 +39,12 @@ const FENCE_RETRY_MSEC = 500;
 /** A step that did not come back within its limit. */
 class StepHung extends InternalError {}
 
+/** What the table says of a deal at this moment. */
+interface Due {
+  readonly at: Situation;
+  readonly row: DealRow;
+}
+
 /** Carries the deals on by the deal table: one step of one deal at a time. */
 export class DealRunner {
   readonly #grid: Grid;
@@ -58,35 +65,36 @@ export class DealRunner {
     let soonest = Number.POSITIVE_INFINITY;
     let last: string | undefined;
     while (goesOn()) {
-      const deal = this.#nextDeal(idle, last);
-      if (deal === undefined) break;
-      last = deal.dealId;
-      const result = await this.#step(deal);
+      const next = this.#nextDeal(idle, last);
+      if (next === undefined) break;
+      last = next.at.deal.dealId;
+      const result = await this.#step(next);
       if (result === 'advanced') continue;
-      idle.add(deal.dealId);
+      idle.add(last);
       soonest = Math.min(soonest, this.#grid.now + (result.retryMsec ?? Number.POSITIVE_INFINITY));
     }
     return Math.max(1, soonest - this.#grid.now);
   }
 
   /** Deals that have to end first, then the one that is under way, then the rest (control.md §4.3). */
-  #nextDeal(idle: ReadonlySet<string>, last: string | undefined): Deal | undefined {
+  #nextDeal(idle: ReadonlySet<string>, last: string | undefined): Due | undefined {
     const view = this.#grid.view();
     const ordered = orderDeals(view.deals, masterSide(view), view.policy.largeCapacityUnitIds);
-    const open = ordered.filter((deal) => !idle.has(deal.dealId));
-    const urgent = open.find((deal) => (needsToStop(deal) && !isDeactivated(deal)) || this.#isEnding(deal));
-    return urgent ?? open.find((deal) => deal.dealId === last) ?? open[0];
+    const open = ordered.filter((deal) => !idle.has(deal.dealId)).map((deal) => this.#due(view, deal));
+    const urgent = open.find(
+      ({ at: { deal }, row }) => (needsToStop(deal) && !isDeactivated(deal)) || ENDING.has(row.action),
+    );
+    return urgent ?? open.find(({ at }) => at.deal.dealId === last) ?? open[0];
   }
 
-  #isEnding(deal: Deal): boolean {
-    const at = this.#situation(deal);
-    return ENDING.has(rowFor(stateOf(deal), (event) => GUARDS[event](at)).action);
+  #due(view: GridView, deal: Deal): Due {
+    const at = this.#situation(view, deal);
+    return { at, row: rowFor(stateOf(deal), (event) => GUARDS[event](at)) };
   }
 
-  async #step(deal: Deal): Promise<StepResult> {
+  async #step({ at, row: { action, when } }: Due): Promise<StepResult> {
     const grid = this.#grid;
-    const at = this.#situation(deal);
-    const { action, when } = rowFor(stateOf(deal), (event) => GUARDS[event](at));
+    const { deal } = at;
     const { notBefore } = at.progress;
     if (THROTTLED.has(action) && grid.now < notBefore) return retryIn(notBefore - grid.now);
     if (RAISING.has(action) && !grid.mayRaise) return retryIn(FENCE_RETRY_MSEC); // RULE-4, RULE-5
@@ -96,10 +104,10 @@ export class DealRunner {
     return result;
   }
 
-  #situation(deal: Deal): Situation {
+  #situation(view: GridView, deal: Deal): Situation {
     const grid = this.#grid;
     return {
-      view: grid.view(),
+      view,
       deal,
       progress: grid.deals.progress(deal.dealId),
       mode: grid.needs.mode(),

@@ -5,20 +5,21 @@ import type { Clock } from '../ports/clock.ts';
 import type { EnergySample } from './cumulation.ts';
 import type { Community, Confirmation } from './needs.ts';
 
-interface Stamped<T> {
-  readonly value: T;
+/** What was told, and when. */
+interface Told<T> {
+  readonly data: T;
   readonly at: Milliseconds;
 }
 
-const newest = <T>(pushed: Stamped<T> | undefined, answered: Stamped<T> | undefined): Stamped<T> | undefined =>
+const newest = <T>(pushed: Told<T> | undefined, answered: Told<T> | undefined): Told<T> | undefined =>
   pushed === undefined || (answered !== undefined && answered.at >= pushed.at) ? answered : pushed;
 
 /** What is known of the units: what they push, and what they answer to commands and readings; the newer one counts. */
 export class UnitBook {
   readonly #community: Community;
   readonly #clock: Clock;
-  readonly #units = new Map<string, Stamped<UnitData>>();
-  readonly #dcdcs = new Map<string, Stamped<Dcdc>>();
+  readonly #units = new Map<string, Told<UnitData>>();
+  readonly #dcdcs = new Map<string, Told<Pick<UnitData, 'dcdc'>>>();
   readonly #fresh = new Set<string>();
   /** Has answered in this term at least once, whatever became of it since. */
   readonly #heard = new Set<string>();
@@ -35,9 +36,9 @@ export class UnitBook {
       this.#fresh.add(unitId);
       this.#heard.add(unitId);
     }
-    if (reply.unit !== undefined) this.#units.set(unitId, { value: reply.unit, at });
+    if (reply.unit !== undefined) this.#units.set(unitId, { data: reply.unit, at });
     const dcdc = reply.dcdc ?? reply.unit?.dcdc;
-    if (dcdc !== undefined) this.#dcdcs.set(unitId, { value: dcdc, at });
+    if (dcdc !== undefined) this.#dcdcs.set(unitId, { data: { dcdc }, at });
   }
 
   /** Has the unit answered anything in this term? */
@@ -57,27 +58,26 @@ export class UnitBook {
     this.#dcdcs.delete(unitId);
   }
 
-  #full(unitId: string): Stamped<UnitData> | undefined {
-    const pushed = this.#community.unit(unitId);
-    const found = newest(pushed && { value: pushed.data, at: pushed.at }, this.#units.get(unitId));
-    return found?.value.stale === true ? undefined : found;
+  #full(unitId: string): Told<UnitData> | undefined {
+    const found = newest(this.#community.unit(unitId), this.#units.get(unitId));
+    return found?.data.stale === true ? undefined : found;
   }
 
   /** Newest full data of a unit, with the converter's newest answer in it; undefined when unknown or stale. */
   unit(unitId: string): UnitData | undefined {
     const full = this.#full(unitId);
     const dcdc = this.dcdc(unitId);
-    return full === undefined || dcdc === undefined ? undefined : { ...full.value, dcdc };
+    if (full === undefined || dcdc === undefined) return undefined;
+    return full.data.dcdc === dcdc ? full.data : { ...full.data, dcdc };
   }
 
-  #dcdc(unitId: string): Stamped<Dcdc> | undefined {
-    const full = this.#full(unitId);
-    return newest(full && { value: full.value.dcdc, at: full.at }, this.#dcdcs.get(unitId));
+  #dcdc(unitId: string): Told<Pick<UnitData, 'dcdc'>> | undefined {
+    return newest<Pick<UnitData, 'dcdc'>>(this.#full(unitId), this.#dcdcs.get(unitId));
   }
 
   /** Newest converter data of a unit. */
   dcdc(unitId: string): Dcdc | undefined {
-    return this.#dcdc(unitId)?.value;
+    return this.#dcdc(unitId)?.data.dcdc;
   }
 
   /** When the newest converter data of a unit came in. */
@@ -97,6 +97,6 @@ export class UnitBook {
   energySample(unitId: string): EnergySample | undefined {
     const full = this.#full(unitId);
     if (full === undefined) return undefined;
-    return { at: full.at, energyWh: full.value.apis.energy_wh, batteryPowerW: full.value.dcdc.meter.wb };
+    return { at: full.at, energyWh: full.data.apis.energy_wh, batteryPowerW: full.data.dcdc.meter.wb };
   }
 }

@@ -32,6 +32,8 @@ export class DealBook {
   readonly #pages = new Map<string, Page>();
   /** Deals that have left, as long as old copies of them are still published. */
   readonly #left = new Set<string>();
+  /** As `all` gives them, until one changes: asked for some twenty times in each pass. */
+  #all: readonly Deal[] | undefined;
 
   constructor(term: number) {
     this.#term = term;
@@ -44,7 +46,7 @@ export class DealBook {
     for (const one of copies) this.#takeIn(one, now);
     for (const [dealId, page] of this.#pages) {
       const copy = published.get(dealId);
-      if (stateOf(page.deal) === 'created' && (copy === undefined || !isHeldByBoth(copy))) this.#pages.delete(dealId);
+      if (stateOf(page.deal) === 'created' && (copy === undefined || !isHeldByBoth(copy))) this.#drop(dealId);
     }
   }
 
@@ -65,20 +67,28 @@ export class DealBook {
   #open(deal: Deal, now: Milliseconds): void {
     const progress = newProgress(now, stateOf(deal), deal.cumulateAmountWh ?? 0);
     this.#pages.set(deal.dealId, { deal, progress, stopReasons: [], behind: new Set() });
+    this.#all = undefined;
   }
 
   #write(page: Page, deal: Deal, now: Milliseconds): void {
     const state = stateOf(deal);
     page.deal = deal;
+    this.#all = undefined;
     page.behind = new Set(partiesOf(deal));
     if (state !== page.progress.state) page.progress = { ...page.progress, state, stateSince: now, notBefore: 0 };
   }
 
-  /** Every open deal with its stop requests in it. */
+  #drop(dealId: string): void {
+    this.#pages.delete(dealId);
+    this.#all = undefined;
+  }
+
+  /** Every open deal with its stop requests in it. The same list as long as nothing has changed. */
   all(): readonly Deal[] {
-    return [...this.#pages.values()].map(({ deal, stopReasons }) =>
+    this.#all ??= [...this.#pages.values()].map(({ deal, stopReasons }) =>
       stopReasons.length === 0 ? deal : { ...deal, needToStopReasons: stopReasons },
     );
+    return this.#all;
   }
 
   get(dealId: string): Deal | undefined {
@@ -113,6 +123,7 @@ export class DealBook {
     const page = this.#pages.get(dealId);
     if (page === undefined) return false;
     page.stopReasons = [...new Set([...page.stopReasons, ...reasons])];
+    this.#all = undefined;
     return true;
   }
 
@@ -131,7 +142,7 @@ export class DealBook {
   /** Takes a deal out of the picture for good. */
   remove(dealId: string): Deal | undefined {
     const page = this.#pages.get(dealId);
-    this.#pages.delete(dealId);
+    this.#drop(dealId);
     this.#left.add(dealId);
     return page?.deal;
   }

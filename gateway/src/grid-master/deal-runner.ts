@@ -1,8 +1,10 @@
 import { type Deal, isDeactivated, needsToStop } from '../domain/deal.ts';
 import { InternalError, messageOf, reasonOf } from '../domain/errors.ts';
-import type { Milliseconds } from '../domain/quantities.ts';
+import type { OperationMode } from '../domain/operation-mode.ts';
+import type { Amperes, Milliseconds } from '../domain/quantities.ts';
 import { withDeadline } from '../ports/clock.ts';
 import { ACTIONS, type Step } from './actions.ts';
+import type { Obstacle } from './admission.ts';
 import { barredBy } from './barred.ts';
 import { BusWatch } from './bus-watch.ts';
 import { type DealAction, type DealRow, rowFor, stateOf } from './deal-table.ts';
@@ -13,6 +15,7 @@ import type { Halting } from './halting.ts';
 import { masterSide } from './master-side.ts';
 import { orderDeals } from './order-deals.ts';
 import { HandOverLost } from './perform-hand-over.ts';
+import type { Progress } from './progress.ts';
 import { GUARDS, type Situation } from './situation.ts';
 import { retryIn, type StepResult } from './step-result.ts';
 
@@ -38,6 +41,33 @@ const FENCE_RETRY_MSEC = 500;
 
 /** A step that did not come back within its limit. */
 class StepHung extends InternalError {}
+
+/** One deal at this moment. What only a deal asks for that is about to begin is looked up when it does. */
+class DealNow implements Situation {
+  readonly #grid: Grid;
+  readonly view: GridView;
+  readonly deal: Deal;
+  readonly progress: Progress;
+  readonly mode: OperationMode;
+  readonly now: Milliseconds;
+
+  constructor(grid: Grid, view: GridView, deal: Deal) {
+    this.#grid = grid;
+    this.view = view;
+    this.deal = deal;
+    this.progress = grid.deals.progress(deal.dealId);
+    this.mode = grid.needs.mode();
+    this.now = grid.now;
+  }
+
+  get barred(): Obstacle | undefined {
+    return barredBy(this.#grid);
+  }
+
+  get reservedA(): Amperes {
+    return this.#grid.suspects.reservedA;
+  }
+}
 
 /** What the table says of a deal at this moment. */
 interface Due {
@@ -88,7 +118,7 @@ export class DealRunner {
   }
 
   #due(view: GridView, deal: Deal): Due {
-    const at = this.#situation(view, deal);
+    const at = new DealNow(this.#grid, view, deal);
     return { at, row: rowFor(stateOf(deal), (event) => GUARDS[event](at)) };
   }
 
@@ -102,24 +132,6 @@ export class DealRunner {
     const result = await this.#act(action, { grid, deal, event: when, at, watch: this.#watch });
     grid.deals.note(deal.dealId, { notBefore: result === 'advanced' ? 0 : grid.now + (result.retryMsec ?? 0) });
     return result;
-  }
-
-  #situation(view: GridView, deal: Deal): Situation {
-    const grid = this.#grid;
-    return {
-      view,
-      deal,
-      progress: grid.deals.progress(deal.dealId),
-      mode: grid.needs.mode(),
-      now: grid.now,
-      // Only what is about to begin asks for these.
-      get barred() {
-        return barredBy(grid);
-      },
-      get reservedA() {
-        return grid.suspects.reservedA;
-      },
-    };
   }
 
   async #act(action: DealAction, step: Step): Promise<StepResult> {

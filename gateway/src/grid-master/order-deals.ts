@@ -26,6 +26,7 @@ export function orderDeals(
   masterSide: DealSide,
   largeCapacityUnitIds: readonly string[] = [],
 ): readonly Deal[] {
+  if (deals.length < 2) return deals;
   const isLarge = (side: DealSide) => (deal: Deal) =>
     deal.isMaster !== true && largeCapacityUnitIds.includes(unitOnSide(deal, side));
   const bySlave = toFront(deals, deals, isLarge(otherSide(masterSide)));

@@ -25,6 +25,8 @@ export class PermitWatch {
   #lastSeen: HeldPermit | undefined;
   #missingSince: Milliseconds | undefined;
   #cancel: Cancel = () => {};
+  /** When it is looked at next without being asked. */
+  #dueAt: Milliseconds = Number.POSITIVE_INFINITY;
   #hasEnded = false;
 
   constructor(needs: PermitWatchNeeds) {
@@ -43,17 +45,22 @@ export class PermitWatch {
 
   /** Compares mode and permit; without one the converter goes to WAIT, with no message needed. */
   check(): void {
-    this.#cancel();
     const mode = this.#needs.state.activeMode;
-    if (mode === undefined) return;
+    if (mode === undefined) {
+      this.#disarm();
+      return;
+    }
     const leftMsec = Math.max(this.#leftMsec(mode), this.#graceMsec(mode));
     if (leftMsec > 0) this.#arm(leftMsec);
-    else this.#needs.stop(`no live permit to be in ${mode}`);
+    else {
+      this.#disarm();
+      this.#needs.stop(`no live permit to be in ${mode}`);
+    }
   }
 
   end(): void {
     this.#hasEnded = true;
-    this.#cancel();
+    this.#disarm();
   }
 
   #leftMsec(mode: ConverterMode | undefined): Milliseconds {
@@ -82,9 +89,21 @@ export class PermitWatch {
     return last.isAlone === true && Math.abs(this.#needs.state.dcdc.meter.ig) <= nearlyNoneA;
   }
 
+  /** A permit is renewed many times before it could run out: an earlier look stands, and finds how long is left then. */
   #arm(delayMsec: Milliseconds): void {
+    const { clock } = this.#needs;
+    const dueAt = clock.monotonic() + Math.min(delayMsec, LONGEST_MSEC);
+    if (this.#hasEnded || this.#dueAt <= dueAt) return;
     this.#cancel();
-    if (this.#hasEnded) return;
-    this.#cancel = this.#needs.clock.after(Math.min(delayMsec, LONGEST_MSEC), () => this.check());
+    this.#dueAt = dueAt;
+    this.#cancel = clock.after(dueAt - clock.monotonic(), () => {
+      this.#dueAt = Number.POSITIVE_INFINITY;
+      this.check();
+    });
+  }
+
+  #disarm(): void {
+    this.#cancel();
+    this.#dueAt = Number.POSITIVE_INFINITY;
   }
 }

@@ -21,6 +21,8 @@ export class Community {
   readonly #isMember: (unitId: string) => boolean;
   readonly #units = new Map<string, { readonly data: UnitData; readonly at: Milliseconds }>();
   readonly #copies = new Map<string, Map<string, Deal>>();
+  /** As `deals` gives them, until somebody says another copy. */
+  #deals: readonly DealCopies[] | undefined;
   readonly #handlers = new Set<(what: CommunityChange) => void>();
   readonly #unsubscribe: Unsubscribe[] = [];
 
@@ -53,11 +55,12 @@ export class Community {
 
   /** Deals that at least one party holds open, in the order in which they were first heard of. */
   deals(): readonly DealCopies[] {
-    return [...this.#copies.values()].map((copies) => ({
+    this.#deals ??= [...this.#copies.values()].map((copies) => ({
       deal: [...copies.values()].reduce((newest, copy) => (isNewerCopy(copy, newest) ? copy : newest)),
       holders: [...copies.keys()],
       endedAt: [...copies].filter(([, copy]) => isDeactivated(copy)).map(([holder]) => holder),
     }));
+    return this.#deals;
   }
 
   onChange(handle: (what: CommunityChange) => void): Unsubscribe {
@@ -81,6 +84,7 @@ export class Community {
     const own = copies.get(holder);
     if (own !== undefined && !isNewerCopy(deal, own)) return;
     copies.set(holder, deal);
+    this.#deals = undefined;
     this.#copies.set(deal.dealId, copies);
     // While one copy is missing, the other says that the deal has ended.
     if (copies.size === 2 && [...copies.values()].every(isDeactivated)) this.#copies.delete(deal.dealId);

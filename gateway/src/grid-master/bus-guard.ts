@@ -1,4 +1,4 @@
-import { slaveSideMustBeActive } from '../domain/deal.ts';
+import { type Deal, slaveSideMustBeActive } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Milliseconds, Volts } from '../domain/quantities.ts';
 import { StrikeCounter, violationsOf } from './global-safety.ts';
@@ -13,6 +13,8 @@ export class BusGuard {
   readonly #grid: Grid;
   readonly #halting: Halting;
   readonly #strikes = new StrikeCounter();
+  /** The open deals that were looked at last, and which of them ran. */
+  #deals: readonly Deal[] = [];
   #running = '';
   #voltageMovedAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #driftsSince: Milliseconds | undefined;
@@ -46,21 +48,22 @@ export class BusGuard {
 
   /** After the deals: the voltage that suits them, and the global checks. */
   async look(): Promise<void> {
-    const running = this.#runningIds();
-    const hasChanged = running !== this.#running;
-    this.#running = running;
-    if (hasChanged) this.#strikes.clear(); // currents have been moved on purpose
+    this.#noteRunning(this.#grid.deals.all());
     await this.#optimiseVoltage();
     await this.#rebalance();
     this.#checkSafety();
   }
 
-  #runningIds(): string {
-    const running = this.#grid.deals.all().filter(slaveSideMustBeActive);
-    return running
+  #noteRunning(deals: readonly Deal[]): void {
+    if (deals === this.#deals) return;
+    this.#deals = deals;
+    const running = deals
+      .filter(slaveSideMustBeActive)
       .map((deal) => deal.dealId)
       .toSorted()
       .join();
+    if (running !== this.#running) this.#strikes.clear(); // currents have been moved on purpose
+    this.#running = running;
   }
 
   /** Where the bus should go next, once in a period of the main loop; only while deals run, and never in a stop. */

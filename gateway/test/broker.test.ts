@@ -325,6 +325,20 @@ t.test('nothing is kept for a client that has gone, whatever session it asked fo
   t.match(again.packets, [{ cmd: 'connack', sessionPresent: false }, { cmd: 'suback' }]);
 });
 
+t.test('a client that subscribes without end is thrown out', async (t) => {
+  const station = await aStation(t);
+  const client = await connectAsync(`mqtt://${HOST}:${station.port}`, { protocolVersion: 4, reconnectPeriod: 0 });
+  t.teardown(() => client.endAsync(true));
+  client.on('error', () => {});
+  const some = (from: number, to: number): string[] =>
+    Array.from({ length: to - from }, (_, index) => `topic/${from + index}`);
+  await client.subscribeAsync(some(0, 200));
+  const closed = ended(client);
+  client.subscribe(some(200, 1_000), () => {});
+  await closed;
+  t.same(refusals(station), ['too many subscriptions']);
+});
+
 t.test('a client that never lets go of its messages (QoS 2) is thrown out after twenty', async (t) => {
   const station = await aStation(t);
   const socket = connect(station.port, HOST).on('error', () => {});

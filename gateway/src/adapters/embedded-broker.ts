@@ -20,10 +20,16 @@ const DRAIN_TIMEOUT_MSEC = 2_000;
 
 /** Messages of one client (QoS 2) that wait for his word that they may be forgotten; each is kept in memory. */
 const MAX_UNRELEASED = 20;
+/** Topic filters of one client; a peer has about twenty, a screen one. */
+const MAX_SUBSCRIPTIONS = 200;
 
 /** The broker's memory of retained messages: a public property of it that its types leave out. */
 const retainedOf = (broker: Aedes): { storeRetained(packet: PublishPacket): Promise<void> } =>
   (broker as unknown as { persistence: { storeRetained(packet: PublishPacket): Promise<void> } }).persistence;
+
+/** Topic filters by which a client hears at present: a public property, too, that the types leave out. */
+const filtersOf = (client: Client): readonly string[] =>
+  Object.keys((client as unknown as { subscriptions: object }).subscriptions);
 
 /** The unit's own broker, MQTT 3.1.1 (architecture.md §3): clients may hear everything and say what their role allows. */
 export class EmbeddedBroker implements Broker {
@@ -56,6 +62,9 @@ export class EmbeddedBroker implements Broker {
     this.#troubles = new NotedTroubles(options.log);
     aedes.preConnect = (client, packet, done) => done(null, this.#greet(client, packet));
     aedes.authorizePublish = (client, packet, done) => done(this.#refusalOf(client, packet));
+    aedes.authorizeSubscribe = (client, subscription, done) => {
+      done(filtersOf(client).length < MAX_SUBSCRIPTIONS ? null : new Error('too many subscriptions'), subscription);
+    };
     aedes.on('publish', (packet, client) => this.#onPublish(packet, client));
     aedes.on('clientError', (client, error) => this.#onTrouble(client, error));
     aedes.on('connectionError', (client, error) => this.#onTrouble(client, error));

@@ -360,6 +360,31 @@ t.test('held-revocations.ts', async (t) => {
     await t.rejects(HeldRevocations.open(paths), ConfigError);
   });
 
+  t.test('an authority whose list is lost, or an old one, makes one that units take for a newer one', async (t) => {
+    const ca = await aCa(t);
+    const first = await ca.revocationListPem();
+    const pems = await ca.issue({ name: 'E001', role: 'unit' });
+    const names = ['E002', 'E003', 'E004'];
+    const serials: string[] = [];
+    for (const name of names) serials.push(factsOf((await ca.issue({ name, role: 'unit' })).certPem, name).serial);
+    await ca.revoke('E002');
+    await ca.revoke('E003');
+    const { held, list } = await aHolder(t, ca, pems);
+    await held.adopt(await list());
+    await rm(join(ca.directory, 'crl.pem'));
+    const later = await CertificateAuthority.open(ca.directory);
+    await later.revoke('E004');
+    await held.adopt(await later.revocationListPem());
+    t.same(
+      serials.map((serial) => held.isRevoked(serial)),
+      [true, true, true],
+    );
+    await writeFile(join(ca.directory, 'crl.pem'), first);
+    const restored = await CertificateAuthority.open(ca.directory);
+    await restored.revoke('E001');
+    t.equal(await held.adopt(await restored.revocationListPem()), true);
+  });
+
   t.test('a list that cannot be read is no empty list: nobody begins without it, and what is held stays', async (t) => {
     const ca = await aCa(t);
     const { serial } = factsOf((await ca.issue({ name: 'E002', role: 'unit' })).certPem, 'E002');

@@ -248,8 +248,11 @@ export class CertificateAuthority {
       revokedAt === undefined || known.has(serial) ? [] : [{ serial, revokedAt }],
     );
     if (held !== undefined && added.length === 0) return;
+    // Where the last list is lost, or an old one was put back, units must not take the next for older than theirs: each
+    // revocation has made one list at most.
+    const revoked = this.issued.filter(({ revokedAt }) => revokedAt !== undefined);
     const list = {
-      number: (held?.number ?? 0) + 1,
+      number: Math.max(held?.number ?? 0, revoked.length) + 1,
       issuedAt: this.#now() - CLOCK_ALLOWANCE_MSEC,
       revoked: [...(held?.revoked ?? []), ...added],
     };

@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -97,8 +98,16 @@ t.test('separate gateways trade, and go on when one is killed, frozen or copied'
   const copied = JSON.parse(await readFile(e2.config, 'utf8'));
   const [port] = await freePorts(1);
   const config = join(directory, 'E002', 'copy.json');
-  // Another name for the same machine: the lock on the converter must not be what stops it.
-  const connection = { emulator: { host: 'localhost', port: emulatorPort } };
+  // Another way to the same converter, as from another machine: the lock on it must not be what stops it.
+  const tunnel = createServer((socket) => {
+    const end = connect(emulatorPort, '127.0.0.1');
+    for (const one of [socket, end]) one.on('error', () => {}); // the copy ends with its connections
+    socket.pipe(end).pipe(socket);
+  });
+  t.teardown(() => tunnel.close());
+  const [way = 0] = await freePorts(1);
+  await new Promise<void>((resolve) => tunnel.listen(way, '127.0.0.1', resolve));
+  const connection = { emulator: { host: '127.0.0.1', port: way } };
   await writeFile(config, JSON.stringify({ ...copied, connection, mqtt: { ...copied.mqtt, port } }));
   const data = join(directory, 'copy');
   await installIdentity(join(data, 'E002', 'certs'), await certificates.authority.renew('E002'));

@@ -65,8 +65,7 @@ export class DeviceQueue {
     this.#epoch += 1;
     const superseded = new DeviceError('device.superseded', `superseded by a stop: ${reason}`);
     const overtaken = [...this.#running];
-    const turn = new AbortController();
-    this.#running.add(turn);
+    const turn = this.#begin();
     for (const waiter of [...this.#waiting.command]) waiter.refuse(superseded);
     for (const running of overtaken) running.abort(superseded);
     try {
@@ -86,6 +85,7 @@ export class DeviceQueue {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) return reject(this.#closed);
       if (signal?.aborted) return reject(signal.reason);
+      if (this.#running.size === 0) return resolve(this.#begin());
       const leave = (): void => {
         cancel();
         signal?.removeEventListener('abort', onAbort);
@@ -94,9 +94,7 @@ export class DeviceQueue {
       const waiter: Waiter = {
         grant: () => {
           leave();
-          const turn = new AbortController();
-          this.#running.add(turn);
-          resolve(turn);
+          resolve(this.#begin());
         },
         refuse: (reason) => {
           leave();
@@ -109,8 +107,13 @@ export class DeviceQueue {
       );
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting[priority].add(waiter);
-      this.#grantNext();
     });
+  }
+
+  #begin(): AbortController {
+    const turn = new AbortController();
+    this.#running.add(turn);
+    return turn;
   }
 
   #release(turn: AbortController): void {

@@ -152,8 +152,8 @@ export class Settlement {
 
   #noteAlive(): void {
     const { members, clock, bus } = this.#needs;
-    const here = new Set(members.alive());
-    for (const unitId of this.#alive.keys()) if (!here.has(unitId)) this.#alive.delete(unitId);
+    const here = members.alive();
+    for (const unitId of this.#alive.keys()) if (!here.includes(unitId)) this.#alive.delete(unitId);
     for (const unitId of here) {
       const session = members.get(unitId)?.state.session;
       if (unitId === bus.unitId || session === undefined || this.#alive.get(unitId)?.session === session) continue;

@@ -76,9 +76,9 @@ export class PolicyWatch {
   /** More than half of the members work by one policy, and this unit by another one. */
   get isOutvoted(): boolean {
     const { book, memberUnitIds } = this.#needs;
-    const counts = new Map<string, number>();
-    for (const hash of this.#hashes.values()) counts.set(hash, (counts.get(hash) ?? 0) + 1);
-    return [...counts].some(([hash, count]) => hash !== book.hash() && count > memberUnitIds().length / 2);
+    const half = memberUnitIds().length / 2;
+    const others = [...this.#hashes.values()].filter((hash) => hash !== book.hash());
+    return others.length > half && others.some((hash) => others.filter((one) => one === hash).length > half);
   }
 
   #isOther(unitId: string): boolean {

@@ -6,10 +6,11 @@ const hardware = (check: string, reason: string, message: string, stops: boolean
 ];
 
 /** L1: a heavy alarm stops the converter (INV-3). */
-export const checkAlarm: SafetyCheck = ({ dcdc: { status } }) =>
-  status.alarmState === 'Heavy alarm'
-    ? hardware('L1', 'safety.heavy-alarm', `the converter reports a heavy alarm: ${status.alarm ?? 'no text'}`, true)
-    : [];
+export const checkAlarm: SafetyCheck = ({ dcdc: { status } }) => {
+  if (status.alarmState !== 'Heavy alarm') return [];
+  const message = 'the converter reports a heavy alarm';
+  return hardware('L1', 'safety.heavy-alarm', status.alarm ? `${message}: ${status.alarm}` : message, true);
+};
 
 const BOTH_DIRECTIONS = 3;
 

@@ -181,7 +181,10 @@ t.test(
     t.teardown(() => rm(directory, { recursive: true, force: true }));
     const { houses, emulator, emulatorPort, start } = await separateHouses(directory, {
       count: 2,
-      policy: (unitIds) => impatient(demoPolicy(unitIds)),
+      policy: (unitIds) => {
+        const { user, ...rest } = impatient(demoPolicy(unitIds));
+        return { ...rest, user: { ...user, errorSustainingMsec: 3_000 } };
+      },
     });
     t.teardown(() => emulator.child.kill('SIGKILL'));
     await emulator.says('out', /Emulator ready/);

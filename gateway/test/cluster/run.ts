@@ -14,6 +14,8 @@ import type { Figure, Scenario } from './scenario.ts';
 import { SUITES, type Suite } from './scenarios.ts';
 
 const HOUSES = 4;
+const IS_TRADING = /: first deal registered$/m;
+const START_MSEC = 90_000;
 const say = (line: string): boolean => process.stderr.write(`${line}\n`);
 
 interface Row {
@@ -60,7 +62,15 @@ async function outside(args: readonly string[]): Promise<number> {
   }
   const { signal } = new Cancelled();
   const suites = SUITES.filter((suite) => scenariosOf(suite, args).length > 0);
-  const results = await Promise.allSettled(suites.map((suite, index) => onMachines(suite, index, args, signal)));
+  // One after the other comes up: all at once they would measure how long a machine takes to start so many programs.
+  let isUp = Promise.resolve();
+  const work = suites.map((suite, index) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const result = isUp.then(() => onMachines(suite, index, { args, signal, trades: resolve })).finally(resolve);
+    isUp = promise;
+    return result;
+  });
+  const results = await Promise.allSettled(work);
   for (const result of results) if (result.status === 'rejected') say(String(result.reason));
   const rows = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
   report(rows, args.includes('--json'));
@@ -73,19 +83,19 @@ async function outside(args: readonly string[]): Promise<number> {
 async function onMachines(
   { name: suite }: Suite,
   index: number,
-  args: readonly string[],
-  signal: AbortSignal,
+  { args, signal, trades }: { args: readonly string[]; signal: AbortSignal; trades: () => void },
 ): Promise<readonly Row[]> {
+  signal.throwIfAborted();
   const directory = await mkdtemp(join(tmpdir(), 'apis-cluster-'));
   const lab = await NetworkLab.open(`ac${process.pid}-${index}`, '10.78.1');
   try {
     for (let n = 0; n <= HOUSES; n += 1) await lab.addHost();
     const place: Place = { suite, directory, hosts: lab.hosts };
     const words = ['exec', lab.hub, process.execPath, fileURLToPath(import.meta.url), '--inside'];
-    signal.throwIfAborted();
     const running = new Running('netns', [...words, JSON.stringify(place), ...args], { program: 'ip' });
     signal.addEventListener('abort', () => running.child.kill('SIGKILL'));
     running.child.stderr?.pipe(process.stderr);
+    running.says('err', IS_TRADING, START_MSEC).then(trades, () => {}); // how it ended says why it did not
     const code = await running.ended;
     if (code !== 0) throw new Error(`${suite}: the test itself failed (exit ${code})`);
     return JSON.parse(running.out);
@@ -142,6 +152,7 @@ async function inTheMiddle({ suite, hosts, directory }: Place, args: readonly st
     lab.units; // listens from now on
     const first = await lab.until('a first deal', ({ deals }) => deals.length > 0, 60_000);
     add('start', [[{ name: 'first deal registered, ms', value: first - started, limit: 8_000 }]]);
+    say(`${suite}: first deal registered`);
     for (const scenario of scenariosOf(found, args)) {
       const runs: (readonly Figure[])[] = [];
       for (let n = 0; n < (isOnce ? 1 : scenario.times); n += 1) {

@@ -1,7 +1,7 @@
 import { BAD_NETWORKS, PARTITIONS } from './cuts.ts';
 import { KILLS } from './kills.ts';
 import type { Scenario } from './scenario.ts';
-import { SILENCES } from './silences.ts';
+import { SILENT_DRIVERS, SILENT_GATEWAYS } from './silences.ts';
 
 /** A cluster and what is done to it, one disturbance after the other. */
 export interface Suite {
@@ -21,5 +21,6 @@ export const SUITES: readonly Suite[] = [
   { name: 'kills, 1 A, capacity', gridCurrentA: 1, admission: 'capacity', isLong: true, scenarios: KILLS },
   { name: 'partitions', ...N_1, scenarios: PARTITIONS },
   { name: 'bad networks', ...N_1, delayMsec: 500, scenarios: BAD_NETWORKS },
-  { name: 'silences', ...N_1, scenarios: SILENCES },
+  { name: 'silent gateways', ...N_1, scenarios: SILENT_GATEWAYS },
+  { name: 'silent drivers', ...N_1, scenarios: SILENT_DRIVERS },
 ];

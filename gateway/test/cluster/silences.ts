@@ -90,4 +90,5 @@ const silentDevices: Scenario = {
   },
 };
 
-export const SILENCES: readonly Scenario[] = [freeze, thaw, silentDevices];
+export const SILENT_GATEWAYS: readonly Scenario[] = [freeze, thaw];
+export const SILENT_DRIVERS: readonly Scenario[] = [silentDevices];

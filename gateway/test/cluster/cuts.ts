@@ -158,8 +158,8 @@ export const PARTITIONS: readonly Scenario[] = [
   partyAlone,
 ];
 
-/** Of a cluster whose units know each other by relays: every message suffers. */
-export const BAD_NETWORKS: readonly Scenario[] = [
+/** Messages go missing. */
+export const LOSSES: readonly Scenario[] = [
   badNetwork('one-way loss: nobody hears the grid master', (lab) => {
     const master = masterOf(lab);
     return cut(
@@ -168,6 +168,10 @@ export const BAD_NETWORKS: readonly Scenario[] = [
     );
   }),
   badNetwork('30 % packet loss', (lab) => drop(lab.members, 'numgen random mod 100 < 30')),
+];
+
+/** Of a cluster whose units know each other by relays: messages come late. */
+export const DELAYS: readonly Scenario[] = [
   badNetwork('every byte 500 ms late', async (lab) => {
     lab.delay(true);
     return async () => lab.delay(false);

@@ -1,4 +1,4 @@
-import { BAD_NETWORKS, PARTITIONS } from './cuts.ts';
+import { DELAYS, LOSSES, PARTITIONS } from './cuts.ts';
 import { KILLS } from './kills.ts';
 import type { Scenario } from './scenario.ts';
 import { SILENT_DRIVERS, SILENT_GATEWAYS } from './silences.ts';
@@ -20,7 +20,8 @@ export const SUITES: readonly Suite[] = [
   { name: 'kills', ...N_1, scenarios: KILLS },
   { name: 'kills, 1 A, capacity', gridCurrentA: 1, admission: 'capacity', isLong: true, scenarios: KILLS },
   { name: 'partitions', ...N_1, scenarios: PARTITIONS },
-  { name: 'bad networks', ...N_1, delayMsec: 500, scenarios: BAD_NETWORKS },
+  { name: 'losses', ...N_1, scenarios: LOSSES },
+  { name: 'delays', ...N_1, delayMsec: 500, scenarios: DELAYS },
   { name: 'silent gateways', ...N_1, scenarios: SILENT_GATEWAYS },
   { name: 'silent drivers', ...N_1, scenarios: SILENT_DRIVERS },
 ];

@@ -46,8 +46,8 @@ const thaw: Scenario = {
     const frozen = performance.now();
     for (const pid of pids) process.kill(pid, 'SIGSTOP');
     await lab.until('a new grid master', ({ grid }) => (grid?.term ?? 0) > term, SILENT_MSEC);
-    const newTerm = lab.state().grid?.term ?? 0;
     await pause(Math.max(0, SILENT_MSEC - (performance.now() - frozen)));
+    const newTerm = lab.state().grid?.term ?? 0;
     for (const pid of pids) process.kill(pid, 'SIGCONT');
     const thawed = performance.now();
     const rest = await restOf(lab, victim, thawed);

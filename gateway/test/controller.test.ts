@@ -1128,6 +1128,21 @@ t.test('acquisition (control.md §1.3, Q2, S23)', async (t) => {
     },
   );
 
+  t.test('and however often others read: a periodic round that has nothing to read is a round (RULE-17)', async (t) => {
+    const room = await ControllerRoom.started();
+    room.beats.length = 0;
+    for (let n = 0; n < 60; n += 1) {
+      const reading = room.controller.read('unit');
+      await room.clock.advance(500);
+      await reading;
+    }
+    t.same(
+      room.beats.filter(({ nextBy }, index) => (room.beats[index + 1]?.at ?? 30_000) > nextBy),
+      [],
+    );
+    t.ok(room.beats.length >= 5, `${room.beats.length} beats`);
+  });
+
   const readsOf = (room: ControllerRoom): number => room.device.calls.filter((call) => call === 'read').length;
 
   t.test('reads at once, then one period after the beginning of the last reading, however long it took', async (t) => {

@@ -142,8 +142,14 @@ export class Acquisition {
     return this.#begunAt === undefined ? 0 : this.#begunAt + period - this.#needs.clock.monotonic();
   }
 
+  /** One round: nothing is to be read when somebody else has just done so, yet the loop goes round (RULE-17). */
   async #periodic(): Promise<void> {
-    if (this.#dueInMsec() > 0) return this.#arm(this.#dueInMsec());
+    if (this.#dueInMsec() <= 0) await this.#readInTurn();
+    this.#needs.beat(longestRoundMsec(this.#needs.policy()));
+    this.#arm(Math.max(0, this.#dueInMsec()));
+  }
+
+  async #readInTurn(): Promise<void> {
     const waitMsec = this.#needs.policy().controller.dataAcquisitionPeriodMsec;
     try {
       await this.#needs.queue.run({ priority: 'periodic', waitMsec }, (signal) =>
@@ -152,7 +158,5 @@ export class Acquisition {
     } catch (error) {
       if (!EXCUSED.has(reasonOf(error))) this.#needs.failed(error);
     }
-    this.#needs.beat(longestRoundMsec(this.#needs.policy()));
-    this.#arm(Math.max(0, this.#dueInMsec()));
   }
 }

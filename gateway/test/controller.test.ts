@@ -1112,6 +1112,11 @@ t.test('acquisition (control.md §1.3, Q2, S23)', async (t) => {
     'the loop beats in time whatever the driver does: a daemon is not hung because its device is (RULE-17)',
     async (t) => {
       for (const fate of ['done', 'refused', 'unanswered', 'lost', 'crashed'] as const) {
+        const patient = await ControllerRoom.started((room) => room.timeouts(5000));
+        patient.device.fate = () => fate;
+        await patient.clock.advance(120_000);
+        const slow = patient.beats.filter(({ nextBy }, index) => (patient.beats[index + 1]?.at ?? 120_000) > nextBy);
+        t.same(slow, [], `${fate}, three times 5 s`);
         for (const obeysAbort of [true, false]) {
           const room = await ControllerRoom.started();
           room.device.fate = () => fate;

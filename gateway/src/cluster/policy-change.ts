@@ -73,16 +73,14 @@ export class PolicyChange {
   /** Called with each heartbeat and whenever something may have become possible. */
   look(): void {
     const { clock, election, log } = this.#needs;
-    if (this.#work !== undefined) return;
+    if (this.#work !== undefined || clock.monotonic() < this.#notBefore) return;
     const failed = (error: unknown): void => {
       this.#notBefore = clock.monotonic() + RETRY_MSEC;
       log.warn({ message: messageOf(error) }, 'policy.not-changed');
     };
     if (!election.isLeading) this.#adopt().catch(failed);
     else if (this.#isDecided) this.#activate().catch(failed);
-    else if (this.#isLeftOver() && clock.monotonic() >= this.#notBefore) {
-      this.#alone(() => this.#drive(undefined)).catch(failed);
-    }
+    else if (this.#isLeftOver()) this.#alone(() => this.#drive(undefined)).catch(failed);
   }
 
   get #isDecided(): boolean {

@@ -32,9 +32,9 @@ const EXCUSED: ReadonlySet<string> = new Set(['device.superseded', 'device.busy'
 const staleAfterMsec = ({ controller }: Policy): Milliseconds =>
   2 * controller.dataAcquisitionPeriodMsec + controller.requestTimeoutMsec;
 
-/** A pause, a turn that does not come, a request that is not answered, and as much again for its end. */
+/** A pause, a turn that does not come, requests of which none is answered, and as much again for their ends. */
 const longestRoundMsec = ({ controller }: Policy): Milliseconds =>
-  2 * (controller.dataAcquisitionPeriodMsec + controller.requestTimeoutMsec);
+  2 * (controller.dataAcquisitionPeriodMsec + Math.max(1, controller.retryLimit) * controller.requestTimeoutMsec);
 
 /** Keeps the unit's picture of its own device young: reads periodically, merges replies, tells when it grew stale. */
 export class Acquisition {

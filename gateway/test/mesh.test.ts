@@ -8,6 +8,7 @@ import { DurableStore } from '../src/adapters/durable-store.ts';
 import { EmbeddedBroker } from '../src/adapters/embedded-broker.ts';
 import { type Judgement, type Moment, PeerEar } from '../src/adapters/peer-ear.ts';
 import { bodyProblem } from '../src/adapters/peer-schemas.ts';
+import type { PeerAddress } from '../src/adapters/peer-source.ts';
 import type { Channel } from '../src/domain/messages.ts';
 import { silentLog } from '../src/ports/log.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
@@ -261,6 +262,47 @@ t.test('a flood is cut down to the allowance, logged once, and over when it is o
   // A link that was silent for so long may be renewed just now: what is said meanwhile is said to nobody.
   const timer = setInterval(() => say('mode', aMode('stop')), 50);
   await heard(end.bus, 'mode', () => true).finally(() => clearInterval(timer));
+});
+
+t.test('a member that nobody names any more is heard on, and looked for where it was', async (t) => {
+  const [port = 0] = await freePorts(1);
+  const place = { unitId: 'E002', host: HOST, port };
+  const two = await aMeshEnd('E002', { members: IDS, peers: [], broker: { port } });
+  two.live();
+  let name: (peers: readonly PeerAddress[]) => void = () => {};
+  const one = await aMeshEnd('E001', {
+    members: IDS,
+    peers: [],
+    mesh: {
+      peers: {
+        listen: (handle) => {
+          name = handle;
+          handle([place]);
+          return () => {};
+        },
+        close: async () => {},
+      },
+    },
+  });
+  t.teardown(() => one.close());
+  await lives(one, 'E002');
+  two.bus.publish('deal', 'kept', aDeal('kept'));
+  await heard(one.bus, 'deal', ({ key }) => key === 'kept');
+  // A network that swallows multicast, or a goodbye that somebody else has said.
+  name([]);
+  await lives(one, 'E002');
+  const keys: string[] = [];
+  one.bus.listen('deal', ({ key }) => keys.push(key));
+  await pause(20);
+  t.same(keys, ['kept'], 'its words stand');
+  one.live();
+  const { envelope } = await heard(one.bus, 'birth', ({ envelope }) => envelope.sender === 'E001');
+  t.same(envelope.body.peers, [place], 'clients find it by us');
+  await two.close();
+  const again = await aMeshEnd('E002', { members: IDS, peers: [], session: 'E002-2', broker: { port } });
+  t.teardown(() => again.close());
+  again.live();
+  await lives(one, 'E002', 'E002-2');
 });
 
 t.test('strangers are told once and not listened to', async (t) => {

@@ -65,7 +65,6 @@ export class MeshBus {
   readonly #unlisten: Unsubscribe;
   readonly #forgetTls: Unsubscribe | undefined;
   readonly #check: NodeJS.Timeout;
-  #known: readonly PeerAddress[] = [];
   #birth: Birth | undefined;
   readonly #rivals: RivalWatch;
   #session = '';
@@ -193,19 +192,24 @@ export class MeshBus {
     for (const key of this.#retained.keys()) if (key.startsWith(`${unitId}/`)) this.#retained.delete(key);
   }
 
-  /** Links to members that are new, none to those that nobody knows any more. */
+  /**
+   * Links to members that are new, none to those that are members no more. One that nobody names any longer is kept:
+   * sources give hints where a unit may be found, and nothing of theirs says that it is gone (architecture.md §3).
+   */
   #follow(peers: readonly PeerAddress[]): void {
     if (this.#isClosed) return;
     const { broker, isMember } = this.#options;
     const others = peers.filter(({ unitId }) => unitId !== broker.place.unitId);
     this.#lookForRivals(peers);
-    this.#known = others.filter(({ unitId }) => isMember(unitId));
     for (const { unitId, host, port } of others) {
       if (!isMember(unitId))
         this.#troubles.note(`stranger ${unitId}`, { peer: unitId, host, port }, 'mesh.stranger-ignored');
     }
-    const wanted = Map.groupBy(this.#known, ({ unitId }) => unitId);
-    for (const unitId of this.#links.keys()) if (!wanted.has(unitId)) this.#leave(unitId);
+    for (const unitId of this.#links.keys()) if (!isMember(unitId)) this.#leave(unitId);
+    const wanted = Map.groupBy(
+      others.filter(({ unitId }) => isMember(unitId)),
+      ({ unitId }) => unitId,
+    );
     for (const [unitId, addresses] of wanted) this.#link(unitId, addresses);
     if (this.#birth !== undefined) this.#publish('birth', '', this.#withAddresses(this.#birth), {});
   }
@@ -268,10 +272,9 @@ export class MeshBus {
   /** A client that knows one unit finds the others by its birth. */
   #withAddresses(birth: Birth): Birth {
     const { broker, reachedAt = broker.address } = this.#options;
-    const peers = [...Map.groupBy(this.#known, ({ unitId }) => unitId)].map(([unitId, [first]]) => {
-      const { host, port } = this.#links.get(unitId)?.address ?? (first as PeerAddress); // a group has a first
-      return { unitId, host, port };
-    });
+    const peers = [...this.#links].flatMap(([unitId, { address }]) =>
+      address === undefined ? [] : [{ unitId, host: address.host, port: address.port }],
+    );
     return { ...birth, broker: { host: reachedAt.host, port: reachedAt.port }, peers };
   }
 }

@@ -81,7 +81,7 @@ export class PeerLink {
     });
   }
 
-  /** Where the peer's broker was reached last. */
+  /** Where the peer's broker was looked for last. */
   get address(): UnitAddress | undefined {
     return this.#address;
   }

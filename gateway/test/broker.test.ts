@@ -21,7 +21,7 @@ import type { OperatorBody } from '../src/domain/messages.ts';
 import type { Role } from '../src/domain/role.ts';
 import { collectingLog, type LogLine, silentLog } from '../src/ports/log.ts';
 import { type Certificates, someCertificates, tlsFiles } from './support/certificates.ts';
-import { aMeshEnd, heard, PLACE, rootOf } from './support/mesh.ts';
+import { aMeshEnd, heard, type MeshEnd, PLACE, rootOf } from './support/mesh.ts';
 import { aBirth, aDeal, aUnit } from './support/messages.ts';
 import { eventually, freePorts } from './support/process.ts';
 
@@ -509,7 +509,8 @@ async function aMosquitto(
   test: Test,
   certificates: Certificates,
   unitId: string,
-): Promise<{ readonly port: number; restart(): Promise<void> }> {
+  settings = '',
+): Promise<{ readonly port: number; start(): Promise<void>; stop(): Promise<void>; restart(): Promise<void> }> {
   const [port = 0] = await freePorts(1);
   const shipped = (name: string): Promise<string> => readFile(new URL(`../mosquitto/${name}`, import.meta.url), 'utf8');
   const acl = join(certificates.directory, 'apis.acl');
@@ -519,7 +520,7 @@ async function aMosquitto(
     .replace('listener 18830', `listener ${port} ${HOST}\nuser root`)
     .replaceAll('certs/', `${certificates.place(unitId)}/`)
     .replace('acl_file apis.acl', `acl_file ${acl}`);
-  await writeFile(conf, text);
+  await writeFile(conf, `${text}\n${settings}`);
   let child: ChildProcess | undefined;
   const stop = async (): Promise<void> => {
     if (child === undefined || child.exitCode !== null) return;
@@ -539,6 +540,8 @@ async function aMosquitto(
   await start();
   return {
     port,
+    start,
+    stop,
     restart: async () => {
       await stop();
       await start();
@@ -629,6 +632,59 @@ t.test(
     t.teardown(() => late.close());
     await late.when(({ deals }) => deals.length === 1, 5_000);
     t.pass('what the unit keeps stands again on a broker that has lost its memory');
+  },
+);
+
+t.test(
+  'a mosquitto that keeps its memory forgets what was taken back while it was away, and the words of a former process',
+  { skip: existsSync(MOSQUITTO) ? false : 'needs mosquitto' },
+  async (t) => {
+    const certificates = await someCertificates(t);
+    const tls = await certificates.unit('E001');
+    const memory = `persistence true\npersistence_location ${certificates.directory}/\n`;
+    const mosquitto = await aMosquitto(t, certificates, 'E001', memory);
+    const observer = await certificates.authority.issue({ name: 'carol', role: 'observer' });
+    const open = async (session: string): Promise<MeshEnd> => {
+      const end = await aMeshEnd('E001', {
+        members: ['E001'],
+        peers: [],
+        session,
+        broker: { host: HOST, port: mosquitto.port, external: true, tls },
+        mesh: { tls: tls.identity },
+      });
+      end.live();
+      return end;
+    };
+    /** Deals that stand there, once they are as expected. */
+    const stands = async (expected: readonly string[]): Promise<readonly string[]> => {
+      const look = async (): Promise<readonly string[]> => {
+        const guest = await enter(t, mosquitto.port, observer);
+        const keys: string[] = [];
+        guest?.on('message', (topic, _payload, { retain }) => retain && keys.push(topic.split('/').at(-1) ?? ''));
+        await guest?.subscribeAsync(`${rootOf('E001')}/deal/#`);
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        await guest?.endAsync(true);
+        return keys.sort();
+      };
+      let seen = await look();
+      for (const endAt = Date.now() + 9_000; Date.now() < endAt && `${seen}` !== `${expected}`; ) seen = await look();
+      return seen;
+    };
+
+    const former = await open('E001-1');
+    for (const id of ['over', 'kept']) former.bus.publish('deal', id, aDeal(id));
+    t.same(await stands(['kept', 'over']), ['kept', 'over']);
+    await mosquitto.stop();
+    former.bus.retract('deal', 'over');
+    await mosquitto.start();
+    t.same(await stands(['kept']), ['kept'], 'a deal that is over does not come back');
+    await mosquitto.stop();
+    await former.close();
+    const unit = await open('E001-2');
+    t.teardown(() => unit.close());
+    unit.bus.publish('deal', 'of-now', aDeal('of-now'));
+    await mosquitto.start();
+    t.same(await stands(['of-now']), ['of-now'], 'nor do the deals of a process that has gone');
   },
 );
 

@@ -36,16 +36,16 @@ export class ExternalBroker implements Broker {
   readonly #troubles: NotedTroubles;
   /** What must stand on the broker: said again when it has lost its memory. */
   readonly #retained = new Map<string, string>();
-  #connected: () => void = () => {};
+  #isTidy: () => void = () => {};
+  #isClosed = false;
 
   /** Connects, and takes back what a former process of the unit has left there. */
   static async open(options: ExternalBrokerOptions): Promise<ExternalBroker> {
-    await forgetFormer(options);
     const broker = new ExternalBroker(options);
-    const connected = new Promise<void>((resolve) => {
-      broker.#connected = resolve;
+    const tidy = new Promise<void>((resolve) => {
+      broker.#isTidy = resolve;
     });
-    await Promise.race([connected, pause(FIRST_CONNECTION_MSEC)]);
+    await Promise.race([tidy, pause(FIRST_CONNECTION_MSEC)]);
     return broker;
   }
 
@@ -57,7 +57,7 @@ export class ExternalBroker implements Broker {
     this.#connection = connectionTo(options, {
       name: place.unitId,
       subscribe: open.map((channel) => `${rootOf(place)}/${channel}/#`),
-      onState: (state) => state === 'connected' && this.#sayAgain(),
+      onState: (state) => state === 'connected' && void this.#sayAgain(),
       onMessage: (topic, payload, isRetained) => this.#onMessage(topic, payload, isRetained),
       onError: (message) => this.#troubles.note(message, { ...address, message }, 'broker.unreachable'),
     });
@@ -70,6 +70,7 @@ export class ExternalBroker implements Broker {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#connection.close();
   }
 
@@ -80,9 +81,16 @@ export class ExternalBroker implements Broker {
     });
   }
 
-  #sayAgain(): void {
+  /**
+   * The broker outlives connections and processes: what was taken back while it could not be told, and the words of a
+   * former session, must not stand beside those of the present one.
+   */
+  async #sayAgain(): Promise<void> {
     for (const [topic, text] of this.#retained) this.#publish(topic, text, true);
-    this.#connected();
+    const kept = await topicsKept(this.#options);
+    if (this.#isClosed) return;
+    for (const topic of kept) if (!this.#retained.has(topic)) this.#publish(topic, '', true);
+    this.#isTidy();
   }
 
   #onMessage(topicText: string, payload: Uint8Array, isRetained: boolean): void {
@@ -108,12 +116,12 @@ function connectionTo({ place, address, tls, log }: ExternalBrokerOptions, needs
   });
 }
 
-/** An external broker outlives the unit: the words of a former session must not stand beside those of the present one. */
-async function forgetFormer(options: ExternalBrokerOptions): Promise<void> {
+/** Topics below the unit's root on which the broker keeps something; by a connection of its own, since it hears all that the unit says. */
+async function topicsKept(options: ExternalBrokerOptions): Promise<readonly string[]> {
   const found: string[] = [];
   let connected: () => void = () => {};
-  const isConnected = new Promise<boolean>((resolve) => {
-    connected = () => resolve(true);
+  const isConnected = new Promise<void>((resolve) => {
+    connected = resolve;
   });
   const connection = connectionTo(options, {
     name: options.place.unitId,
@@ -121,9 +129,8 @@ async function forgetFormer(options: ExternalBrokerOptions): Promise<void> {
     onState: (state) => state === 'connected' && connected(),
     onMessage: (topic, _payload, isRetained) => isRetained && found.push(topic),
   });
-  if (await Promise.race([isConnected, pause(FIRST_CONNECTION_MSEC, false)])) {
-    await pause(RETAINED_MSEC);
-    await Promise.all(found.map((topic) => connection.publish(topic, '', true)));
-  }
+  await Promise.race([isConnected, pause(FIRST_CONNECTION_MSEC)]);
+  await pause(RETAINED_MSEC);
   await connection.close();
+  return found;
 }

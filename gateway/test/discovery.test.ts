@@ -9,8 +9,11 @@ import {
   sightingsIn,
   txtOf,
 } from '../src/adapters/discovery/announcement.ts';
+import type { Found } from '../src/adapters/discovery/discovery.ts';
 import { interfaceFor, isOnLink, linkAddresses } from '../src/adapters/discovery/interfaces.ts';
+import { mdnsPeers } from '../src/adapters/discovery/mdns-peers.ts';
 import { EXPIRY_MSEC, TRIAL_MSEC, UnitBook } from '../src/adapters/discovery/unit-book.ts';
+import type { PeerAddress } from '../src/adapters/peer-source.ts';
 import { findUnits } from '../src/client/index.ts';
 import { type Host, NetworkLab, noNamespaces } from './support/namespaces.ts';
 import { Running } from './support/process.ts';
@@ -142,6 +145,33 @@ t.test('unit-book', async (t) => {
     book.expire(5100 + EXPIRY_MSEC);
     t.same(idsOf(book), ['E001 second']);
     t.same(refusedBy(book), []);
+  });
+
+  t.test('a unit with two interfaces is told at both: one of them may be cut off', async (t) => {
+    const book = new UnitBook();
+    book.see(aSighting('E001', 'i1', '10.0.0.1'), 0);
+    book.see(aSighting('E001', 'i1', '10.0.1.1'), 10);
+    book.see(aSighting('E001', 'copy', '10.0.2.1'), 20);
+    book.see(aSighting('E001', 'i1', '10.0.0.1'), 30);
+    const found: Found = { units: book.units(), places: book.places(), duplicates: book.duplicates(), rivals: [] };
+    const told: PeerAddress[] = [];
+    const { clusterId, communityId } = aSighting('E001');
+    const source = mdnsPeers(
+      {
+        listen: (handle) => {
+          handle(found);
+          return () => {};
+        },
+        close: async () => {},
+      },
+      { communityId, clusterId, unitId: 'E002' },
+    );
+    source.listen((peers) => told.push(...peers));
+    t.same(
+      told.map(({ unitId, host }) => `${unitId} ${host}`),
+      ['E001 10.0.0.1', 'E001 10.0.1.1'],
+      'the first heard first, and not the copy',
+    );
   });
 
   t.test('one unit at two addresses is one unit', async (t) => {

@@ -30,6 +30,8 @@ export interface DiscoveryOptions {
 export interface Found {
   /** Units of other processes, each once. */
   readonly units: readonly Sighting[];
+  /** Every address of units and rivals. */
+  readonly places: readonly Sighting[];
   readonly duplicates: readonly Duplicate[];
   /** Units of other processes that have the id of one of ours. */
   readonly rivals: readonly Sighting[];
@@ -75,6 +77,7 @@ export class Discovery {
     const isRival = (one: Sighting): boolean => this.#ownPlaces.has(placeOf(one));
     return {
       units: all.filter((one) => !isRival(one)),
+      places: this.#book.places(),
       duplicates: this.#book.duplicates(),
       rivals: all.filter(isRival),
     };

@@ -6,12 +6,15 @@ import type { Discovery } from './discovery.ts';
  * The units of one cluster that announce themselves, as peers of one of them. Somebody who announces himself under the
  * id of this unit is told as well: whether he lives is found out by asking him.
  */
-export function mdnsPeers(discovery: Discovery, { communityId, clusterId }: UnitPlace): PeerSource {
+export function mdnsPeers(
+  discovery: Pick<Discovery, 'listen' | 'close'>,
+  { communityId, clusterId }: UnitPlace,
+): PeerSource {
   return {
     listen: (handle) =>
-      discovery.listen(({ units, rivals }) =>
+      discovery.listen(({ places }) =>
         handle(
-          [...units, ...rivals]
+          places
             .filter((one) => one.communityId === communityId && one.clusterId === clusterId)
             .map(({ unitId, host, port }) => ({ unitId, host, port })),
         ),

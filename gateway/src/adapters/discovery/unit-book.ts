@@ -66,6 +66,15 @@ export class UnitBook {
     return [...firstAt].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, first]) => first);
   }
 
+  /** Every address at which those units were heard, the first ones first: one of a unit's interfaces may be cut off. */
+  places(): readonly Sighting[] {
+    const services = new Set(this.units().map(({ service }) => service));
+    return [...this.#entries.values()]
+      .sort(byFirstSeen)
+      .map(({ sighting }) => sighting)
+      .filter(({ service }) => services.has(service));
+  }
+
   /** Newcomers whose id belongs to a unit that was heard again since they came. */
   duplicates(): readonly Duplicate[] {
     const kept = new Map(this.units().map((sighting) => [placeOf(sighting), sighting]));

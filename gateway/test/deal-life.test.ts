@@ -704,8 +704,12 @@ t.test('§13.2.9 a command that fails leaves a safe bus and tells both converter
     grid.add(next);
     await grid.run(5_000);
     t.notOk(grid.isStarted(next.dealId), 'while it may still be active nothing begins (RULE-10)');
-    grid.fate = () => 'obey';
-    grid.unit('E002').mode = 'WAIT';
+    Object.assign(grid.unit('E002'), { mode: 'WAIT', isUnsettled: true });
+    grid.push('E002');
+    await grid.run(1_000);
+    t.notOk(grid.isStarted(next.dealId), 'nor while a write of it is not settled, though it reads WAIT (RULE-3)');
+    grid.unit('E002').isUnsettled = false;
+    grid.push('E002');
     t.ok(await grid.runUntil(() => grid.isStarted(next.dealId), 5_000), 'seen in WAIT, trading resumes (INV-10)');
   });
 });

@@ -91,6 +91,8 @@ export class ScriptedUnit {
   batteryFactor = 1;
   isAlive = true;
   isStale = false;
+  /** A write of it is not settled: its converter may be out of WAIT, whatever was read (RULE-3). */
+  isUnsettled = false;
   readonly deals = new Map<string, Deal>();
   /** Every revision that was journalled, for the order of intents. */
   readonly journal: Deal[] = [];
@@ -321,6 +323,7 @@ export class ScriptedGrid {
         operation_mode: { global: this.mode, local: null, effective: this.mode },
       },
       ...(unit.isStale ? { stale: true } : {}),
+      ...(unit.isUnsettled ? { possiblyActive: true } : {}),
     };
   }
 

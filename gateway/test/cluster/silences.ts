@@ -52,10 +52,12 @@ const thaw: Scenario = {
     const thawed = performance.now();
     const rest = await restOf(lab, victim, thawed);
     const resumed = await currentAgain(lab, rest);
-    const grid = lab.state().grid;
+    const { term: termNow = 0, gridMasterUnitId } = lab.state().grid ?? {};
+    // The others may elect anew for a reason of their own, as on a busy machine: that is none of its doing.
+    const isTaken = termNow > newTerm && gridMasterUnitId === victim.unitId;
     return [
       { name: 'thawed converter in WAIT, ms', value: rest - thawed, limit: 4_000 },
-      { name: 'office changed by the thawed one', value: (grid?.term ?? 0) === newTerm ? 0 : 1, limit: 0 },
+      { name: 'office taken by the thawed one', value: isTaken ? 1 : 0, limit: 0 },
       { name: 'trading again, ms', value: resumed - thawed, limit: 20_000 },
       noneBeside(lab, frozen, rest),
       ...always(lab, frozen),

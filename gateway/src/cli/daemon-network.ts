@@ -76,7 +76,8 @@ export async function openNetwork(options: NetworkOptions): Promise<DaemonNetwor
   try {
     for (const [index, settings] of options.settings.entries())
       stations.push(await openStation(settings, index, options));
-    for (const station of stations) discoveries.push(await discoveryOf(station, stations.map(localAddress), options));
+    const units = stations.map(localAddress);
+    for (const station of stations) discoveries.push(await discoveryOf(station, units, options));
   } catch (error) {
     await Promise.all([...discoveries.map((discovery) => discovery?.close()), ...stations.map(closeStation)]);
     throw error;

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { writeAtomically } from '../adapters/atomic-file.ts';
+import { readIfThere } from '../adapters/read-optional.ts';
 import { ConfigError, messageOf } from '../domain/errors.ts';
 
 const node = v.looseObject({ type: v.string(), path: v.exactOptional(v.string()), order: v.exactOptional(v.number()) });
@@ -45,8 +46,6 @@ export function wiredUnits(nodes: Flow): readonly string[] {
 }
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
-const readIfThere = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
-
 /**
  * Puts a shipped flow where Node-RED may edit it. A copy that the user has changed is kept, unless `fresh`; one that
  * is as it was copied is replaced by a newer one. Gives true when the user's own flow was kept.

@@ -1,9 +1,10 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeAtomically } from '../adapters/atomic-file.ts';
+import { readIfThere } from '../adapters/read-optional.ts';
 import { ConfigError } from '../domain/errors.ts';
 
 const require = createRequire(import.meta.url);
@@ -72,8 +73,6 @@ const settingsOf = ({ host, port, nodesDir }: NodeRedSettings) => ({
     logout: { redirect: '/logout' },
   },
 });
-
-const readIfThere = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
 
 /** An empty `flows_cred.json` as Node-RED encrypts it; without one it warns at the very first start. */
 function noCredentials(secret: string): string {

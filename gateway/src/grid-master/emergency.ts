@@ -96,7 +96,7 @@ async function waitForIdleReference(grid: Grid, references: readonly string[]): 
   while (references.length > 0 && grid.now < end) {
     await sleep(grid.needs.clock, Math.min(POLL_MSEC, end - grid.now));
     const left = end - grid.now;
-    // One that has died meanwhile is forgotten: it is not waited for as an idle one, and nothing else waits for it.
+    // One that has died meanwhile is forgotten: nobody knows that it is idle.
     const isIdle = (unitId: string): boolean => Math.abs(grid.units.dcdc(unitId)?.meter.ig ?? Infinity) <= limitA;
     const readings = references.map((unitId) => grid.readWithin(unitId, left));
     if ((await Promise.all(readings)).every((hasAnswered) => hasAnswered) && references.every(isIdle)) return;

@@ -3,7 +3,7 @@ import { DeviceError } from '../domain/errors.ts';
 import { withDeadline } from '../ports/clock.ts';
 import type { Grid } from './grid.ts';
 import { isMute } from './grid-view.ts';
-import { isSilenceALoss } from './silent-party.ts';
+import { isLostUnheard } from './silent-party.ts';
 
 /**
  * Lowers one unit, and says whether its current is gone. One that is dead or mute is told as well, but nobody waits for
@@ -13,9 +13,7 @@ export async function letGo(grid: Grid, unitId: string, command: DeviceCommand):
   const { deal } = grid.policy.gridMaster;
   const view = grid.view();
   const told = grid.lower(unitId, command);
-  if (!view.isAlive(unitId) || isMute(view, unitId)) {
-    return unitId !== view.voltageReferenceUnitId && isSilenceALoss(view, unitId);
-  }
+  if (!view.isAlive(unitId) || isMute(view, unitId)) return isLostUnheard(view, unitId);
   const late = (): DeviceError =>
     new DeviceError('device.slow-stop', `${unitId} is not down within ${deal.stopTimeoutMsec} ms`);
   return withDeadline(grid.needs.clock, deal.stopTimeoutMsec, told, late).catch(() => {

@@ -22,9 +22,13 @@ export function isSilenceALoss(view: GridView, unitId: string): boolean {
   return isShown || Math.abs(measuredA + lostA) > limitA + EPSILON_A;
 }
 
-/** A unit whose device is silent has let its current go, or will, and the reference knows (RULE-9). */
+/** A unit that is not heard has let its current go, or will, and the reference knows (RULE-9). */
+export const isLostUnheard = (view: GridView, unitId: string): boolean =>
+  unitId !== view.voltageReferenceUnitId && isSilenceALoss(view, unitId);
+
+/** As above, of a unit whose device is silent. */
 export const isMuteAndLost = (view: GridView, unitId: string): boolean =>
-  unitId !== view.voltageReferenceUnitId && isMute(view, unitId) && isSilenceALoss(view, unitId);
+  isMute(view, unitId) && isLostUnheard(view, unitId);
 
 /** The party whose silence a deal lasts out for the time being. */
 export function silentParty(view: GridView, deal: Deal): string | undefined {

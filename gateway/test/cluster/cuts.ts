@@ -7,10 +7,9 @@ import {
   type Figure,
   interrupted,
   involves,
-  isWaiting,
   masterOf,
-  PATIENCE_MSEC,
   restOf,
+  restOfAll,
   runningDeals,
   type Scenario,
   settled,
@@ -57,23 +56,19 @@ const partition = (name: string, left: number): Scenario => ({
     const others = lab.members.filter((one) => !minority.includes(one));
     const began = performance.now();
     const heals = await Promise.all([cut(minority, others), cut(others, minority)]);
-    const rest = async (what: string, members: readonly Member[]): Promise<number> => {
-      const areWaiting = (look: Parameters<typeof isWaiting>[0]) =>
-        members.every(({ unitId }) => isWaiting(look, unitId));
-      return (await lab.watcher.until(what, areWaiting, PATIENCE_MSEC, began)) - began;
-    };
+    const rest = async (members: readonly Member[]): Promise<number> => (await restOfAll(lab, members, began)) - began;
     const figures: Figure[] = [];
     try {
       figures.push({
         name: 'the grid master’s part in WAIT, ms',
-        value: await rest('WAIT of the grid master’s part', minority),
+        value: await rest(minority),
         limit: 4_000,
       });
       // Half of the cluster is no majority either; without a grid master it goes when its permits run out.
       if (others.length <= lab.members.length / 2)
         figures.push({
           name: 'the other half in WAIT, ms',
-          value: await rest('WAIT of the rest', others),
+          value: await rest(others),
           limit: 8_000,
         });
       await pause(Math.max(0, CUT_MSEC - (performance.now() - began)));
@@ -138,9 +133,7 @@ const lateFromTheStart: Scenario = {
     lab.delay(true);
     try {
       await Promise.all(lab.members.map((member) => lab.signalGateway(member, 'SIGKILL')));
-      const isAtRest = (look: Parameters<typeof isWaiting>[0]): boolean =>
-        lab.members.every(({ unitId }) => isWaiting(look, unitId));
-      const waiting = await lab.watcher.until('WAIT of all', isAtRest, PATIENCE_MSEC, began);
+      const waiting = await restOfAll(lab, lab.members, began);
       const leads = await lab.until('a new grid master', ({ grid }) => (grid?.term ?? 0) > term, TRADE_MSEC);
       figures.push({ name: 'all converters in WAIT, ms', value: waiting - began, limit: 4_000 });
       figures.push({ name: 'new grid master, ms', value: leads - began, limit: 20_000 });

@@ -6,13 +6,13 @@ import {
   interrupted,
   involves,
   isConstantCurrent,
-  isWaiting,
   lookOf,
   masterOf,
   noneBeside,
   PATIENCE_MSEC,
   referenceOf,
   restOf,
+  restOfAll,
   runningDeals,
   type Scenario,
   settled,
@@ -40,12 +40,7 @@ const killMasterAndReference: Scenario = {
     const others = lab.members.filter(({ unitId }) => isConstantCurrent(look, unitId));
     const killed = performance.now();
     await lab.signalGateway(victim, 'SIGKILL');
-    const currents = await lab.watcher.until(
-      'WAIT of all currents',
-      (now) => others.every(({ unitId }) => isWaiting(now, unitId)),
-      PATIENCE_MSEC,
-      killed,
-    );
+    const currents = await restOfAll(lab, others, killed);
     const own = await restOf(lab, victim, killed);
     const master = await newMaster(lab, term);
     const resumed = await currentAgain(lab, Math.max(own, currents));
@@ -132,12 +127,7 @@ const killAll: Scenario = {
     const reference = referenceOf(lab);
     const killed = performance.now();
     await Promise.all(lab.members.map((member) => lab.signalGateway(member, 'SIGKILL')));
-    const waiting = await lab.watcher.until(
-      'WAIT of all',
-      (look) => lab.members.every(({ unitId }) => isWaiting(look, unitId)),
-      PATIENCE_MSEC,
-      killed,
-    );
+    const waiting = await restOfAll(lab, lab.members, killed);
     const held = await restOf(lab, reference, killed);
     const resumed = await currentAgain(lab, waiting);
     return [

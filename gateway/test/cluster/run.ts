@@ -45,14 +45,6 @@ function scenariosOf(suite: Suite, args: readonly string[]): readonly Scenario[]
   return suite.scenarios.filter(({ name }) => `${suite.name}: ${name}`.includes(only));
 }
 
-/** What is to be ended when the whole is cancelled. */
-class Cancelled extends AbortController {
-  constructor() {
-    super();
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => this.abort());
-  }
-}
-
 /** The clusters live side by side: each one waits most of its time. */
 async function outside(args: readonly string[]): Promise<number> {
   const reason = noNamespaces();
@@ -60,7 +52,9 @@ async function outside(args: readonly string[]): Promise<number> {
     process.stdout.write(`${JSON.stringify({ skipped: reason })}\n`);
     return 0;
   }
-  const { signal } = new Cancelled();
+  const cancelled = new AbortController();
+  const { signal } = cancelled;
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => cancelled.abort());
   const suites = SUITES.filter((suite) => scenariosOf(suite, args).length > 0);
   // One after the other comes up: all at once they would measure how long a machine takes to start so many programs.
   let isUp = Promise.resolve();

@@ -107,9 +107,18 @@ export const interrupted = (lab: ClusterLab, deals: readonly Deal[]): Figure => 
   };
 };
 
+/** When the converters of all these units were in WAIT. */
+export const restOfAll = (lab: ClusterLab, members: readonly Member[], since: number, limitMsec = PATIENCE_MSEC) =>
+  lab.watcher.until(
+    `WAIT of ${members.map(({ unitId }) => unitId).join(', ')}`,
+    (look) => members.every(({ unitId }) => isWaiting(look, unitId)),
+    limitMsec,
+    since,
+  );
+
 /** When a converter of a dead unit was in WAIT. */
-export const restOf = (lab: ClusterLab, { unitId }: Member, since: number, limitMsec = PATIENCE_MSEC) =>
-  lab.watcher.until(`WAIT of ${unitId}`, (look) => isWaiting(look, unitId), limitMsec, since);
+export const restOf = (lab: ClusterLab, member: Member, since: number, limitMsec = PATIENCE_MSEC) =>
+  restOfAll(lab, [member], since, limitMsec);
 
 /** When constant current flows again after `since`. */
 export const currentAgain = (lab: ClusterLab, since: number): Promise<number> =>

@@ -6,6 +6,7 @@ import {
   noneBeside,
   referenceOf,
   restOf,
+  restOfAll,
   type Scenario,
   settled,
   TRADE_MSEC,
@@ -77,12 +78,7 @@ const silentDevices: Scenario = {
     lab.emulator.child.kill('SIGCONT');
     const answered = performance.now();
     // What flowed before the silence may flow on until the first command arrives: that is no news.
-    const allWait = await lab.watcher.until(
-      'WAIT of all',
-      ({ houses }) => Object.values(houses).every(({ mode }) => mode === 'WAIT'),
-      TRADE_MSEC,
-      answered,
-    );
+    const allWait = await restOfAll(lab, lab.members, answered, TRADE_MSEC);
     const again = await currentAgain(lab, allWait);
     return [
       { name: 'converters in WAIT after the answer, ms', value: allWait - answered, limit: 4_000 },

@@ -27,10 +27,14 @@ t.test('a community trades by itself from the start: registered, authorised, sta
   t.equal(modesOf(running).filter((mode) => mode === 'VOLTAGE_REFERENCE').length, 1, 'INV-1');
 });
 
+const logOfFaults = () => {
+  const faults: LogLine[] = [];
+  return { faults, log: collectingLog((line) => /fault/.test(line.event) && faults.push(line)) };
+};
+
 t.test('a healthy community on a slow network trades without a fault', { timeout: 120_000 }, async (t) => {
   const delays = new SeededEntropy(4);
-  const faults: LogLine[] = [];
-  const log = collectingLog((line) => /fault/.test(line.event) && faults.push(line));
+  const { faults, log } = logOfFaults();
   const running = await aCommunity({ seed: 4, log, bus: { delay: () => 1 + 300 * delays.next() } });
   await running.until(() => finishedDeals(running).length >= 4, 2 * HOUR, 'four deals');
   t.strictSame(faults, []);
@@ -90,6 +94,29 @@ t.test('emergency stop brings every converter to WAIT at once, at whichever unit
     await running.clock.advance(30_000);
     t.ok(allWaiting(running), 'and they stay there');
     t.equal(running.community.units[1]?.mode().effective, 'stop');
+  }
+});
+
+t.test('a stop that somebody has asked for is no fault, whatever is seen of it on the way', async (t) => {
+  const stops = [
+    { kind: 'mode', value: 'stop' },
+    { kind: 'emergency-stop', reason: 'smoke' },
+  ] as const;
+  for (const stop of stops) {
+    for (const seed of [1, 2, 3, 4]) {
+      const { faults, log } = logOfFaults();
+      const running = await aCommunity({ seed, log });
+      await running.until(() => isFlowing(running), 30_000, 'current flows');
+      await running.clock.advance(seed * 370);
+      void running.community.units[seed - 1]?.operate(stop);
+      await running.until(() => allWaiting(running), 5_000, 'all in WAIT');
+      await running.clock.advance(30_000);
+      t.strictSame(
+        faults.map(({ event, fields }) => `${event}: ${fields.message}`),
+        [],
+        `${stop.kind}, seed ${seed}`,
+      );
+    }
   }
 });
 

@@ -1082,6 +1082,10 @@ t.test('global-safety (§5.4)', async (t) => {
     t.same(levels(1_200, balance), ['WARN']);
     strikes.clear();
     t.same(levels(9_000, balance), ['WARN'], 'so does a change on purpose');
+    strikes.clear();
+    const halting = (now: number): string[] => strikes.faultsOf([balance], now, true).map((fault) => fault.level);
+    t.same([halting(0), halting(500)], [[], []], 'converters that leave the bus one by one are nothing to suspect');
+    t.same(halting(1_000), ['ERROR'], 'and a fault when it lasts');
     const branch = { check: 'branch', message: 'x', isImmediate: true } as const;
     t.same(
       strikes.faultsOf([branch], 0).map((fault) => fault.level),

@@ -18,7 +18,10 @@ const checkOwner: SafetyCheck = ({ mode, effectiveMode, policy }) =>
         },
       ];
 
-/** L6: deals although the mode forbids them, once the time in which they are stopped in order has passed. */
+/**
+ * L6: deals although the mode forbids them, once the time in which they are stopped in order has passed. Every stop that
+ * somebody asks for begins with running deals: that is nothing to suspect.
+ */
 const checkPermission: SafetyCheck = ({ effectiveMode, policy }) => [
   {
     check: 'L6',
@@ -27,6 +30,7 @@ const checkPermission: SafetyCheck = ({ effectiveMode, policy }) => [
     message: `a deal involves this unit although it is in ${effectiveMode}`,
     stops: false,
     holdMsec: policy.gridMaster.deal.stopTimeoutMsec + usualHoldMsec(policy),
+    isUsual: true,
   },
 ];
 

@@ -129,7 +129,7 @@ export class BusGuard {
   /** A violation that lasts stops everything in order (control.md §5.4). */
   #checkSafety(): void {
     const grid = this.#grid;
-    const faults = this.#strikes.faultsOf(violationsOf(grid.alignedView()), grid.now);
+    const faults = this.#strikes.faultsOf(violationsOf(grid.alignedView()), grid.now, this.#halting.isActive);
     for (const fault of faults) grid.raiseFault(fault);
     const worst = faults.find((fault) => fault.level === 'ERROR');
     if (worst === undefined || this.#halting.openDeals().length === 0) return;

@@ -95,8 +95,12 @@ export const STRIKE_MSEC = 1_000;
 export class StrikeCounter {
   readonly #since = new Map<Violation['check'], Milliseconds>();
 
-  /** The faults of this moment: WARN when a violation begins, ERROR when it lasts; a good evaluation forgets. */
-  faultsOf(violations: readonly Violation[], now: Milliseconds): readonly FaultInput[] {
+  /**
+   * The faults of this moment: WARN when a violation begins, ERROR when it lasts; a good evaluation forgets. While the
+   * whole bus is brought down (`isHalting`) converters leave it one by one: what begins then is nothing to suspect, and
+   * counts when it lasts all the same.
+   */
+  faultsOf(violations: readonly Violation[], now: Milliseconds, isHalting = false): readonly FaultInput[] {
     for (const check of this.#since.keys()) {
       if (!violations.some((violation) => violation.check === check)) this.#since.delete(check);
     }
@@ -105,7 +109,8 @@ export class StrikeCounter {
       if (since === undefined) this.#since.set(violation.check, now);
       const lasts = violation.isImmediate || (since !== undefined && now - since >= STRIKE_MSEC);
       if (violation.isWarning) return lasts ? [this.#fault(violation, 'WARN')] : [];
-      return lasts || since === undefined ? [this.#fault(violation, lasts ? 'ERROR' : 'WARN')] : [];
+      const begins = since === undefined && !isHalting;
+      return lasts || begins ? [this.#fault(violation, lasts ? 'ERROR' : 'WARN')] : [];
     });
   }
 

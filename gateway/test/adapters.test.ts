@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { writeAtomically } from '../src/adapters/atomic-file.ts';
 import { DealLogFiles, formatDirectory, lastLoggedDeals } from '../src/adapters/deal-log-files.ts';
 import { type HttpDeviceOptions, httpDevice, openHttpDevice } from '../src/adapters/drivers/http-device.ts';
 import type { FileReport } from '../src/adapters/durable-file.ts';
@@ -654,14 +655,37 @@ t.test('http-device (control §1.6)', async (t) => {
   });
 });
 
+/** What a user may do who is not root, in a directory of his own. */
+async function asNobody(directory: string, act: () => Promise<void>): Promise<void> {
+  if (process.getuid?.() !== 0) return act();
+  await chown(directory, NOBODY, NOBODY);
+  process.seteuid?.(NOBODY);
+  try {
+    await act();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+const NOBODY = 65_534;
+
 t.test(
-  'a directory that is not writable refuses the write (root may write everywhere)',
-  { skip: process.getuid?.() === 0 ? 'runs as root' : false },
+  'atomic-file: a write that cannot be made durable is refused, and leaves the file as it was (INV-7)',
   async (t) => {
-    const directory = await aDirectory();
-    await chmod(directory, 0o500);
-    const store = new DurableStore(directory, () => {});
-    await t.rejects(store.save('state', {}), { code: 'EACCES' });
+    for (const [what, mode] of [
+      ['nobody may write there', 0o500],
+      ['nobody may open the directory to sync it', 0o300],
+    ] as const) {
+      const directory = await aDirectory();
+      await writeFile(join(directory, 'state'), 'old', { mode: 0o666 });
+      await chmod(directory, mode);
+      await asNobody(directory, async () => {
+        await t.rejects(writeAtomically(join(directory, 'state'), 'new'), { code: 'EACCES' }, what);
+        await t.rejects(new DurableStore(directory, () => {}).save('state', {}), { code: 'EACCES' });
+        t.equal(await readFile(join(directory, 'state'), 'utf8'), 'old');
+      });
+      await chmod(directory, 0o700);
+      t.same(await readdir(directory), ['state'], 'nor anything half-made');
+    }
   },
 );
 

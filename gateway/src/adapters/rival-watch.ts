@@ -40,6 +40,7 @@ const keyOf = ({ host, port }: UnitAddress): string => `${host}:${port}`;
 export class RivalWatch {
   readonly #options: RivalWatchOptions;
   readonly #probes = new Map<string, PeerLink>();
+  /** Of the last half minute. */
   readonly #lookedAt = new Map<string, Milliseconds>();
   #isClosed = false;
 
@@ -56,8 +57,8 @@ export class RivalWatch {
     const key = keyOf(address);
     const { clock, place, log, tls, roles } = this.#options;
     const now = clock.monotonic();
-    const last = this.#lookedAt.get(key) ?? Number.NEGATIVE_INFINITY;
-    if (this.#isClosed || this.#probes.has(key) || now - last < AGAIN_MSEC) return;
+    for (const [other, lookedAt] of this.#lookedAt) if (now - lookedAt >= AGAIN_MSEC) this.#lookedAt.delete(other);
+    if (this.#isClosed || this.#probes.has(key) || this.#lookedAt.has(key)) return;
     this.#lookedAt.set(key, now);
     const probe = new PeerLink(
       {

@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CertificateAuthority } from '../../src/adapters/certificates.ts';
@@ -228,6 +228,15 @@ export class ClusterLab {
   words(): string {
     const tail = (text = ''): string => text.split('\n').slice(-12).join('\n');
     return this.members.map(({ unitId, up }) => `${unitId}\n${tail(up?.out)}${tail(up?.err)}`).join('\n');
+  }
+
+  /** All that the gateways have said, each beside its config. */
+  async keepWords(): Promise<void> {
+    await Promise.all(
+      this.members.map(({ config, up }) =>
+        writeFile(join(dirname(config), 'up.log'), `${up?.out ?? ''}${up?.err ?? ''}`),
+      ),
+    );
   }
 
   async close(): Promise<void> {

@@ -168,6 +168,7 @@ async function inTheMiddle({ suite, hosts, directory }: Place, args: readonly st
     say(lab.words());
     throw error;
   } finally {
+    if (args.includes('--keep')) await lab.keepWords();
     await lab.close();
   }
   return rows;

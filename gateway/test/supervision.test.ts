@@ -83,7 +83,10 @@ t.test('supervised-child.ts: a Node-RED whose event loop hangs is ended and star
     say: (line) => said.push(line),
     silence: { firstMsec: 20_000, silentMsec: 3_000 },
     onMessage: () => child.heard(),
-    afterDeath: async () => deaths.push('dead'),
+    afterDeath: async () => {
+      deaths.push('dead');
+      return 0;
+    },
   });
   child.start();
   t.ok(await eventually(() => starts === 2, 30_000));
@@ -94,6 +97,52 @@ t.test('supervised-child.ts: a Node-RED whose event loop hangs is ended and star
   t.same(deaths, ['dead'], 'what must be done after its death was done first');
   await child.stop(5_000);
   await child.gone;
+});
+
+t.test('supervised-child.ts: what follows a death', async (t) => {
+  /** A child that ends at once, every time. */
+  const aMortal = (afterDeath: () => Promise<number>) => {
+    const said: string[] = [];
+    let starts = 0;
+    const child = new SupervisedChild({
+      name: 'The gateway',
+      execPath: process.execPath,
+      args: () => {
+        starts += 1;
+        return ['--eval', ''];
+      },
+      env: process.env,
+      say: (line) => said.push(line),
+      silence: { firstMsec: 60_000, silentMsec: 60_000 },
+      afterDeath,
+    });
+    child.start();
+    return { child, said, starts: () => starts };
+  };
+
+  t.test(
+    'asked to stop meanwhile, it tells what came of it: converters that are not in WAIT are no success',
+    async (t) => {
+      const died = Promise.withResolvers<void>();
+      const buried = Promise.withResolvers<number>();
+      const { child } = aMortal(() => {
+        died.resolve();
+        return buried.promise;
+      });
+      await died.promise;
+      const stopped = child.stop(5_000);
+      buried.resolve(3);
+      await stopped;
+      t.same(await child.gone, { code: 3 });
+    },
+  );
+
+  t.test('its failure is told, and keeps nobody from being started again', async (t) => {
+    const { child, said, starts } = aMortal(() => Promise.reject(new Error('the lock is gone')));
+    t.ok(await eventually(() => starts() > 1, 10_000));
+    t.match(said, [/ended by itself/, 'the lock is gone']);
+    await child.stop(5_000);
+  });
 });
 
 t.test('supervisor-socket.ts', async (t) => {
@@ -322,7 +371,11 @@ t.test('systemd-notifier.ts: says READY, STOPPING and, often enough, WATCHDOG; n
   const said = async (): Promise<string> => readFile(heard, 'utf8').catch(() => '');
   const notifier = systemdNotifier(environment, log);
   notifier.ready();
-  t.ok(await eventually(async () => (await said()) === 'READY=1\n', 5_000));
+  await pause(310);
+  t.equal(await said(), '', 'a unit that looks at its converter first has no watchdog yet');
+  for (let n = 0; n < 50; n += 1) notifier.beat();
+  t.ok(await eventually(async () => (await said()) === 'READY=1\n', 5_000), 'ready with the first beat');
+  await pause(310);
   for (let n = 0; n < 50; n += 1) notifier.beat();
   t.ok(await eventually(async () => (await said()) === 'READY=1\nWATCHDOG=1\n', 5_000), 'once for many');
   await pause(310);
@@ -343,6 +396,7 @@ t.test('systemd-notifier.ts: says READY, STOPPING and, often enough, WATCHDOG; n
 
   const lost = systemdNotifier({ ...environment, PATH: '/nowhere' }, log);
   lost.ready();
+  lost.beat();
   lost.stopping();
   t.ok(await eventually(() => lines.length > 0, 5_000));
   await pause(100);
@@ -365,8 +419,10 @@ t.test(
     // A template is looked at as one of its instances.
     for (const name of names) t.same(complaints(join(folder, name.replace('@', '@home'))), [], name);
 
-    const wrong = await aDirectory();
     const text = await readFile(join(folder, 'apis-gateway@.service'), 'utf8');
+    const watchdogSec = Number(/^WatchdogSec=(\d+)$/m.exec(text)?.[1]);
+    t.ok(watchdogSec > 0 && watchdogSec < 5, 'a silent gateway is noticed within 5 s (RULE-17)');
+    const wrong = await aDirectory();
     await writeFile(join(wrong, 'apis-gateway@.service'), text.replace('WatchdogSec=', 'WatchdogSek='));
     t.match(complaints(join(wrong, 'apis-gateway@home.service')), [/Unknown key.*WatchdogSek/], 'the check can fail');
   },

@@ -5,7 +5,7 @@ import type { Log } from '../ports/log.ts';
 
 /** What systemd is told of a service (sd_notify(3)); nothing happens where systemd has not started it. */
 export interface SystemdNotifier {
-  /** It can be reached now. */
+  /** It can be reached now; told with the next beat, since from then on the watchdog waits for beats. */
   ready(): void;
   /** All control loops go round; more often than needed is fine. */
   beat(): void;
@@ -25,6 +25,7 @@ export function systemdNotifier(environment: NodeJS.ProcessEnv, log: Log): Syste
   if (environment.NOTIFY_SOCKET === undefined) return NOBODY;
   const everyMsec = beatPeriod(environment);
   let beatAt = Number.NEGATIVE_INFINITY;
+  let isReadyUntold = false;
   let hasWarned = false;
   const warn = (message: string): void => {
     if (!hasWarned) log.warn({ message }, 'systemd.not-told');
@@ -36,11 +37,16 @@ export function systemdNotifier(environment: NodeJS.ProcessEnv, log: Log): Syste
     child.on('exit', (code) => code !== 0 && warn(`systemd-notify ended with exit code ${code}`));
   };
   return {
-    ready: () => tell('READY=1'),
+    ready: () => {
+      isReadyUntold = true;
+    },
     beat: () => {
-      if (everyMsec === undefined || performance.now() - beatAt < everyMsec) return;
+      const isFirst = isReadyUntold;
+      const isDue = everyMsec !== undefined && performance.now() - beatAt >= everyMsec;
+      if (!isFirst && !isDue) return;
+      isReadyUntold = false;
       beatAt = performance.now();
-      tell('WATCHDOG=1');
+      tell(isFirst ? 'READY=1' : 'WATCHDOG=1'); // READY winds the watchdog up as well
     },
     stopping: () => tell('STOPPING=1'),
   };

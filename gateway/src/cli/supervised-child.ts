@@ -1,3 +1,4 @@
+import { messageOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { adoptLife, type Exit, type ProcessLife, spawnLife } from './process-life.ts';
@@ -16,16 +17,18 @@ export interface ChildPlan {
   readonly onMessage?: (message: unknown) => void;
   /** How long it may be silent (`heard`) before it is killed and started again. */
   readonly silence: SilenceLimits;
-  /** What must be done once it is dead, before it is started again. */
-  readonly afterDeath?: () => Promise<unknown>;
+  /** What must be done once it is dead, before it is started again; gives an exit code: 0 when all is well. */
+  readonly afterDeath?: () => Promise<number>;
   /** Exits that no restart mends, e.g. bad input; the child then stays down. */
   readonly isFinal?: (code: number | null) => boolean;
 }
 
-/** How a child left for good: its exit code, null for a signal. */
+/** How a child left for good: its exit code, null for a signal; that of what had to be done, when it was dead already. */
 export interface Gone {
   readonly code: number | null;
 }
+
+const RUNTIME_FAULT = 3;
 
 const describe = ({ code, signal }: Exit): string => {
   if (signal !== null) return `signal ${signal}`;
@@ -39,7 +42,7 @@ export class SupervisedChild {
   readonly #gone = Promise.withResolvers<Gone>();
   #life: ProcessLife | undefined;
   #watch: SilenceWatch | undefined;
-  #burial: Promise<unknown> = Promise.resolve();
+  #burial = Promise.resolve(0);
   #restart: NodeJS.Timeout | undefined;
   #isStopping = false;
 
@@ -92,7 +95,7 @@ export class SupervisedChild {
     this.#isStopping = true;
     this.#watch?.end();
     clearTimeout(this.#restart);
-    if (this.#life === undefined) void this.#burial.then(() => this.#gone.resolve({ code: 0 }));
+    if (this.#life === undefined) void this.#burial.then((code) => this.#gone.resolve({ code }));
     this.#life?.kill('SIGTERM');
     const killer = setTimeout(() => this.kill(), limit);
     await this.#gone.promise;
@@ -120,7 +123,7 @@ export class SupervisedChild {
   #ended(exit: Exit): void {
     this.#life = undefined;
     this.#watch?.end();
-    const { afterDeath = async () => undefined, isFinal, name, say } = this.#plan;
+    const { afterDeath = async () => 0, isFinal, name, say } = this.#plan;
     if (this.#isStopping || isFinal?.(exit.code) === true) {
       this.#gone.resolve({ code: exit.code });
       return;
@@ -128,9 +131,14 @@ export class SupervisedChild {
     const delay = this.#policy.crashed(performance.now());
     say(`${name} has ended by itself (${describe(exit)}), next start in ${delay / 1000} s`);
     const startAt = performance.now() + delay;
-    this.#burial = afterDeath().then(() => {
-      if (this.#isStopping) return;
-      this.#restart = setTimeout(() => this.start(), Math.max(0, startAt - performance.now()));
-    });
+    this.#burial = afterDeath()
+      .catch((error: unknown) => {
+        say(messageOf(error));
+        return RUNTIME_FAULT;
+      })
+      .then((code) => {
+        if (!this.#isStopping) this.#restart = setTimeout(() => this.start(), Math.max(0, startAt - performance.now()));
+        return code;
+      });
   }
 }

@@ -93,7 +93,7 @@ export class SupervisedGateway {
     followDaemon(dataDir, ears, this.#over.signal).catch(() => undefined); // never rejects
   }
 
-  /** Orderly end. Gives its exit code; 3 when the converters could not be brought to WAIT. */
+  /** Orderly end. Gives its exit code; 3 when it did not end in order, or its converters could not be brought to WAIT. */
   async stop(): Promise<number> {
     await this.#child.stop(STOP_MSEC);
     const { code } = await this.#child.gone;
@@ -132,10 +132,11 @@ export class SupervisedGateway {
   }
 
   /** The converters have no master now: WAIT, before anything else (RULE-11, RULE-17). In this process: no time is lost. */
-  async #safeStop(): Promise<void> {
+  async #safeStop(): Promise<number> {
     const { configs, say } = this.#options;
     const io = { out: () => undefined, err: (text: string) => say(text.trimEnd()) };
-    const { outcomes } = await stopConverters(configs, SAFE_STOP_MSEC, io);
+    const { outcomes, code } = await stopConverters(configs, SAFE_STOP_MSEC, io);
     for (const { message } of outcomes) say(message);
+    return code;
   }
 }

@@ -280,13 +280,61 @@ async function dashboardHello(site: string, headers: Readonly<Record<string, str
 
 const hasNodeRed = existsSync(new URL('../../node_modules/node-red/red.js', import.meta.url));
 
+/** The least that Node-RED can begin with. */
+async function aFlow(directory: string): Promise<string> {
+  const flow = join(directory, 'first.json');
+  await writeFile(flow, '[{"id":"a1b2c3d4e5f60718","type":"tab","label":"One"}]');
+  return flow;
+}
+
+t.test(
+  'apis up whose Node-RED cannot be started: that is told, and the houses trade on',
+  { skip: hasNodeRed ? false : 'needs node-red', timeout: 90_000 },
+  async (t) => {
+    const data = await aDirectory();
+    await mkdir(join(data, 'nodered', 'settings.cjs'), { recursive: true });
+    const [port = 0] = await freePorts(1);
+    const up = apis('up', '--data', data, '--port', String(port), '--flow', await aFlow(data));
+    t.teardown(() => up.child.kill('SIGKILL'));
+    await up.says('out', /APIS Edge is running\.\n {2}Data/);
+    t.match(up.err, /apis: Node-RED cannot be started: .*settings\.cjs.*\napis: the gateway goes on without editor/);
+    const [daemon = 0, ...others] = await childrenOf(up.pid);
+    t.same([await isAlive(daemon), others], [true, []]);
+    up.child.kill('SIGINT');
+    t.equal(await up.ended, 0, 'it is stopped in order, as ever');
+    t.notOk(await isAlive(daemon));
+  },
+);
+
+t.test(
+  'apis node-red beside a gateway of somebody else: nobody enters without the login',
+  { skip: hasNodeRed ? false : 'needs node-red', timeout: 90_000 },
+  async (t) => {
+    const data = await aDirectory();
+    const [port = 0] = await freePorts(1);
+    const words = ['node-red', '--data', data, '--port', String(port), '--flow', await aFlow(data)];
+    const nodeRed = apisBuilt(...words);
+    t.teardown(() => nodeRed.child.kill('SIGKILL'));
+    await nodeRed.says('out', /Node-RED is running\.\n {2}Editor {5}\S+\n {2}User {7}apis\n {2}Password/);
+    const site = `http://127.0.0.1:${port}`;
+    t.equal((await fetch(`${site}/flows`)).status, 401);
+    const cookie = await logIn(site, /Password +(\S+)/.exec(nodeRed.out)?.[1] ?? '');
+    t.equal((await fetch(`${site}/flows`, { headers: { cookie } })).status, 200);
+    const [free = 0] = await freePorts(1);
+    t.match(await cli(['node-red', '--data', data, '--port', String(free)]), { code: 2, err: /in use by process/ });
+    const [child = 0] = await childrenOf(nodeRed.pid);
+    nodeRed.child.kill('SIGTERM');
+    t.equal(await nodeRed.ended, 0);
+    t.notOk(await isAlive(child));
+  },
+);
+
 t.test(
   'apis up with Node-RED and dashboard',
   { skip: hasNodeRed ? false : 'needs node-red', timeout: 90_000 },
   async (t) => {
     const data = await aDirectory();
-    const flow = join(data, 'first.json');
-    await writeFile(flow, '[{"id":"a1b2c3d4e5f60718","type":"tab","label":"One"}]');
+    const flow = await aFlow(data);
     const [port = 0] = await freePorts(1);
     // As it is built: the test runner's loader cannot read the settings' module in TypeScript.
     const up = apisBuilt('up', '--data', data, '--port', String(port), '--flow', flow);

@@ -4,6 +4,7 @@ import { chaosCommand } from './chaos-command.ts';
 import { check as checkFiles } from './check.ts';
 import { type Command, command } from './command.ts';
 import { fileReader } from './file-reader.ts';
+import { nodeRedCommand } from './node-red-command.ts';
 import { deals, emergencyStop, faults, mode, policy, status } from './operator-commands.ts';
 import { one } from './option.ts';
 import { safeStopCommand } from './safe-stop-command.ts';
@@ -48,6 +49,7 @@ const check = command({
 export const COMMANDS: Readonly<Record<string, Command>> = {
   up,
   gateway,
+  'node-red': nodeRedCommand,
   emulator,
   simulate: simulateCommand,
   chaos: chaosCommand,

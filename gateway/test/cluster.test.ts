@@ -722,8 +722,16 @@ t.test('settlement.ts', async (t) => {
     readonly stores = new Map(['E001', 'E002'].map((id) => [id, new MemoryStore()]));
     readonly ledgers = new Map<string, Map<string, Deal>>(['E001', 'E002'].map((id) => [id, new Map<string, Deal>()]));
     readonly journals = new Map<string, DealJournal>();
+    readonly settlements = new Map<string, Settlement>();
+    readonly #buses = new Map<string, Bus>();
     readonly #ends = new Map<string, () => void>();
     #sessions = 0;
+
+    bus(id: string): Bus {
+      const bus = this.#buses.get(id);
+      if (bus === undefined) throw new Error(`${id} has not begun`);
+      return bus;
+    }
 
     async start(id: string): Promise<DealJournal> {
       this.#sessions += 1;
@@ -741,6 +749,8 @@ t.test('settlement.ts', async (t) => {
       });
       const settlement = new Settlement({ bus, clock, log: silentLog, journal, members });
       this.journals.set(id, journal);
+      this.settlements.set(id, settlement);
+      this.#buses.set(id, bus);
       let beacon = 0;
       let alive = true;
       const beat = (): void => {
@@ -848,6 +858,26 @@ t.test('settlement.ts', async (t) => {
     },
   );
 
+  t.test('a record that the other party says once more, after this one has retired its own, is not kept', async (t) => {
+    const parties = await twoParties();
+    for (const id of ['E001', 'E002']) await put(parties, id, aDeal({ ...FINISHED, revision: 5 }));
+    await parties.clock.advance(70_000);
+    t.same(await parties.left(), []);
+    parties.bus('E001').publish('deal', 'd1', aDeal({ ...FINISHED, revision: 5 }));
+    await parties.clock.advance(100_000);
+    t.equal(parties.settlements.get('E002')?.copies, 0);
+  });
+
+  t.test('RULE-13: a disk that takes the own record late does not make two ends of one deal', async (t) => {
+    const parties = new Parties();
+    const requester = await parties.start('E001');
+    await (await parties.start('E002')).put(aDeal());
+    await parties.clock.advance(60_000);
+    await requester.put(aDeal());
+    await parties.clock.advance(1_000);
+    t.match(requester.finished(), [{ abortReason: 'deal.half : E001 has no copy of it' }]);
+  });
+
   t.test('INV-11: nobody but the other party ends a deal', async (t) => {
     const parties = await twoParties();
     parties.hub.join('E003', 's9').publish('deal', 'd1', aDeal({ ...FINISHED, term: 9 }));
@@ -877,11 +907,26 @@ t.test('community.ts', async (t) => {
   const setUp = () => {
     const clock = new VirtualClock();
     const hub = new MemoryBusHub(clock);
-    const community = new Community(hub.join('E003', 's3'), clock, (id) => IDS.includes(id));
+    const bus = hub.join('E003', 's3');
+    const members = new Members({ bus, clock, memberUnitIds: () => IDS });
+    const community = new Community(bus, clock, members, (id) => IDS.includes(id));
+    members.start();
     const seen: string[] = [];
     const stop = community.onChange((what) => seen.push(what));
     community.start();
-    return { clock, hub, community, seen, stop, one: hub.join('E001', 's1'), two: hub.join('E002', 's2') };
+    const [one, two] = [hub.join('E001', 's1'), hub.join('E002', 's2')];
+    /** `unitIds` beat for so long, this unit looks. */
+    const beat = async (msec: number, ...buses: readonly Bus[]): Promise<void> => {
+      for (let at = 0; at < msec; at += HEARTBEAT_MSEC) {
+        beacon += 1;
+        for (const { session, publish } of buses)
+          publish('election', '', { session, beacon, term: 1, role: 'follower' });
+        await clock.advance(HEARTBEAT_MSEC);
+        community.look();
+      }
+    };
+    let beacon = 0;
+    return { clock, hub, community, seen, stop, one, two, beat };
   };
 
   t.test('the youngest copy of a deal counts, and who holds one is known', async (t) => {
@@ -920,6 +965,38 @@ t.test('community.ts', async (t) => {
       t.strictSame(community.deals(), [{ deal: aDeal({ term: 2 }), holders: ['E001', 'E002'], endedAt: ['E001'] }]);
     },
   );
+
+  t.test('a record that is said once more after both parties have finished leaves the picture again', async (t) => {
+    const { community, one, two, beat } = setUp();
+    const finished = aDeal({ ...FINISHED, revision: 2 });
+    for (const bus of [one, two]) bus.publish('deal', 'd1', finished);
+    await beat(1_000, one, two);
+    one.publish('deal', 'd1', finished);
+    await beat(80_000, one, two);
+    t.match(community.deals(), [{ holders: ['E001'], endedAt: ['E001'] }]);
+    await beat(20_000, one, two);
+    t.same(community.deals(), []);
+  });
+
+  t.test('half a deal that has ended leaves the picture, whoever of the two had it', async (t) => {
+    for (const which of ['one', 'two'] as const) {
+      const { community, beat, ...buses } = setUp();
+      buses[which].publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+      await beat(100_000, buses.one, buses.two);
+      t.same(community.deals(), [], which);
+    }
+  });
+
+  t.test('RULE-13: it stays as long as the other party is away, and a while after its return', async (t) => {
+    const { community, one, two, beat } = setUp();
+    one.publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+    await beat(600_000, one);
+    t.equal(community.deals().length, 1);
+    await beat(60_000, one, two);
+    two.publish('deal', 'd1', aDeal());
+    await beat(100_000, one, two);
+    t.match(community.deals(), [{ holders: ['E001', 'E002'], endedAt: ['E001'] }]);
+  });
 
   t.test('INV-11: strangers, and members that are no party, are not believed', async (t) => {
     const { clock, hub, community } = setUp();

@@ -1010,27 +1010,33 @@ t.test('a grid master that takes over (RULE-4, RULE-8)', async (t) => {
     t.equal(grid.unit('E001').drg, 0);
   });
 
-  t.test('RULE-3: the last word of a unit that is gone makes it no reference; the one that answers stays', async (t) => {
-    const grid = await aGrid();
-    const [first, second] = [aDeal('E003', 'E004'), aDeal('E001', 'E002')];
-    await started(t, grid, first, second);
-    t.equal(grid.grid?.voltageReferenceUnitId, 'E003');
-    const count = grid.commands.length;
-    await takenOver(grid, () => {
-      grid.push('E003'); // it still holds the voltage; E001 has taken over since
-      Object.assign(grid.unit('E001'), { mode: 'VOLTAGE_REFERENCE', dig: 2.3 });
-      grid.unit('E003').mode = 'WAIT';
-      grid.kill('E003');
-    });
-    t.equal(grid.grid?.voltageReferenceUnitId, 'E001');
-    t.same(
-      since(grid, count).filter((command) => command.startsWith('E001')),
-      [],
-      'the only reference is not told to leave the voltage',
-    );
-    t.equal(grid.unit('E001').mode, 'VOLTAGE_REFERENCE');
-    t.same([grid.deal(first.dealId).abortReason, grid.deal(second.dealId).abortReason], ['deal.party-lost', undefined]);
-  });
+  t.test(
+    'RULE-3: the last word of a unit that is gone makes it no reference; the one that answers stays',
+    async (t) => {
+      const grid = await aGrid();
+      const [first, second] = [aDeal('E003', 'E004'), aDeal('E001', 'E002')];
+      await started(t, grid, first, second);
+      t.equal(grid.grid?.voltageReferenceUnitId, 'E003');
+      const count = grid.commands.length;
+      await takenOver(grid, () => {
+        grid.push('E003'); // it still holds the voltage; E001 has taken over since
+        Object.assign(grid.unit('E001'), { mode: 'VOLTAGE_REFERENCE', dig: 2.3 });
+        grid.unit('E003').mode = 'WAIT';
+        grid.kill('E003');
+      });
+      t.equal(grid.grid?.voltageReferenceUnitId, 'E001');
+      t.same(
+        since(grid, count).filter((command) => command.startsWith('E001')),
+        [],
+        'the only reference is not told to leave the voltage',
+      );
+      t.equal(grid.unit('E001').mode, 'VOLTAGE_REFERENCE');
+      t.same(
+        [grid.deal(first.dealId).abortReason, grid.deal(second.dealId).abortReason],
+        ['deal.party-lost', undefined],
+      );
+    },
+  );
 
   t.test('a master deal that the reference has no part in gives the mark away', async (t) => {
     const grid = await aGrid();

@@ -3,6 +3,8 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import type { UnitData } from '../domain/unit-data.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Members } from './members.ts';
+import { RETIRED_MSEC, Silences } from './silences.ts';
 
 /** A deal as its parties tell it: the youngest copy and who holds one. */
 export interface DealCopies {
@@ -24,11 +26,13 @@ export class Community {
   /** As `deals` gives them, until somebody says another copy. */
   #deals: readonly DealCopies[] | undefined;
   readonly #handlers = new Set<(what: CommunityChange) => void>();
+  readonly #silences: Silences;
   readonly #unsubscribe: Unsubscribe[] = [];
 
-  constructor(bus: Bus, clock: Clock, isMember: (unitId: string) => boolean) {
+  constructor(bus: Bus, clock: Clock, members: Members, isMember: (unitId: string) => boolean) {
     this.#bus = bus;
     this.#clock = clock;
+    this.#silences = new Silences(members, clock);
     this.#isMember = isMember;
   }
 
@@ -47,6 +51,28 @@ export class Community {
 
   stop(): void {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+  }
+
+  /**
+   * To be called with every heartbeat: a record that one party has finished and of which the other says nothing, be it
+   * that it never had one or that it has retired its own, is gone when the first retires it as well.
+   */
+  look(): void {
+    this.#silences.noteAlive();
+    for (const [dealId, copies] of this.#copies) if (this.#isLeftOver(dealId, copies)) this.#forget(dealId);
+  }
+
+  #isLeftOver(dealId: string, copies: ReadonlyMap<string, Deal>): boolean {
+    const [[holder, deal] = [], second] = copies;
+    if (deal === undefined || second !== undefined || !isDeactivated(deal)) return false;
+    const silent = holder === deal.requestUnitId ? deal.acceptUnitId : deal.requestUnitId;
+    return this.#silences.hasLasted(dealId, silent, RETIRED_MSEC);
+  }
+
+  #forget(dealId: string): void {
+    this.#silences.end(dealId);
+    this.#copies.delete(dealId);
+    this.#deals = undefined;
   }
 
   unit(unitId: string): { readonly data: UnitData; readonly at: Milliseconds } | undefined {
@@ -87,7 +113,7 @@ export class Community {
     this.#deals = undefined;
     this.#copies.set(deal.dealId, copies);
     // While one copy is missing, the other says that the deal has ended.
-    if (copies.size === 2 && [...copies.values()].every(isDeactivated)) this.#copies.delete(deal.dealId);
+    if (copies.size === 2 && [...copies.values()].every(isDeactivated)) this.#forget(deal.dealId);
     this.changed('deal');
   }
 }

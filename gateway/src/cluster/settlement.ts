@@ -7,11 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { DealJournal } from './deal-journal.ts';
 import type { Members } from './members.ts';
-
-/** A settled record stays published for so long, that everybody sees how the deal ended. */
-export const FINISHED_STAYS_MSEC: Milliseconds = 60_000;
-/** A party that is alive for so long without a copy of a deal has none: it has said everything it retains long ago. */
-export const NO_COPY_MSEC: Milliseconds = 30_000;
+import { FINISHED_STAYS_MSEC, NO_COPY_MSEC, RETIRED_MSEC, Silences } from './silences.ts';
 
 export interface SettlementNeeds {
   readonly bus: Bus;
@@ -35,15 +31,18 @@ interface PeerCopy {
 export class Settlement {
   readonly #needs: SettlementNeeds;
   readonly #copies = new Map<string, PeerCopy>();
-  /** Since when each peer has been alive in its present session without a break. */
-  readonly #alive = new Map<string, { readonly session: string; readonly since: Milliseconds }>();
+  readonly #silences: Silences;
   readonly #settledAt = new Map<string, Milliseconds>();
-  /** Since when each deal has been looked at without a copy of the other party. */
-  readonly #aloneSince = new Map<string, Milliseconds>();
   #unsubscribe: Unsubscribe = () => {};
 
   constructor(needs: SettlementNeeds) {
     this.#needs = needs;
+    this.#silences = new Silences(needs.members, needs.clock);
+  }
+
+  /** Of how many deals a copy of the other party is kept. */
+  get copies(): number {
+    return this.#copies.size;
   }
 
   start(): void {
@@ -61,13 +60,14 @@ export class Settlement {
   /** To be called with every heartbeat. */
   look(): void {
     const { journal } = this.#needs;
-    this.#noteAlive();
+    this.#silences.noteAlive();
     for (const deal of journal.finished()) this.#settle(deal);
     for (const deal of journal.open()) {
       const copy = this.#copyOf(deal);
       if (copy !== undefined) this.#consider(copy);
       else if (!isActivated(deal) && this.#hasNoCopy(deal)) this.#end(deal);
     }
+    for (const { deal } of this.#copies.values()) if (this.#isLeftOver(deal)) this.#forget(deal);
   }
 
   /** The other party; nobody's id for a deal of others. */
@@ -93,8 +93,7 @@ export class Settlement {
     this.#settledAt.set(deal.dealId, since);
     if (now - since < FINISHED_STAYS_MSEC) return;
     this.#settledAt.delete(deal.dealId);
-    this.#aloneSince.delete(deal.dealId);
-    this.#copies.delete(deal.dealId);
+    this.#forget(deal);
     this.#needs.journal.retire(deal.dealId).catch((error: unknown) => this.#failed(deal, error));
   }
 
@@ -138,26 +137,23 @@ export class Settlement {
 
   /** The other party is alive, and has been without a copy for long enough while this unit looked. */
   #hasNoCopy(deal: Deal): boolean {
-    const { dealId } = deal;
-    const alive = this.#alive.get(this.#peerOf(deal));
-    if (alive === undefined || this.#copyOf(deal) !== undefined) {
-      this.#aloneSince.delete(dealId);
-      return false;
-    }
-    const now = this.#needs.clock.monotonic();
-    const since = this.#aloneSince.get(dealId) ?? now;
-    this.#aloneSince.set(dealId, since);
-    return now - Math.max(since, alive.since) >= NO_COPY_MSEC;
+    if (this.#copyOf(deal) === undefined)
+      return this.#silences.hasLasted(deal.dealId, this.#peerOf(deal), NO_COPY_MSEC);
+    this.#silences.end(deal.dealId);
+    return false;
   }
 
-  #noteAlive(): void {
-    const { members, clock, bus } = this.#needs;
-    const here = members.alive();
-    for (const unitId of this.#alive.keys()) if (!here.includes(unitId)) this.#alive.delete(unitId);
-    for (const unitId of here) {
-      const session = members.get(unitId)?.state.session;
-      if (unitId === bus.unitId || session === undefined || this.#alive.get(unitId)?.session === session) continue;
-      this.#alive.set(unitId, { session, since: clock.monotonic() });
-    }
+  /**
+   * Said once more after this unit has retired its own record, as when a connection is renewed. Not at once: the own
+   * record of a deal may still be on its way to the disk.
+   */
+  #isLeftOver(copy: Deal): boolean {
+    const isUnknown = isDeactivated(copy) && this.#needs.journal.get(copy.dealId) === undefined;
+    return isUnknown && this.#silences.hasLasted(copy.dealId, this.#peerOf(copy), RETIRED_MSEC);
+  }
+
+  #forget({ dealId }: Deal): void {
+    this.#silences.end(dealId);
+    this.#copies.delete(dealId);
   }
 }

@@ -155,7 +155,7 @@ export class Unit {
     this.#members = new Members({ bus, clock, memberUnitIds });
     this.#permits = new PermitHolder(unitId, bus.session, clock);
     this.#requests = new Requests(bus, clock);
-    this.#community = new Community(bus, clock, (id) => memberUnitIds().includes(id));
+    this.#community = new Community(bus, clock, this.#members, (id) => memberUnitIds().includes(id));
     this.#modes = new Modes({
       unitId,
       store,
@@ -429,6 +429,7 @@ export class Unit {
           this.#referenceWatch.check();
           this.#noteMembers();
           this.#settlement.look();
+          this.#community.look();
           this.#faults.check();
           this.#schedule.check();
           this.#stampLowerings();

@@ -31,7 +31,7 @@ interface House {
 async function aHouse(
   hub: MemoryBusHub,
   unitId: string,
-  more: { port?: number; refuse?: string } = {},
+  more: { port?: number; refuse?: string; obey?: () => Promise<undefined> } = {},
 ): Promise<House> {
   const heard: (OperatorBody | EmulationBody)[] = [];
   const lines: LogLine[] = [];
@@ -44,6 +44,7 @@ async function aHouse(
     onOperator: async (body) => {
       if (more.refuse !== undefined) throw new Error(more.refuse);
       heard.push(body);
+      return more.obey?.();
     },
   });
   return { bus: hub.join(unitId, `${unitId}-session`), mirror, heard, lines };
@@ -266,6 +267,29 @@ t.test("operators' messages are answered", async (t) => {
   const nonsense = { kind: 'mode', value: 'faster' } as unknown as OperatorBody;
   await t.rejects(client.send(nonsense), { name: 'ConfigError' }, 'INV-11: refused before it is sent');
   t.equal(house.heard.length, bodies.length);
+});
+
+t.test('a word whose answer cannot come any more is told as one of unknown outcome, and at once', async (t) => {
+  let heard = (): void => {};
+  const isHeard = new Promise<void>((resolve) => {
+    heard = resolve;
+  });
+  const house = await aHouse(aHub(), 'E001', {
+    obey: () => {
+      heard();
+      return new Promise(() => {});
+    },
+  });
+  house.bus.publish('birth', '', aBirth('E001'));
+  const client = attach(t, house.mirror.address);
+  await client.ready(3_000);
+  const rejected = t.rejects(client.send({ kind: 'mode', value: 'stop' }), {
+    reason: 'peer.unreachable',
+    message: 'the connection was lost; whether it was carried out is not known',
+  });
+  await isHeard;
+  await house.mirror.stop();
+  await rejected;
 });
 
 t.test('the mirror takes nothing from clients but valid operator messages (INV-11)', async (t) => {

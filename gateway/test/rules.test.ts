@@ -5,7 +5,14 @@ import type { Policy } from '../src/config/policy.ts';
 import { isInvolved } from '../src/domain/deal.ts';
 import { PeerError } from '../src/domain/errors.ts';
 import type { Fault } from '../src/domain/fault.ts';
-import type { CommandBody, ElectionState, GridState, Permit, PublishedPolicy } from '../src/domain/messages.ts';
+import {
+  type CommandBody,
+  type ElectionState,
+  type GridState,
+  OPERATOR_ANSWER_MSEC,
+  type Permit,
+  type PublishedPolicy,
+} from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
 import { MemoryStore, silentLog, VirtualClock } from '../src/ports/index.ts';
@@ -510,6 +517,47 @@ t.test('RULE-11: a slow disk does not delay WAIT', async (t) => {
     .catch(() => {});
   t.ok(await mortals.until(() => mortals.ids.every((id) => mortals.mode(id) === 'WAIT'), 1_000));
 });
+
+t.test('an operator hears what became of a word before the client gives up, also without a grid master', async (t) => {
+  const mortals = await ledByAnIdleUnit();
+  for (const id of ['E001', 'E002', 'E003']) mortals.kill(id);
+  await mortals.clock.advance(10_000);
+  t.equal(mortals.gridMaster, undefined);
+  const began = mortals.clock.monotonic();
+  let toldAfter = 0;
+  const told = t
+    .rejects(mortals.unit('E004').operate({ kind: 'mode', value: 'heteronomous' }), {
+      name: 'PeerError',
+      reason: 'grid-master.absent',
+    })
+    .then(() => {
+      toldAfter = mortals.clock.monotonic() - began;
+    });
+  await mortals.clock.advance(OPERATOR_ANSWER_MSEC - 2_000);
+  t.ok(toldAfter > 0, 'with time left for the way back');
+  await told;
+});
+
+t.test(
+  'RULE-12: an emergency stop has succeeded when all who can be reached have stopped, stamped or not',
+  async (t) => {
+    const mortals = await ledByAnIdleUnit();
+    for (const id of ['E001', 'E002']) mortals.kill(id);
+    let isDone = false;
+    void mortals
+      .unit('E004')
+      .operate({ kind: 'emergency-stop', reason: 'smoke' })
+      .then(() => {
+        isDone = true;
+      });
+    await mortals.clock.advance(2_500);
+    t.ok(isDone, 'those who do not answer have their time, and the grid master is not waited for');
+    t.same(
+      ['E003', 'E004'].map((id) => mortals.unit(id).mode().effective),
+      ['stop', 'stop'],
+    );
+  },
+);
 
 t.test('RULE-11: a stop overtakes the command that runs and those that wait', async (t) => {
   const room = await ControllerRoom.started();

@@ -3,6 +3,9 @@ import type { EmulationState } from '../domain/emulation.ts';
 import { PeerError } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 
+/** For the person who asked: a word that nobody answers may have been heard. */
+export const UNKNOWN_OUTCOME = 'whether it was carried out is not known';
+
 interface Pending {
   readonly unitId: string;
   readonly timer: NodeJS.Timeout;
@@ -17,7 +20,11 @@ export class PendingAnswers {
   /** Resolves with the answer `ok`, and what it tells of the emulation; rejects PeerError `peer.refused` or, after `deadline`, `peer.timeout`. */
   expect(id: string, unitId: string, deadline: Milliseconds): Promise<EmulationState | undefined> {
     return new Promise((resolve, reject) => {
-      const late = new PeerError('peer.timeout', unitId, `${unitId} did not answer within ${deadline} ms`);
+      const late = new PeerError(
+        'peer.timeout',
+        unitId,
+        `${unitId} did not answer within ${deadline} ms; ${UNKNOWN_OUTCOME}`,
+      );
       const timer = setTimeout(() => this.fail(id, late), deadline);
       this.#pending.set(id, { unitId, timer, resolve, reject });
     });

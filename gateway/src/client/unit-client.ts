@@ -10,7 +10,7 @@ import { parseTopic, TOPIC_PREFIX, topicOf, type UnitPlace } from '../adapters/m
 import { parseOperatorAnswer, problemOfOperatorBody } from '../adapters/operator-message.ts';
 import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
-import type { Birth, Envelope, OperatorBody } from '../domain/messages.ts';
+import { type Birth, type Envelope, OPERATOR_ANSWER_MSEC, type OperatorBody } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { DealQuestion } from '../domain/question.ts';
 import type { WiredCommand } from '../domain/wired-device.ts';
@@ -20,7 +20,7 @@ import { clientTls } from './client-tls.ts';
 import { CommunityPicture, type CommunityState } from './community-picture.ts';
 import { parseDealQuestion } from './deal-questions.ts';
 import { EventHub } from './event-hub.ts';
-import { PendingAnswers } from './pending-answers.ts';
+import { PendingAnswers, UNKNOWN_OUTCOME } from './pending-answers.ts';
 import { parseWiredCommand } from './wired-commands.ts';
 
 export interface UnitClientOptions {
@@ -46,7 +46,6 @@ export interface UnitClientEvents {
 /** Where the client connects: an address, or a function that finds it anew before every attempt. */
 export type AddressSource = UnitAddress | (() => UnitAddress | Promise<UnitAddress>);
 
-const SEND_DEADLINE_MSEC = 2_500;
 /** A unit that hears the message later than this acts on stops only. */
 const SEND_EXPIRY_MSEC = 5_000;
 const WATCH_MSEC = 500;
@@ -169,7 +168,7 @@ export class UnitClient {
       throw new PeerError('peer.unreachable', this.unitId() ?? '?', 'not connected to the unit');
     }
     const id = randomUUID();
-    const answer = this.#answers.expect(id, place.unitId, SEND_DEADLINE_MSEC);
+    const answer = this.#answers.expect(id, place.unitId, OPERATOR_ANSWER_MSEC);
     const publish = this.#home.publish(topicOf(place, 'operator', id), JSON.stringify(this.#envelope(id, body)));
     publish.catch((error) => this.#answers.fail(id, new PeerError('peer.unreachable', place.unitId, messageOf(error))));
     return answer;
@@ -265,8 +264,15 @@ export class UnitClient {
   }
 
   #onHomeState(state: ConnectionState): void {
-    if (state !== 'connected') this.#isHomeKnown = false;
+    if (state !== 'connected') {
+      this.#isHomeKnown = false;
+      this.#answers.failAll(this.#noAnswer('the connection was lost'));
+    }
     this.#emit('connection', state);
+  }
+
+  #noAnswer(why: string): PeerError {
+    return new PeerError('peer.unreachable', this.unitId() ?? '?', `${why}; ${UNKNOWN_OUTCOME}`);
   }
 
   /** Attaches to peers that are new or have moved, leaves those no longer named. */
@@ -333,6 +339,7 @@ export class UnitClient {
     const online = this.#picture.unitIds().filter((id) => this.#picture.isOnline(id, this.#isConnected(id), now));
     const text = online.join();
     if (text === this.#online) return;
+    if (!online.includes(this.unitId() ?? '')) this.#answers.failAll(this.#noAnswer('the unit has fallen silent'));
     this.#online = text;
     this.#changed();
   }

@@ -134,6 +134,9 @@ export interface ManualSetPoint {
   readonly holdMsec?: Milliseconds;
 }
 
+/** A unit has answered an operator's word by then, whatever came of it: whoever waits less is told of a failure too early. */
+export const OPERATOR_ANSWER_MSEC: Milliseconds = 15_000;
+
 /** Operator's words to any unit (`operator/#`). */
 export type OperatorBody =
   | { readonly kind: 'mode'; readonly value: OperationMode; readonly unitId?: string }

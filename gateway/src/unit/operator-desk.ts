@@ -3,7 +3,7 @@ import type { Members } from '../cluster/members.ts';
 import type { Modes } from '../cluster/modes.ts';
 import type { Requests } from '../cluster/requests.ts';
 import { messageOf, PeerError } from '../domain/errors.ts';
-import type { CommandBody, ManualSetPoint, OperatorBody } from '../domain/messages.ts';
+import { type CommandBody, type ManualSetPoint, OPERATOR_ANSWER_MSEC, type OperatorBody } from '../domain/messages.ts';
 import type { EpochMsec } from '../domain/quantities.ts';
 import { LONGEST_VETO_MSEC } from '../domain/question.ts';
 import type { Refusal } from '../domain/trade.ts';
@@ -11,11 +11,11 @@ import type { Market } from '../market/index.ts';
 import { type Clock, sleep } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 
-/** How long an operator's word is tried until the grid master has carried it out. */
-const DEADLINE_MSEC = 10_000;
+const REPLY_DEADLINE_MSEC = 2_000;
+/** How long an operator's word is tried until the grid master has carried it out; the rest is for its way to us and back. */
+const DEADLINE_MSEC = OPERATOR_ANSWER_MSEC - REPLY_DEADLINE_MSEC - 3_000;
 const RETRY_MSEC = 250;
 const MOST_RETRY_MSEC = 4_000;
-const REPLY_DEADLINE_MSEC = 2_000;
 /** A flow that says nothing for so long does not want to be asked any more. */
 const VETO_HELD_MSEC = 15_000;
 
@@ -110,7 +110,8 @@ export class OperatorDesk {
         .catch((error: unknown) => this.#needs.warn('emergency-stop.unconfirmed', messageOf(error))),
     );
     await Promise.all([this.emergencyStopHere(reason), ...told]);
-    await this.#askGridMaster({ kind: 'mode.set', value: 'stop' });
+    // What was asked for is done; the lowering goes from unit to unit without a stamp, too (RULE-12). It warns itself.
+    this.#askGridMaster({ kind: 'mode.set', value: 'stop' }).catch(() => undefined);
   }
 
   /** Tells everybody, for who remembers a fault may be barred by it; @throws PeerError when nobody does. */
@@ -139,8 +140,9 @@ export class OperatorDesk {
         await requests.ask(to, aged, REPLY_DEADLINE_MSEC, election.term);
         return;
       } catch (error) {
-        if (clock.monotonic() < giveUpAt) {
-          await sleep(clock, waitMsec);
+        const leftMsec = giveUpAt - clock.monotonic();
+        if (leftMsec > 0) {
+          await sleep(clock, Math.min(waitMsec, leftMsec));
           // Who is there and could not do it, as with a full disk, is not pressed to try again and again.
           if (to !== undefined) waitMsec = Math.min(2 * waitMsec, MOST_RETRY_MSEC);
         } else {

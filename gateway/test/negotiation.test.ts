@@ -789,6 +789,28 @@ t.test('a deal that the grid master discards pauses the pair, one that starts en
   t.equal(await requests(), 'backoff.waiting', 'in either role, with or without a reason');
 });
 
+t.test('a deal that failed counts once, however often the market is stopped and begins again (W7)', async (t) => {
+  const { street, house } = seller();
+  house.market.start();
+  const deal = aDeal('d', { dischargeUnitId: 'E001', chargeUnitId: 'E004' });
+  house.bus.publish('deal', 'd', {
+    ...deal,
+    startDateTime: NEVER,
+    deactivateDateTime: NINE,
+    abortReason: 'bus.current',
+  });
+  await street.clock.advance(100);
+  for (let round = 0; round < 5; round += 1) {
+    house.market.stop();
+    house.market.start();
+    await street.clock.advance(100);
+  }
+  house.market.evaluate('again');
+  await street.clock.advance(200);
+  const { refusal } = house.decisions.findLast(({ step }) => step === 'request') ?? {};
+  t.match(refusal, { reason: 'backoff.waiting', numbers: { failures: 1 } });
+});
+
 // --- the acceptor ---------------------------------------------------------------------------------------------------
 
 /** E001, 95 % full, is asked by the puppet E004. */

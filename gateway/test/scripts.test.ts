@@ -211,24 +211,29 @@ t.test('system-packages.js', async (t) => {
 });
 
 t.test('coverage-gate.js: passes where every branch was taken, else names the file', async (t) => {
-  const afterCalls = async (...sides: readonly string[]): Promise<Outcome> => {
+  const after = async (program: string, paths: readonly string[]): Promise<Outcome> => {
     const directory = mkdtempSync(join(tmpdir(), 'apis-coverage-'));
     t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-    const program = `
-      import { otherSide } from './gateway/src/domain/deal.ts';
-      ${JSON.stringify(sides)}.map(otherSide);
-    `;
     // Two that count at the same time take each other's counts away: here tap does not.
     const counted = { NODE_V8_COVERAGE: directory, _TAPJS_PROCESSINFO_COVERAGE_: '0' };
     await runNode(['--input-type=module', '--eval', program], '', counted);
     const gate = `
       import { coverageGate } from './gateway/scripts/lib/coverage-gate.js';
-      process.exitCode = await coverageGate(${JSON.stringify(directory)}, ['gateway/src/domain/deal.ts']);
+      process.exitCode = await coverageGate(${JSON.stringify(directory)}, ${JSON.stringify(paths)});
     `;
     return runNode(['--input-type=module', '--eval', gate]);
   };
+  const afterCalls = (...sides: readonly string[]): Promise<Outcome> =>
+    after(`import { otherSide } from './gateway/src/domain/deal.ts'; ${JSON.stringify(sides)}.map(otherSide);`, [
+      'gateway/src/domain/deal.ts',
+    ]);
   t.match(await afterCalls('chargeUnit', 'dischargeUnit'), { code: 0 });
   const short = await afterCalls('chargeUnit');
   t.equal(short.code, 1);
   t.match(short.err, /branches .* does not meet threshold \(100%\) for gateway\/src\/domain\/deal\.ts/);
+
+  const unloaded = await after('', ['gateway/src/market']);
+  t.equal(unloaded.code, 1, '0 of 0 branches are not all of them');
+  t.match(unloaded.err, /no test has loaded gateway\/src\/market\/backoff\.ts/);
+  t.notMatch(unloaded.err, /market\/needs\.ts/, 'types alone are never loaded');
 });

@@ -31,6 +31,7 @@ export class Market {
   readonly #timer: EvaluationTimer;
   readonly #partners = new PartnerWatch();
   readonly #listening: Unsubscribe[] = [];
+  #learning: Unsubscribe | undefined;
   #negotiation: Negotiation | undefined;
   /** An evaluation that was asked for while a negotiation ran. */
   #postponed: string | undefined;
@@ -57,8 +58,9 @@ export class Market {
         if (this.#desk.isMember(sender) && this.#partners.hear(sender, session, !body.stale && !body.apis.barred))
           this.evaluate('partner.ready');
       }),
-      bus.listen('deal', ({ envelope }) => this.#learnFrom(envelope.sender, envelope.body)),
     );
+    // Once, and also while this side is silent: who begins to listen hears again of every failure that is still kept.
+    this.#learning ??= bus.listen('deal', ({ envelope }) => this.#learnFrom(envelope.sender, envelope.body));
     this.#timer.start();
   }
 

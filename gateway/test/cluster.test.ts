@@ -1074,6 +1074,21 @@ t.test('modes.ts', async (t) => {
     t.equal(modes.effective(), 'heteronomous');
   });
 
+  t.test('INV-11: a member that says ever new lowerings fills no memory and hides no stop (RULE-12)', async (t) => {
+    const { modes } = await setUp();
+    await modes.adopt({ value: 'autonomous', term: 1, revision: 1 });
+    const flood = (round: number) =>
+      Array.from({ length: 60 }, (_, index) => ({ id: `x${round}-${index}`, value: 'heteronomous', at: 500 }));
+    for (const round of [1, 2, 3]) modes.hear(flood(round));
+    t.equal(modes.lowerings().length, 50);
+    modes.hear([{ id: 'stop', value: 'stop', at: 500 }]);
+    t.equal(modes.effective(), 'stop');
+    await modes.adopt(modes.nextStamp('stop', 1));
+    t.strictSame(modes.lowerings(), []);
+    modes.hear(flood(3).slice(-1));
+    t.equal(modes.lowerings().length, 1, 'there is room again');
+  });
+
   t.test('the local mode lowers this unit alone and is durable', async (t) => {
     const { modes, store } = await setUp();
     await modes.adopt({ value: 'autonomous', term: 1, revision: 1 });

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 import type { Deal } from '../src/domain/deal.ts';
 import type { CommandBody } from '../src/domain/messages.ts';
+import { DealBook } from '../src/grid-master/deal-book.ts';
 import { aDeal, type Fate, gridPolicy, ScriptedGrid, UNITS } from './support/scripted-grid.ts';
 
 const ALL_WAIT = Object.fromEntries(UNITS.map((unitId) => [unitId, 'WAIT']));
@@ -392,6 +393,18 @@ t.test('§13.2.8 stop requests', async (t) => {
     grid.master.requestStop(deal.dealId, ['x']);
     t.ok(await grid.runUntil(() => grid.isGone(deal.dealId), 1_000));
     safe(t, grid);
+  });
+
+  t.test('each reason is written once, beside those of a former grid master, and none after the end', async (t) => {
+    const deal = aDeal('E001', 'E002', { needToStopReasons: ['a'] });
+    const book = new DealBook(2);
+    book.refresh([{ deal, holders: ['E001', 'E002'], endedAt: [] }], 0);
+    t.equal(book.requestStop(deal.dealId, ['a']), false);
+    t.equal(book.requestStop(deal.dealId, ['a', 'b']), true);
+    t.same(book.get(deal.dealId)?.needToStopReasons, ['a', 'b']);
+    t.equal(book.requestStop(deal.dealId, ['b']), false);
+    book.change(deal.dealId, { deactivateDateTime: '2026/01/01-00:10:00' }, 0);
+    t.equal(book.requestStop(deal.dealId, ['c']), false, 'a record that has ended stays as it is (RULE-13)');
   });
 
   t.test('on the master deal with a successor: the voltage is handed over', async (t) => {

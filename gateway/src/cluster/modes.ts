@@ -16,7 +16,10 @@ import type { Store } from '../ports/store.ts';
 const KEY = 'mode';
 /** A stamp lists so many of the lowerings that it has settled; an older one that comes back late is applied once more. */
 const REMEMBERED_SETTLED = 100;
-/** So many lowerings wait for a stamp at most; more than one for each unit and mode make no difference. */
+/**
+ * So many lowerings of others wait for a stamp here, and so many of one message are read: an honest cluster has one for
+ * each unit and mode. What finds no room is said again by whoever keeps it; what lowers further always finds some.
+ */
 const MOST_PENDING = 50;
 /** A disk that takes nothing is asked again after so long, then twice as long, up to the last. */
 const FIRST_RETRY_MSEC: Milliseconds = 1_000;
@@ -99,8 +102,10 @@ export class Modes {
 
   /** Lowerings that another unit has heard; what is no lowering is left out (INV-11). */
   hear(lowerings: readonly unknown[]): void {
-    const news = lowerings.slice(0, MOST_PENDING).filter(isLoweringEntry);
-    this.#take(news.filter(({ id }) => !this.#pending.has(id)));
+    const said = lowerings.slice(0, MOST_PENDING).filter(isLoweringEntry);
+    const news = said.filter(({ id }) => !this.#pending.has(id));
+    const room = MOST_PENDING - this.#pending.size;
+    this.#take(news.filter(({ value }, index) => index < room || isLowering(this.acting(), value)));
   }
 
   async setLocal(value: LocalMode | undefined): Promise<void> {

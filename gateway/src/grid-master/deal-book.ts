@@ -118,11 +118,13 @@ export class DealBook {
     return page.deal;
   }
 
-  /** Wants the deal to end; the same reason counts once. */
+  /** Wants the deal to end; false when it is gone or has ended, or when all that was known already. */
   requestStop(dealId: string, reasons: readonly string[]): boolean {
     const page = this.#pages.get(dealId);
-    if (page === undefined) return false;
-    page.stopReasons = [...new Set([...page.stopReasons, ...reasons])];
+    if (page === undefined || isDeactivated(page.deal)) return false;
+    const known = new Set([...(page.deal.needToStopReasons ?? []), ...page.stopReasons]);
+    if (reasons.every((reason) => known.has(reason))) return false;
+    page.stopReasons = [...new Set([...known, ...reasons])];
     this.#all = undefined;
     return true;
   }

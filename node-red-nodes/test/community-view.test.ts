@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { aBirth, aDeal, aGrid, aMode, aUnit } from '../../gateway/test/support/messages.ts';
 import type { CommunityState, UnitEntry } from '../src/lib/community.ts';
-import type { WidgetConnection } from '../src/lib/widget-message.ts';
+import { ROLES, type Role, type WidgetConnection } from '../src/lib/widget-message.ts';
 import { communityView } from '../src/widgets/community/community-view.ts';
 import { dealView, openDeals } from '../src/widgets/community/deal-view.ts';
 import { houseOutline, panelOutline } from '../src/widgets/community/house-shape.ts';
@@ -27,6 +27,7 @@ import {
   watts,
 } from '../src/widgets/shared/format.ts';
 import { lightness } from '../src/widgets/shared/lightness.ts';
+import { mayOperate } from '../src/widgets/shared/may-operate.ts';
 
 const anEntry = (unitId: string, more: Partial<UnitEntry> = {}): UnitEntry => ({
   online: true,
@@ -108,6 +109,11 @@ t.test('connection-note says when the page does not show the present', async (t)
   t.match(connectionNote(connected, 5000), /No news from Node-RED/);
   t.match(connectionNote({ ...connected, state: 'noGateway' }, 0), /gateway of E001/);
   t.match(connectionNote({ ...connected, state: 'disconnected', unitId: '' }, 0), /Not connected to the gateway:/);
+});
+
+t.test('may-operate: an operator, and nobody before it is known who looks', async (t) => {
+  const as = (role: Role): boolean => mayOperate({ state: 'connected', unitId: 'E001', role });
+  t.same([mayOperate(undefined), ...ROLES.map(as)], [false, true, false, false]);
 });
 
 t.test('dashboard refuses a page that is none', async (t) => {

@@ -26,6 +26,7 @@ import {
   pathOf,
   rangeOf,
   stretches,
+  tickTexts,
   timeText,
   timeTicks,
 } from '../src/widgets/pages/plot.ts';
@@ -535,6 +536,12 @@ t.test('plot', async (t) => {
       }),
     );
   });
+  t.test('ticks of one scale have the same digits, and a minus sign', async (t) => {
+    t.same(tickTexts([349, 349.5, 350]), ['349.0', '349.5', '350.0']);
+    t.same(tickTexts([-1000, 0, 1000]), ['−1000', '0', '1000']);
+    t.same(tickTexts([]), []);
+  });
+
   t.test('extents cover the values and what is always shown; a flat line gets air', async (t) => {
     t.same(extentOf([1, null, 3]), { from: 1, to: 3 });
     t.same(extentOf([350], { from: 0, to: 400 }), { from: 0, to: 400 });

@@ -1,3 +1,5 @@
+import { withMinus } from '../shared/format.ts';
+
 /** What a plot is drawn of; all pure. Times in seconds. */
 export interface Range {
   readonly from: number;
@@ -14,6 +16,12 @@ export function niceTicks({ from, to }: Range, count: number): readonly number[]
   const first = Math.floor(from / step + 1e-9);
   const last = Math.ceil(to / step - 1e-9);
   return Array.from({ length: last - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(12)));
+}
+
+/** Ticks as texts, all with the digits of the finest: numbers of one scale stand below each other. */
+export function tickTexts(ticks: readonly number[]): readonly string[] {
+  const digits = Math.max(0, ...ticks.map((tick) => String(tick).split('.')[1]?.length ?? 0));
+  return ticks.map((tick) => withMinus(tick.toFixed(digits)));
 }
 
 /** What is drawn around a line that is level. */

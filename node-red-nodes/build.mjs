@@ -78,3 +78,4 @@ rmSync(join(root, 'examples', 'flows'), { recursive: true, force: true });
 cpSync(join(root, '..', 'flows'), join(root, 'examples', 'flows'), { recursive: true });
 rmSync(join(root, 'resources'), { recursive: true, force: true });
 for (const widget of Object.entries(WIDGETS)) await buildWidget(widget);
+cpSync(join(source, 'lib', 'editor.js'), join(root, 'resources', 'editor.js'));

@@ -41,6 +41,9 @@ t.teardown(async () => {
   await community.stop();
 });
 
+/** What houses are called by their own configuration, where that is not their id. */
+const names: Record<string, string> = {};
+
 /** Lets a house say what its converter does. */
 function say(unitId: string, code: string, ig: number, rsoc: number, isStale = false): void {
   const unit = aUnit(unitId, rsoc);
@@ -52,7 +55,7 @@ function say(unitId: string, code: string, ig: number, rsoc: number, isStale = f
   };
   community.unit(unitId).bus.publish('unit', '', {
     ...unit,
-    oesunit: { ...unit.oesunit, display: unitId },
+    oesunit: { ...unit.oesunit, display: names[unitId] ?? unitId },
     dcdc,
     ...(isStale ? { stale: true as const } : {}),
   });
@@ -229,6 +232,21 @@ t.test('the community page', chromiumSkip, async (t) => {
     isE003Stale = false;
     everybodySpeaks();
     await page.getByTestId('presence-E003').waitFor({ state: 'detached' });
+  });
+
+  t.test('a name is text, whatever stands in it, and stays inside its house', async (t) => {
+    const strange = '<img src=x onerror=document.title="taken"> and a name that goes on for ever';
+    names.E003 = strange;
+    everybodySpeaks();
+    const house = page.getByTestId('house-E003');
+    await house.getByText(strange).waitFor();
+    t.equal(await page.locator('.apis-view img').count(), 0);
+    const name = await house.getByRole('heading').boundingBox();
+    const walls = await house.boundingBox();
+    t.ok(name && walls && name.x >= walls.x && name.x + name.width <= walls.x + walls.width);
+    delete names.E003;
+    everybodySpeaks();
+    await house.getByText(strange).waitFor({ state: 'detached' });
   });
 
   t.test('texts are readable in the light theme (AA)', async (t) =>
@@ -490,13 +508,30 @@ t.test('the editor knows the nodes and opens their dialogs', chromiumSkip, async
   const page = await browser.newPage();
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(error.message));
+  await runtime.deploy(
+    FLOW.concat([
+      { id: 'cfg.grid', type: 'apis-fake-grid', name: '', source: 'hosted', houses: 'E011:92, E012', port: '' },
+      { id: 'fake', type: 'apis-fake-battery', z: 'flow.houses', grid: 'cfg.grid', house: 'E011', wires: [[]] },
+    ]),
+  );
   await page.goto(runtime.url);
-  await page.locator('.red-ui-palette-node[data-palette-type="apis-battery"]').waitFor({ state: 'attached' });
-  for (const id of ['flow.E001.deals', 'flow.community.page']) {
+  const open = async (id: string, field: string): Promise<void> => {
+    await page.waitForFunction(`window.RED?.nodes?.node(${JSON.stringify(id)})`);
     await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
-    await page.locator('#node-input-unit').waitFor({ state: 'attached' });
+    await page.locator(field).waitFor({ state: 'attached' });
+  };
+  const close = async (field: string): Promise<void> => {
     await page.locator('#node-dialog-ok').click();
-    await page.locator('#node-input-unit').waitFor({ state: 'detached' });
+    await page.locator(field).waitFor({ state: 'detached' });
+  };
+  for (const id of ['flow.E001.deals', 'flow.community.page']) {
+    await open(id, '#node-input-unit');
+    await close('#node-input-unit');
   }
+  await open('fake', '#node-input-house');
+  const offered = page.locator('#apis-houses option');
+  t.same(await offered.evaluateAll((all) => all.map((one) => one.getAttribute('value'))), ['E011', 'E012']);
+  await close('#node-input-house');
+  await runtime.deploy(FLOW);
   t.same(problems, []);
 });

@@ -1,9 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import t from 'tap';
 import { parseConfig } from '../../gateway/src/config/load.ts';
 import { HOUSE_FAULT_KINDS } from '../../gateway/src/emulation/read-fault.ts';
+import { ADVICE_JA } from '../src/widgets/pages/advice-ja.ts';
 import { type JQueryCalls, loadEditor } from './support/editor.ts';
 import {
   exampleNames,
@@ -24,6 +26,12 @@ const LANGUAGES = ['en-US', 'ja'];
 const CONFIG_TYPES: Readonly<Record<string, string>> = { 'apis-unit': 'unit', 'apis-fake-grid': 'grid' };
 const flowTypes = nodeTypes.filter((type) => !Object.hasOwn(CONFIG_TYPES, type));
 const isFake = (type: string): boolean => type.startsWith('apis-fake-');
+/** What a package.json says of its home. */
+interface Papers {
+  readonly repository?: unknown;
+  readonly bugs?: unknown;
+  readonly scripts: { readonly prepublishOnly: string };
+}
 /** Definitions that have changed since they were first given away. */
 const VERSIONS: Readonly<Record<string, number>> = { 'apis-dcdc': 2, 'apis-deal-negotiator': 2 };
 const FLOWS = join(PACKAGE_DIR, '..', 'flows');
@@ -38,12 +46,17 @@ const textsOf = (value: unknown, path = ''): [string, string][] =>
     ? Object.entries(value).flatMap(([key, one]) => textsOf(one, path === '' ? key : `${path}.${key}`))
     : [[path, String(value)]];
 
+/** Second spellings and second words for what has a name already: in Japanese, too, one thing has one name. */
+const japaneseSlips = (text: string): readonly string[] =>
+  text.match(/コンバータ(?!ー)|ドライバ(?!ー)|融通|住宅|メーター|バッテリ/g) ?? [];
+
+t.test('the advice on faults uses the words of the nodes', async (t) => {
+  t.same(japaneseSlips(Object.values(ADVICE_JA).join()), []);
+  t.same(japaneseSlips('コンバータの融通'), ['コンバータ', '融通'], 'and the check sees what is not');
+});
+
 t.test('the package keeps the rules of the Node-RED scorecard (node-red.md §2)', async (t) => {
   t.equal(manifest.license, 'Apache-2.0', 'P01: it has a licence');
-  t.ok(
-    manifest.repository !== undefined && manifest.bugs !== undefined,
-    'P03: says where it is made, and where bugs go',
-  );
   t.match(manifest.name, /^@[^/]+\/node-red-dashboard-2-/, 'P04: scoped, and a name under which Dashboard finds it');
   t.ok(manifest.keywords.includes('node-red'), 'P05: the keyword under which it is listed');
   for (const version of ['4.1.15', '5.0.7']) {
@@ -54,6 +67,24 @@ t.test('the package keeps the rules of the Node-RED scorecard (node-red.md §2)'
   const found = nodeTypes.map((type) => loadEditor(type).type);
   t.same(found, nodeTypes, 'N01: every file registers the one type that the manifest promises');
   t.equal(new Set(found).size, found.length, 'N01: every type once');
+});
+
+t.test('P03: no package is published before it says where it is made, and where bugs go', async (t) => {
+  const folder = t.testdir({});
+  for (const home of [PACKAGE_DIR, join(PACKAGE_DIR, '..', 'gateway')]) {
+    const { repository, bugs, scripts } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as Papers;
+    t.same([repository, bugs], [undefined, undefined], 'no address that nobody has registered');
+    const [node, script = ''] = scripts.prepublishOnly.split(' ');
+    t.equal(node, 'node');
+    const verdict = (papers: object) => {
+      writeFileSync(join(folder, 'package.json'), JSON.stringify(papers));
+      return spawnSync(process.execPath, [join(home, script)], { cwd: folder, encoding: 'utf8' });
+    };
+    const whole = { repository: 'git+https://example.org/apis.git', bugs: { url: 'https://example.org/bugs' } };
+    t.match(verdict({}), { status: 2, stderr: /names no repository/ });
+    t.match(verdict({ repository: whole.repository }), { status: 2 });
+    t.match(verdict(whole), { status: 0, stderr: '' });
+  }
 });
 
 t.test('N02: every node that is no config node has an importable example', async (t) => {
@@ -117,6 +148,16 @@ for (const type of nodeTypes) {
           `${language} leaves none empty`,
         );
       }
+    });
+
+    t.test('help in Japanese tells of the same properties, in the same order', async (t) => {
+      const sectionsOf = (text: string): readonly string[] =>
+        [...text.matchAll(/^### .+$|^ *: ([^:]+ \([^:]+\)) : /gm)].map(([, property]) => property ?? '###');
+      const html = readText('dist', 'nodes', 'locales', 'ja', `${type}.html`);
+      t.match(html, `data-help-name="${type}"`);
+      t.strictSame(sectionsOf(html), sectionsOf(help));
+      t.same(japaneseSlips(html), []);
+      t.same(japaneseSlips(JSON.stringify(catalogue(type, 'ja'))), []);
     });
 
     t.test('help begins with one sentence and tells the details', async (t) => {
@@ -183,7 +224,7 @@ t.test('editor of apis-unit', async (t) => {
     loadEditor('apis-unit', { calls, units }).definition.oneditprepare?.call({});
     t.ok(calls.includes('getJSON(apis-edge/units)'));
     t.ok(calls.includes('<option>.attr("value","E001")'));
-    t.ok(calls.includes('<option>.text("E001, 127.0.0.1:18830")'));
+    t.ok(calls.includes('<option>.text("E001 (127.0.0.1:18830)")'));
     t.ok(calls.includes('#apis-unit-none.toggle(false)'));
   });
 
@@ -191,7 +232,7 @@ t.test('editor of apis-unit', async (t) => {
     const calls: JQueryCalls = [];
     const units = [{ unitId: 'E007', host: '10.0.0.7', port: 18830, cluster: 'north' }];
     loadEditor('apis-unit', { calls, units }).definition.oneditprepare?.call({});
-    t.ok(calls.includes('<option>.text("E007 of north, 10.0.0.7:18830")'));
+    t.ok(calls.includes('<option>.text("E007 (north, 10.0.0.7:18830)")'));
     t.ok(calls.some((call) => call.startsWith('#node-config-input-unitId.on("change"')));
   });
 
@@ -202,10 +243,18 @@ t.test('editor of apis-unit', async (t) => {
   });
 });
 
-t.test('editor of apis-dcdc brings nodes of version 1 up to date: they drove nothing', async (t) => {
+t.test('editors bring nodes of version 1 up to date: they only told', async (t) => {
   const old: { version: number; drives?: boolean } = { version: 1 };
   loadEditor('apis-dcdc').definition.oneditprepare?.call(old);
   t.same(old, { version: 2, drives: false });
+  const calls: JQueryCalls = [];
+  const oldNegotiator = { version: 1 };
+  const { oneditprepare } = loadEditor('apis-deal-negotiator', { calls }).definition;
+  oneditprepare?.call(oldNegotiator);
+  t.same(oldNegotiator, { version: 2 });
+  t.same(calls, ['#node-input-onSilence.val("")']);
+  oneditprepare?.call(oldNegotiator);
+  t.equal(calls.length, 1, 'what a person has chosen since stays');
 });
 
 t.test('editor of apis-fake-grid', async (t) => {
@@ -214,6 +263,26 @@ t.test('editor of apis-fake-grid', async (t) => {
     ['', '4390', `\${PORT}`, 'x', '123456'].map((value) => defaults.port?.validate?.(value)),
     [true, true, true, false, false],
   );
+  const verdicts = (name: string, values: readonly string[]) =>
+    values.map((value) => defaults[name]?.validate?.(value));
+  t.same(verdicts('port', ['0', '65536']), [false, false]);
+  t.same(
+    verdicts('houses', ['', 'E001', 'E001:92, E002 : 80.5,', `\${HOUSES}`]),
+    [true, true, true, true],
+    'as hostedGrid takes them',
+  );
+  t.same(verdicts('houses', ['E001 E002', 'E001:much', ':50', 'E001:92:3']), [false, false, false, false]);
+  t.same(verdicts('lines', ['', 'line', 'star', 'E001-E002:0.11, E002-E003:0.2']), [true, true, true, true]);
+  t.same(verdicts('lines', ['ring', 'E001-E002', 'E001-E002:x']), [false, false, false]);
+  t.same(verdicts('ohms', ['', '0.11', '1', `\${OHMS}`, '1.2.3', '.', 'much']), [
+    true,
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
   t.equal(label.call({ name: '', source: 'daemon' }), 'fake grid');
   t.equal(label.call({ name: '', source: 'hosted' }), 'fake grid hosted');
   t.equal(label.call({ name: 'mine' }), 'mine');
@@ -223,8 +292,47 @@ t.test('editor of apis-fake-fault offers every fault that can be let loose', asy
   const { template, definition } = loadEditor('apis-fake-fault');
   const offered = [...template.matchAll(/<option value="([^"]+)"/g)].map(([, kind]) => kind ?? '');
   t.same(offered, [...HOUSE_FAULT_KINDS, 'lineBreak']);
-  const verdicts = ['', '{"siemens": 0.1}', '{', 'much'].map((value) => definition.defaults.values?.validate?.(value));
-  t.same(verdicts, [true, true, false, false]);
+  const texts = ['', '{"siemens": 0.1}', '{', 'much', '7', 'null', '[]'];
+  const verdicts = texts.map((value) => definition.defaults.values?.validate?.(value));
+  t.same(verdicts, [true, true, false, false, false, false, false]);
+});
+
+t.test('editor of apis-fake-grid shows the fields of its source only', async (t) => {
+  const shownFor = (source: string): JQueryCalls => {
+    const calls: JQueryCalls = [];
+    const fields = { '#node-config-input-source': source };
+    loadEditor('apis-fake-grid', { calls, fields }).definition.oneditprepare?.call({});
+    return calls.filter((call) => /hide|show/.test(call));
+  };
+  for (const source of ['daemon', 'address', 'hosted'])
+    t.same(shownFor(source), ['.apis-address, .apis-hosted.hide()', `.apis-${source}.show()`]);
+});
+
+t.test('editors of fake devices offer the houses of the chosen network', async (t) => {
+  const configNodes = {
+    hosted: { source: 'hosted', houses: 'E001:92, E002' },
+    daemon: { source: 'daemon' },
+    address: { source: 'address' },
+  };
+  const units = [{ unitId: 'E003' }, { unitId: 'E007', cluster: 'north' }];
+  const offered = (type: string, grid: string): JQueryCalls => {
+    const calls: JQueryCalls = [];
+    const fields = { '#node-input-grid': grid };
+    loadEditor(type, { calls, fields, units, configNodes }).definition.oneditprepare?.call({});
+    return calls.filter((call) => call.startsWith('<option>.attr'));
+  };
+  const options = (...ids: readonly string[]) => ids.map((id) => `<option>.attr("value","${id}")`);
+  for (const type of nodeTypes.filter((one) => isFake(one) && one !== 'apis-fake-grid')) {
+    t.same(offered(type, 'hosted'), options('E001', 'E002'), `${type}: those that it hosts`);
+    t.same(offered(type, 'daemon'), options('E003'), `${type}: those of the local gateway`);
+    t.same(offered(type, 'address'), [], `${type}: an emulator elsewhere is not asked`);
+    t.same(offered(type, '_ADD_'), [], `${type}: none without a network`);
+    const { house } = loadEditor(type).definition.defaults;
+    t.same(
+      ['E001', `\${HOUSE}`, 'E 001', 'a/b'].map((value) => house?.validate?.(value)),
+      [true, true, false, false],
+    );
+  }
 });
 
 t.test('editor of ui-apis-community lets Dashboard size it', async (t) => {

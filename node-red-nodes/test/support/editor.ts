@@ -32,8 +32,17 @@ export interface EditorFile {
 /** What a script did through `$`, as `selector.method(arguments)` lines. */
 export type JQueryCalls = string[];
 
-/** A `$` that answers everything with itself and writes down what was asked. */
-function jQueryStub(calls: JQueryCalls, units: readonly object[]) {
+interface EditorWorld {
+  readonly configNodes?: Readonly<Record<string, object>>;
+  /** What the gateway says of its units, and the network of others. */
+  readonly units?: readonly object[];
+  /** Contents of fields, by their selectors. */
+  readonly fields?: Readonly<Record<string, string>>;
+  readonly calls?: JQueryCalls;
+}
+
+/** A `$` that answers everything but the content of a field with itself, and writes down what was asked. */
+function jQueryStub({ calls = [], units = [], fields = {} }: EditorWorld) {
   const chain = (selector: string): object =>
     new Proxy(
       {},
@@ -42,7 +51,7 @@ function jQueryStub(calls: JQueryCalls, units: readonly object[]) {
           (_target, method) =>
           (...args: unknown[]) => {
             calls.push(`${selector}.${String(method)}(${args.map((arg) => JSON.stringify(arg)).join()})`);
-            return chain(selector);
+            return method === 'val' && args.length === 0 ? (fields[selector] ?? '') : chain(selector);
           },
       },
     );
@@ -57,10 +66,7 @@ const blockOf = (html: string, attribute: string): string =>
   new RegExp(`<script[^>]*${attribute}[^>]*>([\\s\\S]*?)</script>`).exec(html)?.[1]?.trim() ?? '';
 
 /** Runs the registration of a built editor file the way the editor does, without a browser (node-red.md §1a). */
-export function loadEditor(
-  type: string,
-  world: { configNodes?: Record<string, object>; units?: readonly object[]; calls?: JQueryCalls } = {},
-): EditorFile {
+export function loadEditor(type: string, world: EditorWorld = {}): EditorFile {
   const html = readText('dist', 'nodes', `${type}.html`);
   const found: [string, EditorDefinition][] = [];
   const red = {
@@ -70,10 +76,10 @@ export function loadEditor(
     },
     validators: { regex: (pattern: RegExp) => (value: string) => pattern.test(value) },
   };
-  runInContext(
-    blockOf(html, 'type="text/javascript"'),
-    createContext({ RED: red, $: jQueryStub(world.calls ?? [], world.units ?? []) }),
-  );
+  const context = createContext({ RED: red, $: jQueryStub(world) });
+  for (const [, src] of html.matchAll(/<script src="resources\/@apis-edge\/node-red-dashboard-2-apis\/([^"]+)">/g))
+    runInContext(readText('resources', src ?? ''), context);
+  runInContext(blockOf(html, 'type="text/javascript"'), context);
   const [only, ...others] = found;
   if (only === undefined || others.length > 0) throw new Error(`${type}.html registers ${found.length} types`);
   return {

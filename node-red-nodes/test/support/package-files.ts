@@ -20,8 +20,6 @@ interface Manifest {
   readonly keywords: readonly string[];
   readonly engines: { readonly node: string };
   readonly dependencies: Readonly<Record<string, string>>;
-  readonly repository?: unknown;
-  readonly bugs?: unknown;
   readonly 'node-red': { readonly version: string; readonly nodes: Readonly<Record<string, string>> };
   readonly 'node-red-dashboard-2': {
     readonly widgets: Readonly<Record<string, { readonly output: string; readonly component: string }>>;

@@ -64,6 +64,7 @@ t.test('the package keeps the rules of the Node-RED scorecard (node-red.md §2)'
   }
   t.ok(semver.satisfies('22.9.0', manifest.engines.node), 'P07: admits the oldest Node of the present Node-RED');
   t.ok(Object.keys(manifest.dependencies).length <= 6, 'D01: at most six dependencies');
+  t.notOk(Object.hasOwn(manifest.dependencies, 'agent-base'), 'D02: none that is known to do harm');
   const found = nodeTypes.map((type) => loadEditor(type).type);
   t.same(found, nodeTypes, 'N01: every file registers the one type that the manifest promises');
   t.equal(new Set(found).size, found.length, 'N01: every type once');
@@ -148,6 +149,13 @@ for (const type of nodeTypes) {
           `${language} leaves none empty`,
         );
       }
+    });
+
+    t.test('a status is shorter than 20 characters (node-red.md §2)', async (t) => {
+      const long = LANGUAGES.flatMap((language) =>
+        textsOf(catalogue(type, language)).filter(([key, text]) => key.includes('.status.') && text.length >= 20),
+      );
+      t.same(long, []);
     });
 
     t.test('help in Japanese tells of the same properties, in the same order', async (t) => {

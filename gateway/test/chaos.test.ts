@@ -64,6 +64,7 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
     houseId,
     mode: 'WAIT',
     toldMode: over.mode ?? 'WAIT',
+    isAsTold: true,
     vg: 350,
     ig: 0,
     tmp: 25,
@@ -109,8 +110,12 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
     t.match(found(checks.oneReference, [reference('E001'), reference('E002', { drg: 0.04 })]), [{ toleranceMsec: 0 }]);
     t.same(found(checks.oneReference, [reference('E001'), reference('E002', { segment: 1 })]), [], 'a broken line');
     for (const trouble of ['wrongMode', 'duplicate']) {
-      const forced = [reference('E001'), reference('E002', { troubles: new Set([trouble]) })];
-      t.match(found(checks.oneReference, forced), [{ toleranceMsec: acquisitionAndWriteMsec }]);
+      const disobeying = { troubles: new Set([trouble]), isAsTold: false };
+      const two = (over: Partial<HouseMoment>) =>
+        found(checks.oneReference, [reference('E001'), reference('E002', over)]);
+      t.match(two(disobeying), [{ toleranceMsec: acquisitionAndWriteMsec }]);
+      t.match(two({ ...disobeying, isAsTold: true }), [{ toleranceMsec: 0 }], 'its unit has put it there itself');
+      t.match(two({ isAsTold: false }), [{ toleranceMsec: 0 }], 'no fault makes it do so');
     }
   });
 
@@ -182,6 +187,16 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
     for (const kind of ['leak', 'secondVoltageSource', 'trip']) {
       const [one] = over(4, { policy: nMinusOne, busTroubles: new Set([kind]) });
       t.equal(one?.toleranceMsec, acquisitionAndWriteMsec, kind);
+    }
+    for (const [isAsTold, toleranceMsec] of [
+      [false, acquisitionAndWriteMsec],
+      [true, 0],
+    ] as const) {
+      const other = house('E002', { mode: 'CHARGE', troubles: new Set(['duplicate']), isAsTold });
+      const [one] = found(checks.demandWithinLimit, [reference('E001', { demandedA: 4 }), other], {
+        policy: nMinusOne,
+      });
+      t.equal(one?.toleranceMsec, toleranceMsec, 'a write that comes twice excuses what it does, not what follows');
     }
   });
 

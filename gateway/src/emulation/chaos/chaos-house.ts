@@ -1,5 +1,4 @@
 import { demoUnitConfig } from '../../config/defaults.ts';
-import type { ConverterMode } from '../../domain/converter-mode.ts';
 import type { Milliseconds } from '../../domain/quantities.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Device, ModeSetting } from '../../ports/device.ts';
@@ -46,8 +45,7 @@ export class ChaosHouse {
   skewMsec: Milliseconds = 0;
   /** Which of the two scenarios is in force. */
   scenario: 0 | 1 = 0;
-  /** The mode that the converter was told last. */
-  toldMode: ConverterMode = 'WAIT';
+  #told: ModeSetting = { mode: 'WAIT', dvg: 0, dig: 0, drg: 0 };
 
   constructor(needs: ChaosHouseNeeds) {
     this.unitId = needs.unitId;
@@ -67,6 +65,11 @@ export class ChaosHouse {
   /** Since when the present process runs. */
   get upSince(): Milliseconds {
     return this.#upSince;
+  }
+
+  /** What the converter was told last. */
+  get told(): ModeSetting {
+    return this.#told;
   }
 
   /** Starts a process: a new session on the same disk and the same device. */
@@ -113,7 +116,6 @@ export class ChaosHouse {
       readStatus: (signal) => device.readStatus(signal),
       setMode: (setting, signal) => {
         this.#wrote(setting);
-        this.toldMode = setting.mode;
         return device.setMode(setting, signal);
       },
       setVoltage: (setting, signal) => {
@@ -128,6 +130,7 @@ export class ChaosHouse {
   }
 
   #wrote(setting: Partial<ModeSetting>): void {
+    this.#told = { ...this.#told, ...setting };
     this.#needs.wrote({ unitId: this.unitId, at: this.#needs.clock.monotonic(), setting });
   }
 }

@@ -7,22 +7,16 @@ import { acquisitionAndWriteMsec, HAND_OVER_MSEC, LOSS_MSEC, newGridMasterMsec, 
 /** Faults under which a unit cannot see, or cannot stop, its converter. */
 const BLINDING = ['noReply', 'lateReply', 'duplicate', 'stuckMeter', 'meterOffset', 'houseOffline', 'wrongMode'];
 /** Faults of the bus or of a converter that nobody has commanded. */
-const FORCING = [
-  'secondVoltageSource',
-  'leak',
-  'trip',
-  'heavyAlarm',
-  'lineBreak',
-  'offsetCurrent',
-  'wrongMode',
-  'duplicate',
-];
+const FORCING = ['secondVoltageSource', 'leak', 'trip', 'heavyAlarm', 'lineBreak', 'offsetCurrent'];
 
-/** Faults that put a converter into a mode by themselves: another one than it was told, or one of a moment ago once more. */
-const MODE_FORCING = ['wrongMode', 'duplicate'];
+/** Faults that make a converter do another thing than it was told, or once more what it was told a moment ago. */
+const DISOBEYING = ['wrongMode', 'duplicate'];
 
 const has = (troubles: ReadonlySet<string>, names: readonly string[]): boolean =>
   names.some((name) => troubles.has(name));
+
+/** Such a fault excuses what its house does against its unit's last word, and nothing else that happens meanwhile. */
+const isDisobeying = ({ isAsTold, troubles }: HouseMoment): boolean => !isAsTold && has(troubles, DISOBEYING);
 
 const isOut = ({ mode }: HouseMoment): boolean => mode !== 'WAIT';
 const isReference = ({ mode }: HouseMoment): boolean => mode === 'VOLTAGE_REFERENCE';
@@ -43,7 +37,7 @@ export const oneReference: Check = (moment) =>
     const references = houses.filter(isReference);
     if (references.length < 2) return [];
     const isHandOver = references.length === 2 && references.every(({ drg }) => drg > 0);
-    const isForced = references.some(({ troubles }) => has(troubles, MODE_FORCING));
+    const isForced = references.some(isDisobeying);
     const names = references.map(({ houseId, drg }) => `${houseId} (droop ${drg})`).join(', ');
     return [
       {
@@ -160,7 +154,7 @@ export const oneDirection: Check = ({ houses }) =>
 
 /** How long the demand on a reference may be over its limit (RULE-9 and the demands on INV-9). */
 function overDemandMsec(moment: Moment, house: HouseMoment): number {
-  const isForced = has(moment.busTroubles, FORCING) || has(house.troubles, FORCING);
+  const isForced = has(moment.busTroubles, FORCING) || has(house.troubles, FORCING) || moment.houses.some(isDisobeying);
   const forcedMsec = isForced ? acquisitionAndWriteMsec(moment.policy) : 0;
   const mayLose = moment.policy.gridMaster.admission === 'capacity' || moment.recentLosses > 1;
   return Math.max(forcedMsec, mayLose ? LOSS_MSEC : 0);

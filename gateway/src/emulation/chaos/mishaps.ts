@@ -15,8 +15,6 @@ const OF_THE_BUS: ReadonlySet<string> = new Set([
   'trip',
   'heavyAlarm',
   'offsetCurrent',
-  'wrongMode',
-  'duplicate',
   'batteryLocked',
   'houseOffline',
   'overheat',

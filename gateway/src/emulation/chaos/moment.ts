@@ -17,6 +17,8 @@ export interface HouseMoment
   readonly awakeMsec: Milliseconds;
   /** The mode that the unit told the converter last. */
   readonly toldMode: ConverterMode;
+  /** It does what it was told last, and not what it was told before that or never. */
+  readonly isAsTold: boolean;
   /** Latest end of any permit that this session can hold for its present mode; -Infinity without one. */
   readonly permitUntil: Milliseconds;
   /** Deals that the unit has journalled and not finished. */

@@ -13,6 +13,8 @@ const CLOSE_FOR_MSEC: Milliseconds = 2_500;
 /** A house that was in trouble within this time counts as lately lost. */
 const LATELY_MSEC: Milliseconds = 20_000;
 
+const TOLD = ['mode', 'dvg', 'dig', 'drg'] as const;
+
 /** Looks at the truth at every event of the world and in between, and hands every look to the checks. */
 export class Observer {
   readonly #stage: ChaosStage;
@@ -119,7 +121,8 @@ export class Observer {
       segment,
       isAwake: life.isAwake,
       awakeMsec: life.isAwake ? at - since : 0,
-      toldMode: house.toldMode,
+      toldMode: house.told.mode,
+      isAsTold: TOLD.every((name) => house.told[name] === truth[name]),
       permitUntil: this.#stage.traffic.permitUntil(unitId, truth.mode),
       deals: unit?.deals() ?? [],
       isGridMaster: unit?.isGridMaster === true,

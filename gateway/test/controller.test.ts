@@ -17,6 +17,7 @@ import type { ConverterMode } from '../src/domain/converter-mode.ts';
 import { CONVERTER_MODES } from '../src/domain/converter-mode.ts';
 import type { DeviceCommand, DeviceCommandName } from '../src/domain/device-command.ts';
 import { type DeviceError, PeerError } from '../src/domain/errors.ts';
+import { OPERATION_MODES, type OperationMode } from '../src/domain/operation-mode.ts';
 import type { DcdcMeter } from '../src/domain/unit-data.ts';
 import { sleep } from '../src/ports/clock.ts';
 import { SeededEntropy } from '../src/ports/entropy.ts';
@@ -1402,6 +1403,30 @@ t.test('local-safety: L1–L10 of control.md §5.2, 5.3, as pure checks', async 
     }
     t.same(found(aSample('CHARGE', { effectiveMode: 'heteronomous' })), []);
   });
+
+  t.test(
+    'each mode has the checks of control.md §6: in manual an operator moves the converter, limits stay',
+    async (t) => {
+      const broken = [
+        withStatus(aSample('CHARGE'), { alarmState: 'Heavy alarm' }),
+        aSample('CHARGE', {}, { vg: 393 }),
+        withStatus(aSample('CHARGE'), { operationMode: 'Waiting' }),
+        aSample('CHARGE', { deals: [] }),
+        aSample('CHARGE', {}, { ig: 2 }),
+      ];
+      const expected: Record<OperationMode, readonly string[]> = {
+        autonomous: ['L1', 'L10', 'L4', 'L5', 'L9'],
+        heteronomous: ['L1', 'L10', 'L4', 'L5', 'L9'],
+        stop: ['L1', 'L10', 'L4', 'L5', 'L6', 'L9'],
+        manual: ['L1', 'L4', 'L6', 'L9'],
+      };
+      for (const effectiveMode of OPERATION_MODES) {
+        const violations = broken.flatMap((sample) => violationsOf({ ...sample, effectiveMode }, 'unit'));
+        const checks = new Set(violations.map(({ check }) => check.split('.')[0]));
+        t.same([...checks].toSorted(), expected[effectiveMode], effectiveMode);
+      }
+    },
+  );
 
   t.test('L7: both directions at once, among deals with an active master side (INV-5)', async (t) => {
     const opposite = aDeal({ dealId: 'd2', chargeUnitId: 'E003', dischargeUnitId: 'E001' });

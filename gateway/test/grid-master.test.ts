@@ -158,11 +158,21 @@ t.test('deal-table', async (t) => {
     t.same([...reached].toSorted(), [...DEAL_STATES, 'disposed'].toSorted());
   });
 
-  t.test('is printed as a diagram', async (t) => {
-    const text = describe();
-    t.match(text, /^stateDiagram-v2\n {2}\[\*\] --> created/);
-    t.match(text, 'rampedUp --> warmedUp : always / authorise');
-    t.match(text, 'rampedUp --> created : always / authorise, failed');
+  t.test('the printed diagram shows every row, and no other arrow', async (t) => {
+    const page = readFileSync(new URL('../src/grid-master/deal-table.md', import.meta.url), 'utf8');
+    const [, printed = ''] = /```mermaid\n(.*?)\n```/s.exec(page) ?? [];
+    t.equal(printed, describe(), 'deal-table.md is as the table is now');
+    const arrows = printed.split('\n').flatMap((line) => {
+      const [, from, to, when, action, failed] = /^ {2}(\w+) --> (\w+) : (\S+) \/ (\w+)(, failed)?$/.exec(line) ?? [];
+      return from === undefined ? [] : [{ from, to, when, action, isFailure: failed !== undefined }];
+    });
+    const rows = DEAL_TABLE.flatMap(({ from, to, when, action, orElse }) => [
+      { from, to, when, action, isFailure: false },
+      ...(orElse === undefined ? [] : [{ from, to: orElse, when, action, isFailure: true }]),
+    ]);
+    t.same(arrows, rows);
+    t.match(printed, /^stateDiagram-v2\n {2}\[\*\] --> created\n/);
+    t.equal(printed.split('\n').length, rows.length + 3, 'a head, a beginning and an end beside them');
   });
 
   t.test('the state of a deal follows from its marks (§4.1)', async (t) => {

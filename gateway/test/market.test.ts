@@ -5,7 +5,7 @@ import { parseConfig } from '../src/config/load.ts';
 import type { AcceptStrategy } from '../src/config/scenario.ts';
 import type { Deal } from '../src/domain/deal.ts';
 import { ConfigError } from '../src/domain/errors.ts';
-import { effectiveMode, isLocalMode, isOperationMode } from '../src/domain/operation-mode.ts';
+import { effectiveMode, isLocalMode, isOperationMode, OPERATION_MODES } from '../src/domain/operation-mode.ts';
 import { secondsOfDay } from '../src/domain/timestamp.ts';
 import type { Accept } from '../src/domain/trade.ts';
 import { EvaluationTimer } from '../src/market/evaluation-timer.ts';
@@ -562,6 +562,17 @@ t.test('each shut gate is named, the first in the order of market §2.7', async 
     reason: 'slots.busy',
     numbers: { taken: 2, slots: 2 },
   });
+});
+
+t.test('only in autonomous a unit asks, agrees and chooses (control.md §6)', async (t) => {
+  for (const mode of OPERATION_MODES) {
+    const reason = mode === 'autonomous' ? undefined : 'mode.not-autonomous';
+    const situation = aSituation({ effectiveMode: mode });
+    t.equal(reasonIn(market.decideRequest(situation)), reason, `${mode}: asks`);
+    const request = aRequest({ unitId: 'E004', type: 'charge' });
+    t.equal(reasonIn(market.decideAccept(situation, request)), reason, `${mode}: agrees`);
+    t.equal(market.gates(situation)?.reason, reason, `${mode}: chooses`);
+  }
 });
 
 t.test('no window and an unreadable time are told with the time', async (t) => {

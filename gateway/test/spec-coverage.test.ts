@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { allVectorIds, skipWithoutVectors } from './support/vectors.ts';
 
@@ -76,7 +76,12 @@ const SCENARIOS: Readonly<Record<number, Places>> = {
     ['shared-battery', '§13.2.15 two gateways on one battery, one of them killed with -9'],
     ['adapters', 'file-locks: shared by processes, and given back when one is killed with -9'],
   ],
-  16: [['controller', 'driver calls: attempts, deadlines, echoes']],
+  16: [
+    ['controller', 'driver calls: attempts, deadlines, echoes'],
+    ['controller', 'L1: a heavy alarm counts at once'],
+    ['controller', 'L3, L4: code, text and command agree'],
+    ['adapters', 'whatever the driver does wrong is a DeviceError'],
+  ],
   17: [['config', 'keys: each refuses what is not its type or range']],
 };
 
@@ -98,6 +103,48 @@ t.test('every scenario of control.md §13.2 is a test', async (t) => {
     Array.from({ length: 17 }, (_, index) => index + 1),
   );
   for (const [row, places] of Object.entries(SCENARIOS)) t.same(missing(places), [], `§13.2.${row}`);
+});
+
+/** All text below a folder of the package, by file. */
+const textsBelow = (folder: string, ending: RegExp): readonly string[] => {
+  const root = new URL(`../${folder}/`, import.meta.url);
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((name) => ending.test(name))
+    .map((name) => readFileSync(new URL(name, root), 'utf8'));
+};
+const numbered = (kind: string, last: number): string[] =>
+  Array.from({ length: last }, (_, index) => `${kind}-${index + 1}`);
+/** Numbers cited in texts, `INV-1` and also the second one of `INV-1…3`. */
+const cited = (texts: readonly string[]): ReadonlySet<string> =>
+  new Set(
+    texts.flatMap((text) =>
+      [...text.matchAll(/\b(INV|RULE)-(\d+)(?:…(\d+))?/g)].flatMap(([, kind = '', from, to]) =>
+        Array.from({ length: Number(to ?? from) - Number(from) + 1 }, (_, index) => `${kind}-${Number(from) + index}`),
+      ),
+    ),
+  );
+
+t.test('every invariant and every rule of authority is cited at a guard and in the title of a test', async (t) => {
+  const law = [...numbered('INV', 11), ...numbered('RULE', 19)];
+  const guards = cited(textsBelow('src', /\.ts$/));
+  const titles = textsBelow('test', /\.test\.ts$/).flatMap((text) =>
+    [...text.matchAll(/t\.test\(\s*(['"`])(.*?)\1,/gs)].map(([, , title = '']) => title),
+  );
+  t.same(
+    law.filter((number) => !guards.has(number)),
+    [],
+    'cited at no guard',
+  );
+  t.same(
+    law.filter((number) => !cited(titles).has(number)),
+    [],
+    'in no title',
+  );
+  t.same(
+    [...guards, ...cited(titles)].filter((number) => !law.includes(number)),
+    [],
+    'unknown to the design',
+  );
 });
 
 t.test('every decision vector is run by its kind, or named where it is', { skip: skipWithoutVectors }, async (t) => {

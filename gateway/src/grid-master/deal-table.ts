@@ -152,7 +152,7 @@ export function rowFor(state: DealState, holds: (event: GuardedEvent) => boolean
   return first as DealRow; // every state ends with `always`
 }
 
-/** The table as a Mermaid state diagram, for people. */
+/** The table as a Mermaid state diagram, for people: deal-table.md shows it. */
 export function describe(): string {
   const arrows = DEAL_TABLE.flatMap((one) => [
     `  ${one.from} --> ${one.to} : ${one.when} / ${one.action}`,

@@ -5,7 +5,6 @@ import { Members } from '../cluster/members.ts';
 import { Modes } from '../cluster/modes.ts';
 import { PermitHolder } from '../cluster/permit-holder.ts';
 import { PolicyBook } from '../cluster/policy-book.ts';
-import { PolicyChange } from '../cluster/policy-change.ts';
 import { Requests } from '../cluster/requests.ts';
 import { Settlement } from '../cluster/settlement.ts';
 import type { HwConfig } from '../config/hw-config.ts';
@@ -39,10 +38,10 @@ import { faultHands } from './fault-hands.ts';
 import { GridMasterHost } from './grid-master-host.ts';
 import { every } from './heartbeat.ts';
 import { ManualSession } from './manual-session.ts';
+import { ModeDesk } from './mode-desk.ts';
 import { OperatorDesk } from './operator-desk.ts';
-import { PolicyWatch } from './policy-watch.ts';
+import { PolicyDesk, readPolicy } from './policy-desk.ts';
 import { ReferenceWatch } from './reference-watch.ts';
-import { SoftStopSchedule } from './soft-stop-schedule.ts';
 import { composeUnitData } from './unit-data.ts';
 import { watchedStore } from './watched-store.ts';
 
@@ -91,6 +90,7 @@ export class Unit {
   readonly #settlement: Settlement;
   readonly #community: Community;
   readonly #modes: Modes;
+  readonly #modeDesk: ModeDesk;
   readonly #faults: FaultDesk;
   readonly #controller: Controller;
   readonly #battery: BatteryCapacity;
@@ -98,10 +98,8 @@ export class Unit {
   readonly #host: GridMasterHost;
   readonly #manual: ManualSession;
   readonly #operator: OperatorDesk;
-  readonly #schedule: SoftStopSchedule;
   readonly #policyBook: PolicyBook;
-  readonly #policyChange: PolicyChange;
-  readonly #policies: PolicyWatch;
+  readonly #policies: PolicyDesk;
   readonly #referenceWatch: ReferenceWatch;
   readonly #stops: Unsubscribe[] = [];
   #beacon = 0;
@@ -114,7 +112,6 @@ export class Unit {
   #resignedUntil: Milliseconds = 0;
   /** Sessions of the members as last seen, undefined for who is away. */
   #sessions: readonly (string | undefined)[] = [];
-  #effective: OperationMode | undefined;
   /** An operator's, in place of the unit's own until it is taken back or the process ends. */
   #scenarioOverride: Scenario | undefined;
   #startedAt: EpochMsec = 0;
@@ -163,7 +160,21 @@ export class Unit {
       now: () => clock.now(),
       newId: () => entropy.uuid(),
       initial: () => policy().operationMode,
-      changed: () => this.#modeChanged(),
+      changed: () => this.#modeDesk.changed(),
+    });
+    this.#modeDesk = new ModeDesk({
+      bus,
+      clock,
+      log,
+      store,
+      modes: this.#modes,
+      isMember: (id) => memberUnitIds().includes(id),
+      isGridMaster: () => this.isGridMaster,
+      term: () => this.#election.term,
+      lower: (value) => this.#operator.operate({ kind: 'mode', value }),
+      stamped: () => this.#host.beat(),
+      changed: () => this.#community.changed('mode'),
+      effectiveChanged: (effective) => this.#effectiveModeChanged(effective),
     });
     this.#journal = new DealJournal({
       bus,
@@ -243,13 +254,6 @@ export class Unit {
         await this.#journal.put(deal);
       },
     });
-    this.#schedule = new SoftStopSchedule({
-      store,
-      clock,
-      log,
-      softStop: (scope) => this.#softStop(scope),
-      changed: () => this.#publishMode(),
-    });
     this.#manual = new ManualSession({
       unitId,
       clock,
@@ -279,27 +283,15 @@ export class Unit {
         await this.#controller.stopLocal(reason);
       },
       acknowledge: (faultId) => this.#faults.acknowledge(faultId),
-      schedule: (scope, at) => this.#schedule.set(scope, at),
+      schedule: this.#modeDesk.schedule,
       manual: (setPoint) => this.#manual.set(setPoint),
       market: this.#market,
       overrideScenario: (value) => this.#overrideScenario(value),
       checkPolicy: (value) => this.#policyBook.check(value),
       warn: (reason, message) => this.#warn(reason, message),
     });
-    this.#policies = new PolicyWatch({
+    this.#policies = new PolicyDesk({
       bus,
-      book: this.#policyBook,
-      memberUnitIds,
-      differs: (id, hash, keys) => this.#policyDiffers(id, hash, keys),
-      outvoted: (keys) =>
-        this.#raisePolicy(
-          'policy.observer',
-          `most others work by another policy (${keys.join(', ')} differ): this unit only watches`,
-        ),
-      agrees: () => this.#market.evaluate('policy.agrees'),
-    });
-    this.#policyChange = new PolicyChange({
-      unitId,
       clock,
       log,
       book: this.#policyBook,
@@ -307,7 +299,10 @@ export class Unit {
       members: this.#members,
       requests: this.#requests,
       community: this.#community,
+      hashOf: options.policyHash,
       isFree: () => this.#isFree(),
+      raise: (fault) => this.#faults.raise(fault),
+      evaluate: (why) => this.#market.evaluate(why),
     });
     this.#referenceWatch = new ReferenceWatch({
       unitId,
@@ -360,8 +355,7 @@ export class Unit {
     this.#running = true;
     this.#startedAt = clock.now();
     await this.#policyBook.load();
-    await this.#modes.load();
-    await this.#schedule.load();
+    await this.#modeDesk.load();
     await this.#journal.load();
     await this.#faults.load();
     this.#keepBattery();
@@ -370,7 +364,7 @@ export class Unit {
     this.#stops.push(this.#controller.onAcquired((acquired) => this.#acquired(acquired)));
     await this.#comeToRest();
     bus.publish('birth', '', this.#birth());
-    this.#publishPolicy();
+    this.#policies.publish();
     this.#members.start();
     this.#community.start();
     this.#settlement.start();
@@ -384,25 +378,16 @@ export class Unit {
         gridMaster: () => this.#host.gridMaster,
         validateProposal: (deal, from) => this.#market.validateProposal(deal, from),
         unitData: () => this.#data,
-        stampMode: (value, ageMsec) => this.#stampMode(value, ageMsec),
+        stampMode: (value, ageMsec) => this.#modeDesk.stamp(value, ageMsec),
         emergencyStop: (reason) => this.#operator.emergencyStopHere(reason),
         acknowledge: (faultId) => this.#faults.acknowledge(faultId),
         policies: this.#policyBook,
-        setPolicy: async (value) => {
-          const next = this.#policyBook.check(value);
-          await this.#policyChange.propose(next, this.#options.policyHash(next));
-        },
+        setPolicy: (value) => this.#policies.propose(value),
       }),
     );
     this.#stops.push(
-      bus.listen('policy', ({ envelope: { sender, body } }) => {
-        if (policy().memberUnitIds.includes(sender)) this.#policyChange.hear(sender, body); // INV-11
-      }),
-      bus.listen('mode', ({ envelope }) => {
-        if (!policy().memberUnitIds.includes(envelope.sender)) return; // INV-11
-        this.#modes.hear(envelope.body.lowerings ?? []);
-        this.#stampLowerings();
-      }),
+      this.#policies.takePart(),
+      this.#modeDesk.takePart(),
       this.#members.onBeacon((member) => {
         this.#election.hear(member);
         this.#referenceWatch.check();
@@ -412,14 +397,14 @@ export class Unit {
         this.#permits.hearGrid(envelope.body);
         this.#controller.permitChanged();
         this.#referenceWatch.check();
-        this.#modes.adopt(envelope.body.mode).catch((error: unknown) => this.#modeNotSaved(error));
+        this.#modeDesk.adopt(envelope.body.mode);
         this.#noteGridErrors(envelope.body.hasGlobalErrors);
         if (!this.#wasReachable) this.#market.evaluate('grid-master.reachable');
         this.#wasReachable = true;
       }),
     );
     this.#election.start(vow);
-    this.#publishMode();
+    this.#modeDesk.publish();
     this.#stops.push(
       every(
         clock,
@@ -431,10 +416,8 @@ export class Unit {
           this.#settlement.look();
           this.#community.look();
           this.#faults.check();
-          this.#schedule.check();
-          this.#stampLowerings();
-          this.#modes.saveAgain();
-          this.#policyChange.look();
+          this.#modeDesk.look();
+          this.#policies.look();
           this.#host.beat();
           this.#keepBattery();
           this.#options.pulse?.('heartbeat', LATE_BEATS * policy().gridMaster.heartbeatMsec);
@@ -499,14 +482,7 @@ export class Unit {
   }
 
   mode(): ModeState {
-    const schedule = this.#schedule.current();
-    return {
-      global: this.#modes.global(),
-      local: this.#modes.local() ?? null,
-      effective: this.#modes.effective(),
-      ...(this.#modes.lowerings().length === 0 ? {} : { lowerings: this.#modes.lowerings() }),
-      ...(Object.keys(schedule).length === 0 ? {} : { schedule }),
-    };
+    return this.#modeDesk.state();
   }
 
   deals(): readonly Deal[] {
@@ -592,13 +568,6 @@ export class Unit {
     });
   }
 
-  /** A soft stop that was set for now: only what trades is softly stopped (web.md §2.5). */
-  async #softStop(scope: 'cluster' | 'unit'): Promise<void> {
-    if (scope === 'cluster') {
-      if (this.#modes.acting() === 'autonomous') await this.#operator.operate({ kind: 'mode', value: 'heteronomous' });
-    } else if (this.#modes.local() === undefined) await this.#modes.setLocal('heteronomous');
-  }
-
   #noteGridErrors(present: boolean): void {
     const areOver = this.#gridHasErrors && !present;
     this.#gridHasErrors = present;
@@ -610,22 +579,6 @@ export class Unit {
     if (!this.#running || this.#isStandingDown || this.#faults.isWithdrawn()) return;
     this.#market.start();
     this.#market.evaluate('faults.over');
-  }
-
-  async #stampMode(value: OperationMode, ageMsec?: Milliseconds): Promise<void> {
-    await this.#modes.adopt(this.#modes.nextStamp(value, this.#election.term, ageMsec));
-    this.#host.beat();
-  }
-
-  /** RULE-12: as the grid master, takes in what was lowered anywhere; each stamp lists what it has taken in. */
-  #stampLowerings(): void {
-    if (!this.isGridMaster || this.#modes.lowerings().length === 0) return;
-    this.#stampMode(this.#modes.acting()).catch((error: unknown) => this.#modeNotSaved(error));
-  }
-
-  /** It is in effect, and written when the disk takes it; the disk itself has its own fault. */
-  #modeNotSaved(error: unknown): void {
-    this.#options.log.warn({ message: messageOf(error) }, 'mode.not-saved');
   }
 
   /** Tells the grid master's picture when somebody has come, gone or started anew. */
@@ -684,12 +637,7 @@ export class Unit {
     if (isStopped(deal)) this.#market.evaluate('deal.stopped');
   }
 
-  #modeChanged(): void {
-    this.#publishMode();
-    this.#community.changed('mode');
-    const effective = this.#modes.effective();
-    if (effective === this.#effective) return;
-    this.#effective = effective;
+  #effectiveModeChanged(effective: OperationMode): void {
     if (effective !== 'manual') this.#manual.end();
     if (effective === 'autonomous') this.#market.evaluate('mode.changed');
     if (isLowering('manual', effective)) void this.#stopHere();
@@ -728,10 +676,8 @@ export class Unit {
 
   /** Why no deal can come to be with a peer, whatever both want: RULE-15, and RULE-18 when neither may hold the voltage. */
   #obstacleWith(unitId: string): Refusal | undefined {
-    if (this.#policyChange.isUnderWay)
-      return { reason: 'policy.changing', numbers: { version: this.#policyBook.version } };
-    if (this.#policies.isOutvoted) return { reason: 'policy.observer', numbers: {} };
-    if (!this.#policies.isSame(unitId)) return { reason: 'policy.differs', numbers: { unitId } };
+    const obstacle = this.#policies.obstacleWith(unitId);
+    if (obstacle !== undefined) return obstacle;
     const areWired = this.#options.device.isWired && this.#community.unit(unitId)?.data.apis.wired_device;
     return areWired ? { reason: 'partners.both-wired', numbers: { unitId } } : undefined;
   }
@@ -744,32 +690,8 @@ export class Unit {
 
   #policyChanged(): void {
     this.#options.bus.publish('birth', '', this.#birth());
-    this.#publishPolicy();
+    this.#policies.publish();
     this.#market.evaluate('policy.changed');
-  }
-
-  #publishPolicy(): void {
-    const { staged, version } = this.#policyBook;
-    this.#options.bus.publish('policy', '', {
-      hash: this.#policyBook.hash(),
-      policy: this.#policyBook.policy(),
-      version,
-      ...(staged === undefined ? {} : { staged: { version: staged.version, term: staged.term, hash: staged.hash } }),
-    });
-  }
-
-  #policyDiffers(unitId: string, theirs: string, keys: readonly string[]): void {
-    const how = keys.length > 0 ? `${keys.join(', ')} differ` : `${theirs}, here ${this.#policyBook.hash()}`;
-    const message = `${unitId} works by another policy (${how}): no deals with it`;
-    this.#raisePolicy('policy.differs', message);
-  }
-
-  #raisePolicy(reason: string, message: string): void {
-    this.#faults.raise({ category: 'USER', extent: 'LOCAL', level: 'WARN', reason, message });
-  }
-
-  #publishMode(): void {
-    this.#options.bus.publish('mode', '', this.mode(), { term: this.#election.term });
   }
 
   #birth(): Birth {
@@ -789,6 +711,3 @@ export class Unit {
 /** Who founds a cluster: the fixed grid master where the policy names one, else the smallest id. */
 const founderOf = (policy: Policy): string =>
   fixedGridMasterOf(policy) ?? ([...policy.memberUnitIds].sort()[0] as string); // the schema demands a member
-
-/** @throws ConfigError for what is no policy (INV-11) */
-const readPolicy = (value: object): Policy => parseConfig('policy', JSON.stringify(value), 'policy').value;

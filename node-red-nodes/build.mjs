@@ -24,6 +24,22 @@ const nodes = readdirSync(source).filter((name) => existsSync(join(source, name,
 const help = (node, file) =>
   `<script type="text/markdown" data-help-name="${node}">\n${read(source, node, file)}\n</script>`;
 
+/** A label and what it belongs to: the content of the element, or a field for text with its further attributes. */
+const FORM_ROW = /<form-row field="(\w+)" icon="([\w-]+)"([^>]*)>([\s\S]*?)<\/form-row>/g;
+
+/** A node's editor with its rows written out and, in front of its registration, what editors share. */
+function editor(node) {
+  const html = read(source, node, 'editor.html');
+  const prefix = html.includes("category: 'config'") ? 'node-config-input' : 'node-input';
+  const row = (_, field, icon, attributes, content) =>
+    `<div class="form-row">
+    <label for="${prefix}-${field}"><i class="fa fa-${icon}"></i> <span data-i18n="${node}.label.${field}"></span></label>
+    ${content.trim() || `<input type="text" id="${prefix}-${field}"${attributes}>`}
+  </div>`;
+  const script = '<script type="text/javascript">';
+  return html.replace(FORM_ROW, row).replace(script, () => `${script}\n${read(source, 'lib', 'editor.js')}\n`);
+}
+
 const texts = (...path) => JSON.parse(read(source, ...path));
 
 /** A node's texts under its own name, with those that all nodes share. */
@@ -35,7 +51,7 @@ function catalogue(node, language) {
 }
 
 function composeNode(node) {
-  write(`${read(source, node, 'editor.html')}\n\n${help(node, 'help.md')}`, target, `${node}.html`);
+  write(`${editor(node)}\n\n${help(node, 'help.md')}`, target, `${node}.html`);
   // One file per node type, so that a broken node hides only itself; the code stays in modules shared by all.
   write(`export { default } from '../${node}/index.js';`, target, `${node}.js`);
   cpSync(join(source, node, 'icon.svg'), join(target, 'icons', `${node}.svg`));
@@ -78,4 +94,3 @@ rmSync(join(root, 'examples', 'flows'), { recursive: true, force: true });
 cpSync(join(root, '..', 'flows'), join(root, 'examples', 'flows'), { recursive: true });
 rmSync(join(root, 'resources'), { recursive: true, force: true });
 for (const widget of Object.entries(WIDGETS)) await buildWidget(widget);
-cpSync(join(source, 'lib', 'editor.js'), join(root, 'resources', 'editor.js'));

@@ -220,7 +220,7 @@ t.test('editor of apis-unit', async (t) => {
       values.map((value) => defaults[name]?.validate?.(value));
     t.same(verdicts('unitId', ['E001', '', `\${UNIT}`]), [true, true, true]);
     t.same(verdicts('unitId', ['E 001', 'a/b', '#', 'x'.repeat(65)]), [false, false, false, false]);
-    t.same(verdicts('port', ['', '18830', 18830, `\${PORT}`]), [true, true, true, true]);
+    t.same(verdicts('port', ['', undefined, '18830', 18830, `\${PORT}`]), [true, true, true, true, true]);
     t.same(verdicts('port', ['0', '65536', 'mqtt', '1.5', '-1']), [false, false, false, false, false]);
     t.equal(label.call({ name: '', unitId: 'E001' }), 'E001');
     t.equal(label.call({ name: '', unitId: '' }), 'apis-unit');

@@ -76,10 +76,7 @@ export function loadEditor(type: string, world: EditorWorld = {}): EditorFile {
     },
     validators: { regex: (pattern: RegExp) => (value: string) => pattern.test(value) },
   };
-  const context = createContext({ RED: red, $: jQueryStub(world) });
-  for (const [, src] of html.matchAll(/<script src="resources\/@apis-edge\/node-red-dashboard-2-apis\/([^"]+)">/g))
-    runInContext(readText('resources', src ?? ''), context);
-  runInContext(blockOf(html, 'type="text/javascript"'), context);
+  runInContext(blockOf(html, 'type="text/javascript"'), createContext({ RED: red, $: jQueryStub(world) }));
   const [only, ...others] = found;
   if (only === undefined || others.length > 0) throw new Error(`${type}.html registers ${found.length} types`);
   return {

@@ -312,7 +312,9 @@ t.test('durable-store (architecture §8, INV-7)', async (t) => {
     await store.save('state', { term: 1 });
     await store.save('state', { term: 2 });
     await writeFile(join(directory, 'state.json'), '{"term": 2');
+    t.equal(store.isOutdated('state'), false, 'nobody has looked yet');
     t.same(await store.load('state'), { term: 1 });
+    t.equal(store.isOutdated('state'), true, 'RULE-16');
     t.match(reports, [{ kind: 'recovered', path: /state\.json$/, message: /backup is used/ }]);
     t.same(await store.load('state'), { term: 1 }, 'again, until a new one is written');
     t.same(await store.list(''), ['state'], 'it is listed, too');
@@ -332,6 +334,8 @@ t.test('durable-store (architecture §8, INV-7)', async (t) => {
     await writeFile(join(directory, 'state.json'), '');
     t.equal(await store.load('state'), undefined);
     t.match(reports, [{ kind: 'lost' }]);
+    t.equal(store.isOutdated('state'), true);
+    t.equal(store.isOutdated('other'), false);
     await writeFile(join(directory, 'state.json.bak'), 'x');
     t.equal(await store.load('state'), undefined);
     t.match(reports.at(-1), { kind: 'lost' });

@@ -69,7 +69,7 @@ class Cluster {
     this.ids = ids;
   }
 
-  start(id: string, vow?: Vow, founder = 'E001'): Node {
+  start(id: string, vow?: Vow, founder = 'E001', isOutdated = false): Node {
     this.#sessions += 1;
     const bus = this.hub.join(id, `s${this.#sessions}`);
     const members = new Members({ bus, clock: this.clock, memberUnitIds: () => this.ids });
@@ -102,7 +102,7 @@ class Cluster {
     members.onBeacon((member) => election.hear(member));
     members.start();
     bus.listen('grid', ({ envelope }) => election.hearGrid(envelope.sender, envelope.body));
-    election.start(vow);
+    election.start(vow, isOutdated);
     const beat = (): void => {
       if (!alive) return;
       election.tick();
@@ -213,6 +213,33 @@ t.test('election.ts', async (t) => {
     await cluster.clock.advance(PERMIT_MSEC - 1);
     t.equal(cluster.leaders().length, 0);
     t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 12_000));
+  });
+
+  t.test('RULE-16: a unit that has lost its last promise does not vote twice in a term', async (t) => {
+    for (const vow of [{ term: 5 }, undefined]) {
+      const cluster = new Cluster();
+      const node = cluster.start('E004', vow, 'E001', true);
+      const say = cluster.stranger('E002');
+      cluster.stranger('E001')({ term: 5, role: 'follower' });
+      cluster.stranger('E003')({ term: 5, role: 'follower' });
+      say({ term: 5, role: 'candidate', votedFor: 'E002' });
+      await cluster.clock.advance(500);
+      t.equal(node.vow?.votedFor, undefined, 'everybody is here and nobody leads: it may have voted all the same');
+      await cluster.clock.advance(PERMIT_MSEC);
+      say({ term: 5, role: 'candidate', votedFor: 'E002' });
+      await cluster.clock.advance(100);
+      t.match(node.vow, { term: 5, votedFor: 'E002' }, 'after one permit time');
+    }
+  });
+
+  t.test('RULE-16: nor does it found the cluster anew', async (t) => {
+    const cluster = new Cluster();
+    cluster.start('E001', { term: 5 }, 'E001', true);
+    for (const id of ['E002', 'E003', 'E004']) cluster.start(id, { term: 5 });
+    await cluster.clock.advance(2_000);
+    t.equal(cluster.leaders().length, 0);
+    t.ok(await cluster.clock.runUntil(() => cluster.leaders().length === 1, 12_000));
+    t.not(cluster.leaders()[0]?.id, 'E001', 'the others do not wait for it');
   });
 
   t.test('units that remember their promises elect without the founder after their time-out', async (t) => {

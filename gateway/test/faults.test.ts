@@ -1230,7 +1230,7 @@ t.test('watched-store: a store that takes nothing more is told, not with every w
   let isFull = true;
   const full = (): Promise<void> => (isFull ? Promise.reject(new Error('ENOSPC: no space left')) : Promise.resolve());
   const store = watchedStore(
-    { load: async () => 'kept', list: async () => ['vow'], save: full, remove: full },
+    { load: async () => 'kept', isOutdated: () => true, list: async () => ['vow'], save: full, remove: full },
     clock,
     (key, error) => told.push(`${key}: ${error instanceof Error ? error.message : ''}`),
   );

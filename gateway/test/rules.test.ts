@@ -508,6 +508,18 @@ t.test('RULE-2, RULE-16: a former process of the grid master is not obeyed, thou
   t.match(replies, [{ ok: false, refusal: { reason: 'term.old' } }]);
 });
 
+t.test('RULE-16: a unit that finds its vow only in the backup does not found the cluster', async (t) => {
+  for (const isOutdated of [false, true]) {
+    const mortals = new Mortals();
+    await mortals.until(() => mortals.gridMaster !== undefined, 5_000);
+    for (const id of mortals.ids) mortals.kill(id);
+    mortals.isOutdated = (unitId, key) => isOutdated && unitId === 'E001' && key === 'vow';
+    for (const id of mortals.ids) mortals.start(id);
+    await mortals.until(() => mortals.gridMaster !== undefined, 15_000);
+    t[isOutdated ? 'not' : 'equal'](mortals.gridMaster?.unitId, 'E001');
+  }
+});
+
 t.test('RULE-11: a slow disk does not delay WAIT', async (t) => {
   const mortals = await ledByAnIdleUnit();
   mortals.writeMsec = () => 60_000;

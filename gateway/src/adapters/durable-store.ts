@@ -25,8 +25,9 @@ export class DurableStore implements Store {
   readonly #directory: string;
   readonly #report: (report: FileReport) => void;
   readonly #writes = new Map<string, Writes>();
+  readonly #outdated = new Set<string>();
 
-  /** `report` hears of recovered and lost records: a unit that starts from those must be careful (RULE-16). */
+  /** `report` hears of recovered and lost records, and of what a cut-off write has left. */
   constructor(directory: string, report: (report: FileReport) => void) {
     this.#directory = directory;
     this.#report = report;
@@ -35,9 +36,17 @@ export class DurableStore implements Store {
   async load(key: string): Promise<unknown> {
     const path = this.#pathOf(key);
     await this.#idle(key);
-    const db = new Low<unknown>(new DurableFile(path, this.#report), null);
+    const report = (report: FileReport): void => {
+      if (report.kind !== 'leftover') this.#outdated.add(key);
+      this.#report(report);
+    };
+    const db = new Low<unknown>(new DurableFile(path, report), null);
     await db.read();
     return db.data ?? undefined;
+  }
+
+  isOutdated(key: string): boolean {
+    return this.#outdated.has(key);
   }
 
   save(key: string, record: unknown): Promise<void> {

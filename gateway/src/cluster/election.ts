@@ -70,6 +70,8 @@ export class Election {
   #quorumLostAt: Milliseconds | undefined;
   /** Until then this unit may have forgotten a promise: it neither votes nor stands (RULE-16). */
   #mutedUntil: Milliseconds = 0;
+  /** It has never promised anything, as far as its disk tells: a unit of a new cluster. */
+  #isNew = false;
   #saved: Promise<void> = Promise.resolve();
   /** The disk does not take the last promise. */
   #isMute = false;
@@ -105,12 +107,16 @@ export class Election {
     return this.#saved;
   }
 
-  /** Begins as follower; `promise` is what the last process left, undefined when nothing was (RULE-16). */
-  start(promise: Vow | undefined): void {
+  /**
+   * Begins as follower; `promise` is what the last process left, undefined when nothing was; `isOutdated`: it has made a
+   * later promise, which is lost (RULE-16).
+   */
+  start(promise: Vow | undefined, isOutdated = false): void {
     this.#term = promise?.term ?? 0;
     this.#votedFor = promise?.votedFor;
+    this.#isNew = promise === undefined && !isOutdated;
     const now = this.#needs.clock.monotonic();
-    if (promise === undefined) this.#mutedUntil = now + this.#needs.permitMsec();
+    if (promise === undefined || isOutdated) this.#mutedUntil = now + this.#needs.permitMsec();
     this.#rest();
   }
 
@@ -235,7 +241,12 @@ export class Election {
   #mayFound(): boolean {
     if (this.#role !== 'follower' || this.#leader !== undefined || !this.#mayLead()) return false;
     const { founder, unitId } = this.#needs;
-    return founder() === unitId && this.#everybodyLeaderless() && !this.#somebodyStands();
+    return founder() === unitId && this.#everybodyLeaderless() && this.#keepsPromises() && !this.#somebodyStands();
+  }
+
+  /** RULE-16: it remembers all its promises, or those that it may have forgotten bind nobody any more. */
+  #keepsPromises(): boolean {
+    return this.#needs.clock.monotonic() >= this.#mutedUntil || (this.#isNew && this.#everybodyLeaderless());
   }
 
   #mayLead(): boolean {
@@ -276,8 +287,7 @@ export class Election {
 
   #considerVote(candidate: string): void {
     const free = this.#votedFor === undefined && this.#role === 'follower';
-    const mute = this.#needs.clock.monotonic() < this.#mutedUntil;
-    if (!free || (mute && !this.#everybodyLeaderless())) return;
+    if (!free || !this.#keepsPromises()) return;
     this.#promise(this.#term, candidate);
     this.#rest();
   }

@@ -5,6 +5,8 @@
 export interface Store {
   /** The record, or undefined when there is none. */
   load(key: string): Promise<unknown>;
+  /** What `load` gave was not the record that was saved last: that is damaged, and an older one or none stands in for it (RULE-16). */
+  isOutdated(key: string): boolean;
   save(key: string, record: unknown): Promise<void>;
   remove(key: string): Promise<void>;
   /** Keys that start with `prefix`, sorted. */
@@ -18,6 +20,10 @@ export class MemoryStore implements Store {
   async load(key: string): Promise<unknown> {
     const text = this.#records.get(key);
     return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  isOutdated(): boolean {
+    return false;
   }
 
   async save(key: string, record: unknown): Promise<void> {

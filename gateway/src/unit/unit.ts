@@ -403,7 +403,7 @@ export class Unit {
         this.#wasReachable = true;
       }),
     );
-    this.#election.start(vow);
+    this.#election.start(vow, store.isOutdated(VOW_KEY));
     this.#modeDesk.publish();
     this.#stops.push(
       every(

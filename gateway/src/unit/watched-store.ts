@@ -24,6 +24,7 @@ export function watchedStore(store: Store, clock: Clock, failed: (key: string, e
   };
   return {
     load: (key) => store.load(key),
+    isOutdated: (key) => store.isOutdated(key),
     list: (prefix) => store.list(prefix),
     save: (key, record) => watched(key, store.save(key, record)),
     remove: (key) => watched(key, store.remove(key)),

@@ -76,6 +76,7 @@ class Life {
   store(store: Store): Store {
     return {
       load: (key) => this.#while(() => store.load(key)),
+      isOutdated: (key) => store.isOutdated(key),
       save: (key, record) => this.#while(() => store.save(key, record)),
       remove: (key) => this.#while(() => store.remove(key)),
       list: (prefix) => this.#while(() => store.list(prefix)),
@@ -99,6 +100,8 @@ export class Mortals {
   /** Whose disk takes nothing more. */
   isDiskFull: (unitId: string, key: string) => boolean = () => false;
   saved: (unitId: string, key: string) => void = () => {};
+  /** Whose disk has only an older record of it. */
+  isOutdated: (unitId: string, key: string) => boolean = () => false;
   /** The policy that a unit finds on its own disk. */
   policyFile: (unitId: string) => Policy = () => this.policy;
   /** By which policy the next process of a unit works. */
@@ -164,6 +167,7 @@ export class Mortals {
     const store = this.stores.get(unitId) as MemoryStore; // every id has one
     return {
       load: (key) => store.load(key),
+      isOutdated: (key) => this.isOutdated(unitId, key),
       list: (prefix) => store.list(prefix),
       remove: (key) => store.remove(key),
       save: async (key, record) => {

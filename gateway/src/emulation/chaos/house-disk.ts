@@ -56,6 +56,10 @@ export class HouseDisk implements Store {
     return this.peek(key);
   }
 
+  isOutdated(): boolean {
+    return false;
+  }
+
   save(key: string, record: unknown): Promise<void> {
     const text = JSON.stringify(record);
     return this.#write(key, () => this.#records.set(key, text));

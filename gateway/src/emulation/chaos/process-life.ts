@@ -92,6 +92,7 @@ export function deviceOf(device: Device, life: ProcessLife): Device {
 /** The store as one process reaches it. */
 export const storeOf = (store: Store, life: ProcessLife): Store => ({
   load: (key) => life.follow(store.load(key)),
+  isOutdated: (key) => store.isOutdated(key),
   save: (key, record) => life.follow(store.save(key, record)),
   remove: (key) => life.follow(store.remove(key)),
   list: (prefix) => life.follow(store.list(prefix)),

@@ -1243,5 +1243,6 @@ t.test('watched-store: a store that takes nothing more is told, not with every w
   isFull = false;
   await store.save('mode', {});
   t.same([await store.load('vow'), await store.list('')], ['kept', ['vow']]);
+  t.equal(store.isOutdated('vow'), true, 'RULE-16');
   t.equal(told.length, 2);
 });

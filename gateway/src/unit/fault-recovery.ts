@@ -9,6 +9,7 @@ import type { FaultEntry } from './fault-ledger.ts';
 const MEASURABLE: ReadonlySet<string> = new Set([
   'device.stale',
   'device.no-reply',
+  'device.no-heartbeat',
   'device.stop-failed',
   'deal.stop-failed',
 ]);

@@ -9,7 +9,7 @@ import {
   type WiredPart,
 } from '../../domain/wired-device.ts';
 import type { Unsubscribe } from '../../ports/bus.ts';
-import type { Cancel, Clock } from '../../ports/clock.ts';
+import { type Cancel, type Clock, withDeadline } from '../../ports/clock.ts';
 import type { DcdcReply, Device, DeviceReading, ModeSetting } from '../../ports/device.ts';
 import type { JsonObject } from './http-get.ts';
 import { batteryOf, dcdcOf, objectOf, type PartName, partsOf } from './http-replies.ts';
@@ -47,6 +47,7 @@ export class FlowDevice implements Device {
   readonly #options: FlowDeviceOptions;
   readonly #open: OpenCommands<WiredPart, JsonObject>;
   readonly #handlers = new Set<(error: DeviceError) => void>();
+  readonly #firstBeat = Promise.withResolvers<void>();
   #sequence = 0;
   #heardAt: Milliseconds | undefined;
   #cancelSilence: Cancel = () => {};
@@ -78,7 +79,9 @@ export class FlowDevice implements Device {
     }
   }
 
+  /** A flow that starts with its gateway is not silent yet: it may take the time of an answer for its first heartbeat. */
   async read(): Promise<DeviceReading> {
+    if (this.#heardAt === undefined) await this.#beginning();
     const replies = await this.#order({ command: 'get' }, WIRED_PARTS);
     this.#mustBeHeard();
     const { rsoc, battery_operation_status, emu } = replies.battery ?? {};
@@ -141,9 +144,15 @@ export class FlowDevice implements Device {
     return answered;
   }
 
+  #beginning(): Promise<void> {
+    const { clock, deadlineMsec } = this.#options;
+    return withDeadline(clock, deadlineMsec, this.#firstBeat.promise, () => this.#silence());
+  }
+
   #beat(): void {
     const { clock } = this.#options;
     this.#heardAt = clock.monotonic();
+    this.#firstBeat.resolve();
     this.#cancelSilence();
     this.#cancelSilence = clock.after(WIRED_SILENCE_MSEC, () => {
       this.#stopPastFlow();

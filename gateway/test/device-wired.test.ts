@@ -42,7 +42,7 @@ class Wire {
   /** Calls of the independent safe-stop, which the test settles. */
   readonly stops: PromiseWithResolvers<void>[] = [];
   mode: ConverterMode = 'WAIT';
-  isBeating = true;
+  isBeating: boolean;
   /** What the flow does with a command; default: it answers after 50 ms. */
   flow: (command: WiredCommand) => void = (command) => this.answer(command, 50);
   readonly device = new FlowDevice({
@@ -60,7 +60,8 @@ class Wire {
     },
   });
 
-  constructor() {
+  constructor({ isBeating = true }: { isBeating?: boolean } = {}) {
+    this.isBeating = isBeating;
     this.device.onTrouble(({ reason }) => this.troubles.push(reason));
     this.#beat();
   }
@@ -192,6 +193,20 @@ t.test('flow-device (RULE-18)', async (t) => {
     t.same(wire.said, []);
     await t.rejects(wire.settled(wire.device.read()), withReason('device.no-heartbeat'));
     t.match(await wire.settled(wire.device.setMode({ mode: 'WAIT', ...setting })), { status: { status: '0x0000' } });
+  });
+
+  t.test('a flow that is only starting is waited for as long as for an answer', async (t) => {
+    const wire = new Wire({ isBeating: false });
+    const first = wire.device.read();
+    await wire.clock.advance(LIMIT_MSEC - 300);
+    t.same(wire.said, [], 'nobody would hear it');
+    wire.isBeating = true;
+    t.match(await wire.settled(first), { dcdc: { status: { status: '0x0000' } } });
+    t.same(wire.troubles, []);
+    const missing = new Wire({ isBeating: false });
+    const never = t.rejects(missing.device.read(), withReason('device.no-heartbeat'));
+    await missing.clock.advance(LIMIT_MSEC);
+    await never;
   });
 
   t.test('a flow that has fallen silent is passed by on the independent way to WAIT, one at a time', async (t) => {

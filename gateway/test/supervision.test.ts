@@ -258,15 +258,21 @@ async function killed({ child, pid }: Running): Promise<void> {
   await eventually(async () => !(await isAlive(pid)), 10_000);
 }
 
-/** `apis up` with converters that outlive every daemon. */
-async function aSupervisedStreet(t: Test, unitIds: readonly string[]) {
+const isReady = (running: Running, times: number): Promise<void> =>
+  running.says('err', new RegExp(`(Gateway ready[^]*){${times}}`));
+
+/** Two houses under `apis up`, with converters that outlive every daemon. */
+async function aSupervisedStreet(t: Test) {
   const bench = await aBench(t);
   const directory = await aDirectory();
   const data = join(directory, 'data');
-  const configs = await unitFiles(directory, unitIds, bench.port);
+  const configs = await unitFiles(directory, ['E001', 'E002'], bench.port);
   const up = (): Running => {
     const running = apis('up', '--no-node-red', '--data', data, ...configs);
-    t.teardown(() => running.child.kill('SIGKILL'));
+    t.teardown(() => {
+      running.child.kill('SIGTERM'); // it takes its gateway with it
+      return running.ended;
+    });
     return running;
   };
   const pid = async (): Promise<number> => JSON.parse(await readFile(join(data, 'daemon.json'), 'utf8')).pid;
@@ -277,22 +283,24 @@ async function aSupervisedStreet(t: Test, unitIds: readonly string[]) {
     bench.set('E002', 'DISCHARGE');
     return performance.now();
   };
-  return { bench, data, up, pid, energise };
+  const supervisor = up();
+  await supervisor.says('out', /APIS Edge is running/);
+  await isReady(supervisor, 1);
+  return { bench, data, up, pid, energise, supervisor };
 }
 
 t.test(
   'apis up: whatever becomes of the daemon, its converters come to WAIT and it comes back (RULE-7, RULE-17)',
   async (t) => {
-    const { bench, data, up, pid, energise } = await aSupervisedStreet(t, ['E001', 'E002']);
-    const supervisor = up();
-    await supervisor.says('out', /APIS Edge is running/);
-    const isReady = (running: Running, times: number): Promise<void> =>
-      running.says('err', new RegExp(`(Gateway ready[^]*){${times}}`));
-    await isReady(supervisor, 1);
+    // Each waits many seconds for something to be missed: side by side, each with houses and a supervisor of its own.
+    t.jobs = 5;
+    const BESIDE = { buffered: true };
 
     t.test(
       'killed: constant current in WAIT within 2 s, the reference within 4 s, then it is started again',
+      BESIDE,
       async (t) => {
+        const { bench, pid, energise, supervisor } = await aSupervisedStreet(t);
         const first = await pid();
         energise(first);
         process.kill(first, 'SIGKILL');
@@ -309,7 +317,8 @@ t.test(
       },
     );
 
-    t.test('frozen: noticed within 5 s, ended, its converters stopped, started again', async (t) => {
+    t.test('frozen: noticed within 5 s, ended, its converters stopped, started again', BESIDE, async (t) => {
+      const { bench, pid, energise, supervisor } = await aSupervisedStreet(t);
       const froze = energise(await pid());
       await supervisor.says('err', /The gateway has not been heard for \d\.\d s and is ended/);
       const noticed = performance.now();
@@ -318,37 +327,43 @@ t.test(
       t.ok(noticed - froze < 5_000);
       t.equal(bench.mode('E002'), 'WAIT');
       t.ok(referenceMsec < 4_000);
-      await isReady(supervisor, 3);
+      await isReady(supervisor, 2);
     });
 
-    t.test('its supervisor frozen: it stops in order, and is started again after the thaw', async (t) => {
-      const third = await pid();
+    t.test('its supervisor frozen: it stops in order, and is started again after the thaw', BESIDE, async (t) => {
+      const { bench, data, pid, supervisor } = await aSupervisedStreet(t);
+      const first = await pid();
       process.kill(supervisor.pid, 'SIGSTOP');
       const froze = performance.now();
       t.ok(await eventually(() => !existsSync(join(data, 'daemon.json')), 30_000), 'nobody looks after it');
       t.ok(performance.now() - froze > 9_000, 'after 10 s');
       t.same([bench.mode('E001'), bench.mode('E002')], ['WAIT', 'WAIT']);
       process.kill(supervisor.pid, 'SIGCONT');
-      await isReady(supervisor, 4);
-      t.not(await pid(), third);
+      await isReady(supervisor, 2);
+      t.not(await pid(), first);
     });
 
-    t.test('its supervisor killed: it goes on, and a new one takes it over', async (t) => {
-      const third = await pid();
+    t.test('its supervisor killed: it goes on, and a new one takes it over', BESIDE, async (t) => {
+      const { up, pid, supervisor } = await aSupervisedStreet(t);
+      const first = await pid();
       await killed(supervisor);
       const next = up();
-      await next.says('err', new RegExp(`taking over the gateway that runs already \\(process ${third}\\)`));
+      await next.says('err', new RegExp(`taking over the gateway that runs already \\(process ${first}\\)`));
       await next.says('out', /APIS Edge is running/);
       await pause(11_000);
-      t.ok(await isAlive(third), 'it is not started again, and is no orphan');
-      process.kill(third, 'SIGKILL');
+      t.ok(await isAlive(first), 'it is not started again, and is no orphan');
+      process.kill(first, 'SIGKILL');
       await next.says('err', /The gateway has ended by itself/);
       await isReady(next, 1);
-      const fourth = await pid();
-      t.not(fourth, third, 'it is looked after');
-      await killed(next);
+      t.not(await pid(), first, 'it is looked after');
+    });
+
+    t.test('its supervisor killed, and nobody takes it over: it stops in order', BESIDE, async (t) => {
+      const { bench, data, pid, supervisor } = await aSupervisedStreet(t);
+      const first = await pid();
+      await killed(supervisor);
       const lost = performance.now();
-      t.ok(await eventually(async () => !(await isAlive(fourth)), 30_000), 'nobody takes it over: it stops by itself');
+      t.ok(await eventually(async () => !(await isAlive(first)), 30_000), 'by itself');
       t.ok(performance.now() - lost > 9_000, 'after 10 s');
       t.notOk(existsSync(join(data, 'daemon.json')), 'in order');
       t.same([bench.mode('E001'), bench.mode('E002')], ['WAIT', 'WAIT']);

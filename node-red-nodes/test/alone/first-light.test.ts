@@ -9,10 +9,10 @@ import { readDaemonFile, UnitClient } from '@apis-edge/gateway/client';
 import type { Deal } from '@apis-edge/gateway/domain';
 import type { Browser, Page } from 'playwright-core';
 import t from 'tap';
-import { chromiumSkip, launchChromium } from './support/chromium.ts';
-import { logIn } from './support/log-in.ts';
+import { chromiumSkip, launchChromium } from '../support/chromium.ts';
+import { logIn } from '../support/log-in.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const RECORDED = join(ROOT, '../shared/data');
 const HOUSES = ['E001', 'E002', 'E003', 'E004'];
 /** Two meters that are off by 0.5 % and 0.02 A each, with noise (emulator.md §6.4), and shown in tenths. */

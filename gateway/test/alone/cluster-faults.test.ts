@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { noNamespaces } from './support/namespaces.ts';
-import { Running } from './support/process.ts';
+import { noNamespaces } from '../support/namespaces.ts';
+import { Running } from '../support/process.ts';
 
 /** The short form of `npm run cluster-test`: each disturbance once. */
-const RUNNER = fileURLToPath(new URL('./cluster/run.ts', import.meta.url));
+const RUNNER = fileURLToPath(new URL('../cluster/run.ts', import.meta.url));
 
 interface Row {
   readonly scenario: string;

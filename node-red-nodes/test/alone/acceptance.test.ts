@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { readDaemonFile, UnitClient } from '@apis-edge/gateway/client';
 import type { Deal } from '@apis-edge/gateway/domain';
 import t from 'tap';
-import { apis, type Running } from '../../gateway/test/support/process.ts';
-import type { Flow } from './support/package-files.ts';
-import { startRuntime } from './support/runtime.ts';
-import { until } from './support/until.ts';
+import { apis, type Running } from '../../../gateway/test/support/process.ts';
+import type { Flow } from '../support/package-files.ts';
+import { startRuntime } from '../support/runtime.ts';
+import { until } from '../support/until.ts';
 
 // What users of other packages complain about most (node-red.md §2), each as a test under the complaint's name: real
 // gateways, killed with -9, and a real Node-RED that is never redeployed unless the redeploy is the point.

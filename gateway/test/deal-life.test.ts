@@ -1581,6 +1581,21 @@ t.test('a reference that drifts is brought back while the deals run (S15)', asyn
     safe(t, grid);
   });
 
+  t.test('back to what was agreed, not to what a correction at its bound had to leave (INV-4)', async (t) => {
+    const grid = await aGrid();
+    await started(t, grid, aDeal('E001', 'E002'));
+    grid.unit('E002').gain = 0.75;
+    const before = grid.commands.length;
+    t.ok(await grid.runUntil(() => grid.commands.length > before, 30_000));
+    await grid.run(100);
+    grid.unit('E002').gain = 1.05; // what took the current is gone
+    t.ok(await grid.runUntil(() => grid.commands.length > before + 1, 30_000));
+    t.equal(grid.commands[before], 'E002 current 1.1');
+    t.match(grid.commands[before + 1], /^E002 current 0\.945/);
+    await grid.run(30_000);
+    t.equal(grid.commands.length, before + 2, 'and there it stays');
+  });
+
   t.test(
     'an orphan that takes from the bus is no drift: no side of a deal is moved for it (INV-4, RULE-10)',
     async (t) => {

@@ -15,15 +15,23 @@ export const agreedCurrentA = (deal: Deal, unitId: string): Amperes =>
 export const compensatedCurrentA = (deal: Deal, unitId: string): Amperes | undefined =>
   deal.chargeUnitId === unitId ? deal.chargeUnitCompensatedGridCurrentA : deal.dischargeUnitCompensatedGridCurrentA;
 
-/** What all running deals of a unit were balanced to: the current that it should carry, + from the bus. */
+const runningDeals = (deals: readonly Deal[], unitId: string): readonly Deal[] =>
+  deals.filter((deal) => isInvolved(deal, unitId) && slaveSideMustBeActive(deal));
+
+/** What all running deals of a unit have agreed on: the current that it should carry, + from the bus. */
+export const agreedRunningCurrentA = (deals: readonly Deal[], unitId: string): Amperes =>
+  runningDeals(deals, unitId).reduce((sum, deal) => sum + agreedCurrentA(deal, unitId), 0);
+
+/** What all running deals of a unit were found to carry when they were last balanced, + from the bus. */
 export const runningCurrentA = (deals: readonly Deal[], unitId: string): Amperes =>
-  deals
-    .filter((deal) => isInvolved(deal, unitId) && slaveSideMustBeActive(deal))
-    .reduce((sum, deal) => sum + (compensatedCurrentA(deal, unitId) ?? agreedCurrentA(deal, unitId)), 0);
+  runningDeals(deals, unitId).reduce(
+    (sum, deal) => sum + (compensatedCurrentA(deal, unitId) ?? agreedCurrentA(deal, unitId)),
+    0,
+  );
 
 /** Deals other than this one in which the unit's converter must move current. */
 export const otherRunningDeals = (deals: readonly Deal[], deal: Deal, unitId: string): readonly Deal[] =>
-  deals.filter((other) => other.dealId !== deal.dealId && isInvolved(other, unitId) && slaveSideMustBeActive(other));
+  runningDeals(deals, unitId).filter(({ dealId }) => dealId !== deal.dealId);
 
 /**
  * `Σother(u)` of control.md §4.4. A deal that is warmed up and not yet compensated counts with its agreed current:

@@ -4,12 +4,16 @@ import type { Amperes } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
 import { compensatedCurrents, measure } from './balance.ts';
 import { type CompensationRoles, compensationRoles } from './compensation.ts';
-import { runningCurrentA } from './deal-currents.ts';
+import { agreedRunningCurrentA } from './deal-currents.ts';
 import type { Grid } from './grid.ts';
 import { type GridView, gridCurrentOf, isRunning } from './grid-view.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 
-/** How far the reference is off when all deals are on their way; undefined while any is changing, or a party not seen. */
+/**
+ * How far the reference is off what its deals agreed on, when all deals are on their way; undefined while any is
+ * changing, or a party not seen. Not off what it last carried: a correction at its bound leaves a difference (a leak,
+ * say), and the next one would bring back that difference instead of the agreed current (INV-4).
+ */
 export function referenceDriftA(view: GridView): Amperes | undefined {
   const vr = view.voltageReferenceUnitId;
   const present = view.deals.filter(masterSideMustBeActive);
@@ -18,7 +22,7 @@ export function referenceDriftA(view: GridView): Amperes | undefined {
   const measuredA = gridCurrentOf(view, vr);
   const parties = present.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]);
   if (parties.some((unitId) => gridCurrentOf(view, unitId) === undefined)) return undefined;
-  return measuredA === undefined ? undefined : measuredA - runningCurrentA(present, vr);
+  return measuredA === undefined ? undefined : measuredA - agreedRunningCurrentA(present, vr);
 }
 
 /** The youngest running deal that has a side to adjust. */
@@ -40,7 +44,7 @@ export async function rebalance(grid: Grid, vr: string): Promise<void> {
   const { deal, roles } = found;
   grid.beginStep();
   try {
-    const correction = await measure(grid, deal, roles, runningCurrentA(grid.deals.all(), vr));
+    const correction = await measure(grid, deal, roles, agreedRunningCurrentA(grid.deals.all(), vr));
     if (typeof correction === 'string') return;
     accrue(grid); // until here the shares were those without the correction
     await grid.raise(roles.adjustedUnitId, { command: 'current', gridCurrentA: correction.gridCurrentA });

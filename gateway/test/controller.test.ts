@@ -374,13 +374,12 @@ t.test('the commands of control.md §1.9 write what they should', async (t) => {
 
   t.test('commands that do not fit the mode, or lack a current, change nothing (INV-11)', async (t) => {
     const rows: readonly (readonly [ConverterMode, DeviceCommand])[] = [
-      ['WAIT', { command: 'current', gridCurrentA: 1 }],
       ['VOLTAGE_REFERENCE', { command: 'current', gridCurrentA: 1 }],
-      ['WAIT', { command: 'voltage', gridVoltageV: 340 }],
+      ['CHARGE', { command: 'voltage', gridVoltageV: 340 }],
       ['CHARGE', { command: 'voltageReferenceAuthorization' }],
       ['CHARGE', { command: 'voltageReferenceWillHandOver' }],
-      ['WAIT', { command: 'voltageReferenceDidHandOver' }],
-      ['WAIT', { command: 'voltageReferenceDidTakeOver' }],
+      ['CHARGE', { command: 'voltageReferenceDidHandOver' }],
+      ['CHARGE', { command: 'voltageReferenceDidTakeOver' }],
       ['VOLTAGE_REFERENCE', { command: 'voltageReferenceDidHandOver', mode: 'CHARGE' }],
     ];
     for (const [mode, command] of rows) {
@@ -390,6 +389,24 @@ t.test('the commands of control.md §1.9 write what they should', async (t) => {
       t.same(room.reasons, ['L:L:ERROR device.bad-command']);
     }
   });
+
+  t.test(
+    'commands that reach a converter after its unit has stopped it change nothing, and are no fault (RULE-11)',
+    async (t) => {
+      const late: readonly DeviceCommand[] = [
+        { command: 'current', gridCurrentA: 1 },
+        { command: 'voltage', gridVoltageV: 340 },
+        { command: 'voltageReferenceAuthorization' },
+        { command: 'voltageReferenceDidHandOver' },
+        { command: 'voltageReferenceDidTakeOver' },
+      ];
+      for (const command of late) {
+        const room = await aRoomIn('WAIT');
+        t.match(await room.run(command), { ok: false, error: { reason: 'device.at-rest' } }, command.command);
+        t.same([room.device.writes, room.reasons], [[], []]);
+      }
+    },
+  );
 
   t.test('currents and voltages beyond the limits change nothing (INV-9)', async (t) => {
     const rows: readonly (readonly [ConverterMode, DeviceCommand])[] = [

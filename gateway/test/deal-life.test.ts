@@ -704,6 +704,26 @@ t.test('§13.2.9 a command that fails leaves a safe bus and tells both converter
     safe(t, grid);
   });
 
+  t.test(
+    'a lower current for who has gone to WAIT by itself: there is none any more, and nobody is to blame',
+    async (t) => {
+      const grid = await aGrid();
+      const [first, second] = [aDeal('E001', 'E002', { dealAmountWh: 5 }), aDeal('E003', 'E002')];
+      await started(t, grid, first, second);
+      failing(grid, 'E002', 'current', 'atRest');
+      t.ok(await grid.runUntil(() => grid.isGone(first.dealId)));
+      t.ok(grid.commands.some((command) => command.startsWith('E002 current')));
+      t.equal(grid.deal(first.dealId).abortReason, undefined);
+      grid.push('E002');
+      t.ok(await grid.runUntil(() => grid.isGone(second.dealId)), 'what else it had ends as with any party in WAIT');
+      t.notOk(grid.faults.some(({ reason }) => reason === 'deal.stop-failed'));
+      const next = aDeal('E003', 'E002', { dealAmountWh: 5 });
+      await started(t, grid, next);
+      t.ok(await grid.runUntil(() => grid.isGone(next.dealId)));
+      safe(t, grid);
+    },
+  );
+
   t.test('WAIT of the slave side at the regular end: recorded, blamed on that unit, and its permit ends', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002', { dealAmountWh: 5 });

@@ -1,5 +1,5 @@
-import { CURRENT_SIGN } from '../domain/converter-mode.ts';
-import type { DeviceCommand, DeviceCommandName } from '../domain/device-command.ts';
+import { type ConverterMode, CURRENT_SIGN } from '../domain/converter-mode.ts';
+import { AT_REST, type DeviceCommand, type DeviceCommandName } from '../domain/device-command.ts';
 import { DeviceError } from '../domain/errors.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { authorize } from './authorization.ts';
@@ -44,16 +44,26 @@ function* voltageReference(context: SequenceContext): Sequence {
   yield { kind: 'mode', setting: { mode: 'VOLTAGE_REFERENCE', dvg, dig: hwConfig.gridCurrentCapacityA, drg: 0 } };
 }
 
+/**
+ * A converter that has been stopped meanwhile, as by its unit itself, is asked in vain, and nobody is to blame (RULE-11);
+ * in any other mode the command is a mistake.
+ */
+const unfit = (name: QueuedName, needed: string, mode: ConverterMode | undefined): DeviceError =>
+  new DeviceError(
+    mode === 'WAIT' ? AT_REST : 'device.bad-command',
+    `${name} needs ${needed}, the converter is in ${mode}`,
+  );
+
 function* current(context: SequenceContext, gridCurrentA: Amperes): Sequence {
   const { mode } = context.state;
   if (mode === 'CHARGE' || mode === 'DISCHARGE') return yield* currentTo(context, gridCurrentA, CURRENT_SIGN[mode]);
-  throw new DeviceError('device.bad-command', `current needs CHARGE or DISCHARGE, the converter is in ${mode}`);
+  throw unfit('current', 'CHARGE or DISCHARGE', mode);
 }
 
 function* inVoltageReference(context: SequenceContext, name: QueuedName, sequence: Sequence): Sequence {
   const { mode } = context.state;
   if (mode === 'VOLTAGE_REFERENCE') return yield* sequence;
-  throw new DeviceError('device.bad-command', `${name} needs VOLTAGE_REFERENCE, the converter is in ${mode}`);
+  throw unfit(name, 'VOLTAGE_REFERENCE', mode);
 }
 
 /** Only the end of a hand-over takes the droop away: until then two references may share the bus (INV-1, RULE-8). */

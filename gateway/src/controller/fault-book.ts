@@ -1,3 +1,4 @@
+import { AT_REST } from '../domain/device-command.ts';
 import { messageOf, reasonOf } from '../domain/errors.ts';
 import type { FaultCategory, FaultInput, FaultLevel } from '../domain/fault.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
@@ -24,6 +25,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'device.busy',
   'device.closed',
   'device.no-permit',
+  AT_REST,
 ]);
 /** What a fence throws is not about the device either. */
 const isRefusal = (reason: string): boolean =>

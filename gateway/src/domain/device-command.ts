@@ -26,3 +26,6 @@ export type DeviceCommand =
   | { readonly command: 'voltageReferenceDidTakeOver' };
 
 export type DeviceCommandName = DeviceCommand['command'];
+
+/** Reason of a refusal: the converter has come to WAIT meanwhile, as its unit brings it there by itself. */
+export const AT_REST = 'device.at-rest';

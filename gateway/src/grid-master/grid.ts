@@ -1,7 +1,7 @@
 import type { Policy } from '../config/policy.ts';
 import type { Deal } from '../domain/deal.ts';
 import { unitOnSide } from '../domain/deal.ts';
-import type { DeviceCommand, DeviceCommandName } from '../domain/device-command.ts';
+import { AT_REST, type DeviceCommand, type DeviceCommandName } from '../domain/device-command.ts';
 import { InternalError, messageOf, PeerError, reasonOf } from '../domain/errors.ts';
 import type { FaultInput } from '../domain/fault.ts';
 import type { CommandBody } from '../domain/messages.ts';
@@ -28,6 +28,9 @@ const HAND_OVER_COMMANDS: ReadonlySet<DeviceCommandName> = new Set([
   'voltageReferenceDidHandOver',
   'voltageReferenceDidTakeOver',
 ]);
+
+/** Why a unit does not carry out what it is told when it stops, or has stopped, by itself. */
+const BLAMELESS: ReadonlySet<string> = new Set(['peer.restarted', AT_REST, 'device.superseded', 'device.no-permit']);
 
 /** The bus in the hands of the grid master: what is known, who holds the voltage, and the ways to act on it. */
 export class Grid {
@@ -213,6 +216,7 @@ export class Grid {
   /**
    * A command towards WAIT: never refused here, and its failure is a fault, not an exception. Nobody waits for the
    * answer of a mute unit, so its converter is in doubt from now on, not only when the time of the answer has passed.
+   * One that rests already has no current to lower.
    */
   async lower(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<boolean> {
     if (!this.needs.community.isAlive(unitId) || isMute(this.view(), unitId)) this.doubt(unitId);
@@ -222,7 +226,7 @@ export class Grid {
       return true;
     } catch (error) {
       this.#lowerFailed(unitId, device, error);
-      return false;
+      return device.command === 'current' && reasonOf(error) === AT_REST;
     }
   }
 
@@ -243,12 +247,13 @@ export class Grid {
   }
 
   /**
-   * Blamed on the unit that did not obey, never on the grid master's own (control.md D8). A process that has begun
-   * anew is to blame for nothing: it put its converter to WAIT before it joined (RULE-17), which is still to be seen.
+   * Blamed on the unit that did not obey, never on the grid master's own (control.md D8). Whoever has brought its
+   * converter to WAIT by itself is to blame for nothing, as it joined anew (RULE-17) or lost its reference (RULE-7);
+   * that it rests is still to be seen.
    */
   #lowerFailed(unitId: string, device: DeviceCommand, error: unknown): void {
     this.doubt(unitId);
-    if (reasonOf(error) === 'peer.restarted') return;
+    if (BLAMELESS.has(reasonOf(error))) return;
     this.raiseFault({
       unitId,
       category: 'HARDWARE',

@@ -2,7 +2,7 @@ import { demoPolicy } from '../../src/config/defaults.ts';
 import type { Policy } from '../../src/config/policy.ts';
 import { CONVERTER_MODES, type ConverterMode, CURRENT_SIGN } from '../../src/domain/converter-mode.ts';
 import { type Deal, isNewerCopy } from '../../src/domain/deal.ts';
-import type { DeviceCommand } from '../../src/domain/device-command.ts';
+import { AT_REST, type DeviceCommand } from '../../src/domain/device-command.ts';
 import { PeerError } from '../../src/domain/errors.ts';
 import type { FaultInput } from '../../src/domain/fault.ts';
 import type { CommandBody } from '../../src/domain/messages.ts';
@@ -24,8 +24,11 @@ import { VirtualClock } from '../../src/ports/virtual-clock.ts';
 export const UNITS = ['E001', 'E002', 'E003', 'E004'] as const;
 const START = Date.UTC(2026, 0, 1);
 
-/** What a command does beside its effect: `refuse` answers no, `silent` never answers, `deaf` does nothing at all. */
-export type Fate = 'obey' | 'refuse' | 'silent' | 'deaf' | 'restarted';
+/**
+ * What a command does beside its effect: `refuse` answers no, `silent` never answers, `deaf` does nothing at all;
+ * `restarted` and `atRest` meet a unit that has gone to WAIT by itself.
+ */
+export type Fate = 'obey' | 'refuse' | 'silent' | 'deaf' | 'restarted' | 'atRest';
 
 /** A policy for these tests: the demo's, without large units, with more rooms for override. */
 export function gridPolicy(
@@ -353,6 +356,10 @@ export class ScriptedGrid {
     if (fate === 'restarted') {
       unit.mode = 'WAIT'; // RULE-17
       throw new PeerError('peer.restarted', to, `${to} has begun anew and does not answer`);
+    }
+    if (fate === 'atRest') {
+      Object.assign(unit, { mode: 'WAIT', dig: 0 });
+      throw new PeerError(AT_REST, to, `${to} refused ${body.kind}: the converter is in WAIT`);
     }
     if (fate === 'refuse') throw new PeerError('peer.refused', to, `${to} refuses ${body.kind}`);
     const reply = this.#obey(unit, body);

@@ -153,6 +153,23 @@ t.test('from evaluation to a deal on both disks it takes at most 300 ms (W2, W21
   t.ok(slowest <= 300, `${slowest} ms`);
 });
 
+t.test(
+  'units whose every word is 550 ms on its way trade as well, and nobody is left with half a deal (W2)',
+  async (t) => {
+    const street = new Street({ seed: 3, delay: () => 550 });
+    for (const [unitId, rsoc] of [
+      ['E001', 95],
+      ['E004', 40],
+    ] as const)
+      street.house(unitId, rsoc);
+    street.start();
+    await street.clock.advance(6_000);
+    const halves = [...street.houses.values()].flatMap(({ open }) => open);
+    t.ok(street.sharedDeals().length > 0);
+    t.equal(halves.length, 2 * street.sharedDeals().length);
+  },
+);
+
 t.test('the same seed negotiates the same', async (t) => {
   const run = async (): Promise<string> => {
     const street = new Street({ seed: 7 });

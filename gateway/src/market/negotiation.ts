@@ -18,6 +18,8 @@ import { strategyOf } from './window.ts';
 
 /** Less than this is no time to propose a deal in. */
 const SHORTEST_TRY_MSEC: Milliseconds = 50;
+/** An answer that has to be journalled first takes so much longer than one that does not, at most. */
+const WRITTEN_ANSWER = 2;
 /** Refusals after which no second choice is asked: a deal exists already, or may yet come to exist. */
 const FINAL: readonly string[] = ['crossing.merged', 'journal.failed'];
 const SLOT_TAKEN = 'slots.busy';
@@ -36,6 +38,9 @@ export class Negotiation {
   readonly #inbox: AnswerInbox;
   /** The deals that were there when it began. */
   readonly #formerDealIds: ReadonlySet<string>;
+  #askedAt: Milliseconds = 0;
+  /** How long each unit's answer to the request was on its way, there and back. */
+  readonly #answerMsec = new Map<string, Milliseconds>();
   #proposal: Proposal | undefined;
   #stopped = false;
   #hasLostRace = false;
@@ -65,6 +70,7 @@ export class Negotiation {
     const { bus, clock } = needs;
     if (await this.#isVetoed()) return;
     const limitMsec = this.#desk.negotiationTimeoutMsec();
+    this.#askedAt = clock.monotonic();
     bus.publish('request', this.#id, this.#request, { expiryMsec: limitMsec });
     await this.#inbox.complete(clock, limitMsec, () => needs.aliveMembers());
     const ranked = this.#choose();
@@ -86,6 +92,7 @@ export class Negotiation {
   take({ key, envelope }: Delivery<'accept'>): void {
     if (key !== this.#id) return;
     const { sender, body } = envelope;
+    this.#answerMsec.set(sender, this.#desk.needs.clock.monotonic() - this.#askedAt);
     const refusal = this.#desk.isMember(sender)
       ? this.#inbox.take(sender, body)
       : refuse('message.not-member', { unitId: sender }).refusal;
@@ -183,12 +190,14 @@ export class Negotiation {
     return proposal.crossed ? mergedInto(deal.acceptUnitId) : this.#keep(deal);
   }
 
-  /** Half of the time that is left, so that a silent first choice leaves time for a second one. */
+  /** Half of the time that is left, so that a silent first choice leaves time for a second one; more for who is far away. */
   #askAcceptor(deal: Deal, deadline: Milliseconds): Promise<void> {
     const { needs } = this.#desk;
     const { clock } = needs;
     const to = deal.acceptUnitId;
-    const limitMsec = Math.max(SHORTEST_TRY_MSEC, (deadline - clock.monotonic()) / 2);
+    const leftMsec = deadline - clock.monotonic();
+    const farMsec = WRITTEN_ANSWER * (this.#answerMsec.get(to) ?? 0);
+    const limitMsec = Math.max(SHORTEST_TRY_MSEC, leftMsec / 2, Math.min(leftMsec, farMsec));
     const tooLate = (): PeerError => new PeerError('peer.timeout', to, `${to} kept no deal within ${limitMsec} ms`);
     return withDeadline(clock, limitMsec, needs.propose(to, deal, limitMsec), tooLate);
   }

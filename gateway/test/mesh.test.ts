@@ -3,12 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
+import { connectAsync } from 'mqtt';
 import t from 'tap';
 import { DurableStore } from '../src/adapters/durable-store.ts';
 import { EmbeddedBroker } from '../src/adapters/embedded-broker.ts';
 import { type Judgement, type Moment, PeerEar } from '../src/adapters/peer-ear.ts';
 import { bodyProblem } from '../src/adapters/peer-schemas.ts';
 import type { PeerAddress } from '../src/adapters/peer-source.ts';
+import { SystemClock } from '../src/adapters/system-clock.ts';
+import { Requests, type Serve } from '../src/cluster/requests.ts';
 import type { Channel } from '../src/domain/messages.ts';
 import { silentLog } from '../src/ports/log.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
@@ -189,6 +192,7 @@ type Say = (
     retain?: boolean;
     sender?: string;
     session?: string;
+    time?: number;
     uptimeMsec?: number;
     expiryMsec?: number;
   },
@@ -216,6 +220,75 @@ t.test('what a peer must not say is refused, logged once, and changes nothing (I
   const refusals = end.lines.filter(({ event }) => event === 'mesh.message-refused');
   t.equal(refusals.length, Object.keys(lies).length, 'each kind is logged once');
 });
+
+t.test(
+  'a command that was recorded and is said again is carried out once, whoever says it (RULE-2, INV-6)',
+  async (t) => {
+    const { end, say, port } = await aLiar(t);
+    const served: string[] = [];
+    const serve: Serve = async (from, { kind }) => {
+      served.push(`${from} ${kind}`);
+      return { ok: true };
+    };
+    const requests = new Requests(end.bus, new SystemClock());
+    requests.start(serve);
+    const recorded = (id: string, more: object = {}): void =>
+      say(
+        'command',
+        { kind: 'fault.acknowledge', faultId: 'f' },
+        { topic: `${rootOf('E002')}/command/E001/${id}`, expiryMsec: 1_000, time: Date.now(), ...more },
+      );
+    const toEnd = async (): Promise<void> => {
+      const last = heard(end.bus, 'mode', () => true);
+      say('mode', aMode('stop'));
+      await last;
+    };
+    recorded('s1-5');
+    recorded('s1-5');
+    recorded('s1-4');
+    await toEnd();
+    t.equal(served.length, 1, 'nor is an older one');
+
+    const own = end.broker.address;
+    const stranger = await connectAsync(`mqtt://${own.host}:${own.port}`, { protocolVersion: 4, reconnectPeriod: 0 });
+    t.teardown(() => stranger.endAsync(true));
+    stranger.on('error', () => {}); // it is thrown out
+    const envelope = { id: 'x', sender: 'E002', session: 's1', term: 0, time: Date.now(), uptimeMsec: 1 };
+    const text = JSON.stringify({ ...envelope, body: { kind: 'fault.acknowledge', faultId: 'f' } });
+    stranger.publish(`${rootOf('E002')}/command/E001/s1-6`, text);
+    stranger.publish(`${rootOf('E001')}/command/E001/s1-6`, text);
+    await toEnd();
+    t.equal(served.length, 1, 'nobody speaks for a unit but on its own broker');
+
+    say('birth', { ...aBirth('E002'), session: 's2' }, { session: 's2' });
+    recorded('s1-7');
+    const again = heard(end.bus, 'mode', () => true);
+    say('mode', aMode('stop'), { session: 's2' });
+    await again;
+    t.equal(served.length, 1, 'nor that of a process that has gone');
+    requests.stop();
+    await end.close();
+
+    const next = await aMeshEnd('E001', { members: IDS, peers: [{ unitId: 'E002', host: HOST, port }] });
+    t.teardown(() => next.close());
+    const restarted = new Requests(next.bus, new SystemClock());
+    restarted.start(serve);
+    let modes = 0;
+    const twice = heard(next.bus, 'mode', () => {
+      modes += 1;
+      return modes === 2;
+    });
+    const now = { session: 's2', uptimeMsec: 100_000 };
+    const timer = setInterval(() => {
+      say('birth', { ...aBirth('E002'), session: 's2' }, now);
+      say('mode', aMode('stop'), now);
+      recorded('s2-1', { ...now, uptimeMsec: 95_000 });
+    }, 50);
+    await twice.finally(() => clearInterval(timer));
+    t.equal(served.length, 1, 'nor, by a unit that has begun anew, one that has expired');
+    restarted.stop();
+  },
+);
 
 t.test('words of a former session, signs of life that were kept, and late ones count for nothing', async (t) => {
   const { end, say } = await aLiar(t);
@@ -447,20 +520,27 @@ t.test('malformed messages of a thousand kinds are refused, and never throw (INV
     t.equal(judgement.kind, 'message', `${channel} ${JSON.stringify(judgement)}`);
   }
   const kinds = new Map<string, number>();
+  const refused = { what: new Set<string>(), why: new Set<string>() };
+  const note = (judgement: Judgement): void => {
+    kinds.set(judgement.kind, (kinds.get(judgement.kind) ?? 0) + 1);
+    if (judgement.kind !== 'refused') return;
+    refused.what.add(judgement.what);
+    refused.why.add(judgement.why);
+  };
   fc.assert(
     fc.property(
       fc.constantFrom(...whole),
       fc.array(fc.nat(50), { minLength: 1, maxLength: 6 }),
       nonsense,
       ([channel, body], path, other) => {
-        const { kind } = judge(channel, mutated({ ...envelope, body }, path, other));
-        kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+        note(judge(channel, mutated({ ...envelope, body }, path, other)));
         return true;
       },
     ),
     { numRuns: 3_000, seed: 7 },
   );
   t.ok((kinds.get('refused') ?? 0) > 1_000, JSON.stringify([...kinds]));
+  t.ok(refused.what.size < 20, `logged once each: ${refused.what.size} of ${refused.why.size} ways`);
   fc.assert(
     fc.property(fc.constantFrom(...whole), fc.oneof(fc.string(), fc.json()), ([channel], raw) => {
       return ear.judge(`${rootOf('E002')}/${channel}`, Buffer.from(raw || '?'), false, later()).kind === 'refused';

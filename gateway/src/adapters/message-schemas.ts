@@ -127,9 +127,10 @@ export type Heard =
   /** Not for us: clients' own words, or another tree. */
   | { readonly kind: 'other' }
   /** Refused; `why` is for the log (INV-11). */
-  | { readonly kind: 'garbage'; readonly why: string };
+  /** `what` is one of a few: of garbage there is no end, and a log is not for filling. */
+  | { readonly kind: 'garbage'; readonly what: string; readonly why: string };
 
-const garbage = (why: string): Heard => ({ kind: 'garbage', why });
+const garbage = (why: string, what = why): Heard => ({ kind: 'garbage', what, why });
 
 /** Judges a message by its topic, size, envelope, sender and the schema of its channel; never throws. */
 export function hear(topicText: string, payload: Uint8Array): Heard {
@@ -142,7 +143,7 @@ export function hear(topicText: string, payload: Uint8Array): Heard {
     const parsed: unknown = parseJson(payload);
     if (!v.is(envelope, parsed)) return garbage('no envelope');
     // What stands on a unit's topics was said by that unit (architecture.md §3).
-    if (parsed.sender !== unitId) return garbage(`sender ${parsed.sender} on the topic of ${unitId}`);
+    if (parsed.sender !== unitId) return garbage(`sender ${parsed.sender} on the topic of ${unitId}`, 'another sender');
     if (!v.is(BODIES[channel], parsed.body)) return garbage(`body does not fit channel ${channel}`);
     const body: Bodies[Channel] = parsed.body as never; // just judged by the channel's own schema
     return { kind: 'message', unitId, delivery: { channel, key, envelope: { ...parsed, body } } as AnyDelivery };

@@ -25,10 +25,11 @@ export type Judgement =
   | { readonly kind: 'gone'; readonly channel: Channel; readonly key: string }
   /** Came late, or waits for the birth of its session; nobody has done anything wrong. */
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'refused'; readonly why: string };
+  /** `what` is one of a few, `why` tells the case. */
+  | { readonly kind: 'refused'; readonly what: string; readonly why: string };
 
 const NOTHING: Judgement = { kind: 'nothing' };
-const refused = (why: string): Judgement => ({ kind: 'refused', why });
+const refused = (why: string, what = why): Judgement => ({ kind: 'refused', what, why });
 
 /** Now, by two clocks. */
 export interface Moment {
@@ -62,14 +63,14 @@ export class PeerEar {
     const topic = parseTopic(topicText);
     if (topic === undefined || !this.#isPeers(topic)) return refused('topic of somebody else');
     const heard = hear(topicText, payload);
-    if (heard.kind === 'garbage') return refused(heard.why);
+    if (heard.kind === 'garbage') return refused(heard.why, heard.what);
     if (heard.kind === 'other') return refused('topic of no channel');
     if (heard.kind === 'gone') {
       this.#held.delete(topicText);
       return heard;
     }
     const problem = bodyProblem(heard.delivery.channel, heard.delivery.envelope.body);
-    if (problem !== undefined) return refused(problem);
+    if (problem !== undefined) return refused(problem, `body of ${heard.delivery.channel}`);
     return this.#judgeSession(topicText, heard.delivery, isRetained, at);
   }
 

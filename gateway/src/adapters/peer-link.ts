@@ -140,7 +140,7 @@ export class PeerLink {
     const { clock, hear, forget, gone, peer } = this.#options;
     const at = { now: clock.now(), monotonic: clock.monotonic() };
     const judgement = this.#ear.judge(topic, payload, isRetained, at);
-    if (judgement.kind === 'refused') this.#refuse(judgement.why, topic);
+    if (judgement.kind === 'refused') this.#refuse(judgement.what, judgement.why, topic);
     if (judgement.kind === 'gone') gone(peer.unitId, judgement.channel, judgement.key);
     if (judgement.kind === 'born') {
       forget(peer.unitId);
@@ -171,9 +171,9 @@ export class PeerLink {
     };
   }
 
-  #refuse(why: string, topic: string): void {
+  #refuse(what: string, why: string, topic: string): void {
     this.#troubles.note(
-      why,
+      what,
       { peer: this.#options.peer.unitId, why, topic: topic.slice(0, 200) },
       'mesh.message-refused',
     );

@@ -587,6 +587,7 @@ t.test('shrink.ts: few faults that are enough, by the same invariant', async (t)
     log: [],
     deals: 0,
     faultsInDeals: 0,
+    deaths: 0,
     virtualMsec: 0,
     fingerprint: '',
   });

@@ -87,6 +87,7 @@ export class ChaosRun {
       fingerprint: this.#stage.log.fingerprint,
       deals: this.#stage.traffic.startedDeals.size,
       faultsInDeals: this.#mishaps.begunInDeals,
+      deaths: this.#mishaps.deaths,
       virtualMsec: this.#now,
     };
   }

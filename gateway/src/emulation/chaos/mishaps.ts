@@ -38,6 +38,7 @@ export class Mishaps {
   readonly #brokenLines = new Set<string>();
   #lastEndAt = 0;
   #begunInDeals = 0;
+  #deaths = 0;
   #wantsRun = false;
   readonly #cancels: Cancel[] = [];
   readonly #traps: { skip: number; fire: () => void }[] = [];
@@ -68,6 +69,10 @@ export class Mishaps {
   /** Faults so far that fell while a converter moved current for a deal. */
   get begunInDeals(): number {
     return this.#begunInDeals;
+  }
+
+  get deaths(): number {
+    return this.#deaths;
   }
 
   isBroken(branch: string): boolean {
@@ -203,6 +208,7 @@ export class Mishaps {
       mishap: { kind: 'crash', victim: house.unitId },
     };
     house.kill();
+    this.#deaths += 1;
     this.#active.set(marker, () => house.start());
     this.#cancels.push(this.#stage.clock.after(forMsec, () => this.#end(marker)));
   }

@@ -16,5 +16,7 @@ export interface RunResult {
   readonly deals: number;
   /** Faults that fell while a deal moved current. */
   readonly faultsInDeals: number;
+  /** Processes that a fault has killed. */
+  readonly deaths: number;
   readonly virtualMsec: Milliseconds;
 }

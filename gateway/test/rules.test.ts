@@ -1,4 +1,5 @@
 import t from 'tap';
+import { Members } from '../src/cluster/members.ts';
 import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import type { Policy } from '../src/config/policy.ts';
@@ -15,9 +16,11 @@ import {
 } from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
-import { MemoryStore, silentLog, VirtualClock } from '../src/ports/index.ts';
+import { MemoryBusHub, MemoryStore, silentLog, VirtualClock } from '../src/ports/index.ts';
 import { differingKeys } from '../src/unit/policy-watch.ts';
+import { ReferenceWatch } from '../src/unit/reference-watch.ts';
 import { ControllerRoom } from './support/controller-room.ts';
+import { aBeacon } from './support/messages.ts';
 import { Mortals, type MortalsOptions } from './support/mortals.ts';
 
 /** The rules of authority (cluster-safety.md), each by its number, on whole units that die, return and are cut off. */
@@ -222,6 +225,47 @@ t.test(
       );
     }
     t.strictSame(seen, new Set([true, false]));
+  },
+);
+
+t.test(
+  'RULE-7: a reference is missed as soon as it has been silent for a second, whenever the next heartbeat comes: `apis safe-stop` takes its voltage away after 1.5 s',
+  async (t) => {
+    const clock = new VirtualClock();
+    const hub = new MemoryBusHub(clock);
+    const members = new Members({ bus: hub.join('E001', 's1'), clock, memberUnitIds: () => ['E001', 'E002', 'E003'] });
+    const stoppedAt: number[] = [];
+    const watch = new ReferenceWatch({
+      unitId: 'E001',
+      clock,
+      members,
+      converterMode: () => 'CHARGE',
+      permit: () => ({ voltageReference: { unitId: 'E002', session: 's2' } }),
+      stopNow: () => stoppedAt.push(clock.monotonic()),
+    });
+    members.start();
+    members.onBeacon((member) => watch.hear(member));
+    const beacons = { E002: hub.join('E002', 's2'), E003: hub.join('E003', 's3') };
+    const beat = (unitId: keyof typeof beacons, beacon: number): void =>
+      beacons[unitId].publish('election', '', { ...aBeacon({ beacon }), session: beacons[unitId].session });
+    for (let beacon = 1; beacon <= 4; beacon += 1) {
+      beat('E002', beacon);
+      await clock.advance(500);
+    }
+    beat('E003', 1);
+    const heardAt = 1_501;
+    await clock.advance(499);
+    t.same(stoppedAt, [], 'it was heard a moment ago');
+    await clock.advance(100);
+    t.equal(stoppedAt.length, 1);
+    t.ok((stoppedAt[0] ?? 0) - heardAt <= 1_001);
+
+    beat('E002', 5);
+    await clock.advance(10);
+    watch.stop();
+    await clock.advance(2_000);
+    t.equal(stoppedAt.length, 1, 'a unit that has ended looks no more');
+    members.stop();
   },
 );
 

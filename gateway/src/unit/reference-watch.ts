@@ -1,9 +1,12 @@
-import type { Members } from '../cluster/members.ts';
+import { ALIVE_MSEC, type Member, type Members } from '../cluster/members.ts';
 import type { HeldPermit } from '../cluster/permit-holder.ts';
 import { type ConverterMode, CURRENT_SIGN } from '../domain/converter-mode.ts';
+import type { Milliseconds } from '../domain/quantities.ts';
+import type { Cancel, Clock } from '../ports/clock.ts';
 
 export interface ReferenceWatchNeeds {
   readonly unitId: string;
+  readonly clock: Clock;
   readonly members: Members;
   converterMode(): ConverterMode | undefined;
   /** The live permit: it names the reference that it relies on. */
@@ -12,18 +15,37 @@ export interface ReferenceWatchNeeds {
   stopNow(reason: string): void;
 }
 
+/** Timers of the system may be early by as much. */
+const ROUNDING_MSEC: Milliseconds = 1;
+
 /**
  * RULE-7: a constant-current unit goes to WAIT by itself when the voltage reference that its permit relies on is
  * silent for a second or shows another session; nobody else has to notice.
  */
 export class ReferenceWatch {
   readonly #needs: ReferenceWatchNeeds;
+  #cancel: Cancel = () => {};
 
   constructor(needs: ReferenceWatchNeeds) {
     this.#needs = needs;
   }
 
-  /** To be called with every heartbeat, beacon and `grid`. */
+  /**
+   * To be called with every beacon. Looks again when the second is over, and not only with the next heartbeat: by then
+   * `apis safe-stop` may take the voltage of a dead reference away.
+   */
+  hear({ unitId }: Member): void {
+    this.check();
+    if (unitId !== this.#needs.permit()?.voltageReference?.unitId) return;
+    this.#cancel();
+    this.#cancel = this.#needs.clock.after(ALIVE_MSEC + ROUNDING_MSEC, () => this.check());
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  /** To be called with every heartbeat and `grid`, too: the permit may name another reference. */
   check(): void {
     const mode = this.#needs.converterMode();
     const reference = this.#needs.permit()?.voltageReference;

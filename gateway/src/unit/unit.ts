@@ -306,6 +306,7 @@ export class Unit {
     });
     this.#referenceWatch = new ReferenceWatch({
       unitId,
+      clock,
       members: this.#members,
       converterMode: () => modeOfCode(this.#controller.latest()?.reading.dcdc.status.status),
       permit: () => this.#permits.current(),
@@ -390,8 +391,9 @@ export class Unit {
       this.#modeDesk.takePart(),
       this.#members.onBeacon((member) => {
         this.#election.hear(member);
-        this.#referenceWatch.check();
+        this.#referenceWatch.hear(member);
       }),
+      () => this.#referenceWatch.stop(),
       bus.listen('grid', ({ envelope }) => {
         if (!this.#election.hearGrid(envelope.sender, envelope.body)) return;
         this.#permits.hearGrid(envelope.body);

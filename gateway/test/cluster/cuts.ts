@@ -137,6 +137,8 @@ const lateFromTheStart: Scenario = {
       const leads = await lab.until('a new grid master', ({ grid }) => (grid?.term ?? 0) > term, TRADE_MSEC);
       figures.push({ name: 'all converters in WAIT, ms', value: waiting - began, limit: 4_000 });
       figures.push({ name: 'new grid master, ms', value: leads - began, limit: 20_000 });
+      const trades = await currentAgain(lab, leads);
+      figures.push({ name: 'trading while every byte is late, ms', value: trades - leads, limit: 20_000 });
     } finally {
       lab.delay(false);
     }

@@ -28,7 +28,7 @@ const freeze: Scenario = {
     const resumed = await currentAgain(lab, rest);
     return [
       { name: 'frozen converter in WAIT, ms', value: rest - frozen, limit: 9_000 },
-      { name: 'trading again, ms', value: resumed - frozen, limit: 25_000 },
+      { name: 'trading again, ms', value: resumed - frozen, limit: 20_000 },
       noneBeside(lab, frozen, rest),
       ...always(lab, frozen),
     ];

@@ -11,6 +11,7 @@ export interface Look {
 const PERIOD_MSEC = 50;
 
 const isReference = ({ mode }: HouseState): boolean => mode === 'VOLTAGE_REFERENCE';
+const isCurrent = ({ mode }: HouseState): boolean => mode === 'CHARGE' || mode === 'DISCHARGE';
 
 /** Looks at the truth behind the converters, twenty times a second, and remembers it. */
 export class Watcher {
@@ -56,6 +57,14 @@ export class Watcher {
     return this.since(since).filter(({ houses }) => {
       const references = Object.values(houses).filter(isReference);
       return references.length > 2 || (references.length === 2 && references.some(({ drg }) => drg === 0));
+    });
+  }
+
+  /** RULE-7: moments at which constant currents were left without anybody who holds the voltage. */
+  abandonedCurrents(since: number): readonly Look[] {
+    return this.since(since).filter(({ houses }) => {
+      const all = Object.values(houses);
+      return all.some(isCurrent) && !all.some(isReference);
     });
   }
 

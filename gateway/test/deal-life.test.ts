@@ -893,6 +893,30 @@ t.test('SCRAM (control.md §7.4)', async (t) => {
     t.same(grid.grid?.permits, []);
   });
 
+  t.test(
+    'in a hand-over of which one reference dies and is forgotten: the other one is told all the same',
+    async (t) => {
+      const grid = await aGrid();
+      const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+      await started(t, grid, first, second);
+      grid.master.requestStop(first.dealId, ['x']);
+      t.ok(await grid.runUntil(() => grid.commands.includes('E003 voltageReferenceWillTakeOver'), 2_000));
+      grid.fate = (to, body) => {
+        grid.latencyMsec = to === 'E003' && body.kind === 'read' ? 80 : 20;
+        return 'obey';
+      };
+      grid.unit('E001').isStale = true;
+      grid.push('E001');
+      const ended = t.resolves(grid.master.scram('x'));
+      await grid.run(140);
+      grid.kill('E001');
+      await grid.run(30_000);
+      await ended;
+      t.ok(grid.commands.includes('E003 scram'));
+      t.equal(grid.modes.E003, 'WAIT');
+    },
+  );
+
   t.test('does not wait for an orderly stop that is at work', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002');

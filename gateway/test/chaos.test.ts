@@ -116,6 +116,11 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
       t.match(two(disobeying), [{ toleranceMsec: acquisitionAndWriteMsec }]);
       t.match(two({ ...disobeying, isAsTold: true }), [{ toleranceMsec: 0 }], 'its unit has put it there itself');
       t.match(two({ isAsTold: false }), [{ toleranceMsec: 0 }], 'no fault makes it do so');
+      const orphan = reference('E001', { isAwake: false });
+      t.same(found(checks.oneReference, [orphan, reference('E002', disobeying)]), [], 'neither has a unit to stop it');
+      t.equal(found(checks.oneReference, [reference('E001', disobeying), reference('E002', disobeying)]).length, 1);
+      t.equal(found(checks.oneReference, [orphan, reference('E002')]).length, 1, 'this one has');
+      t.equal(found(checks.oneReference, [orphan, reference('E002', disobeying), reference('E003')]).length, 1);
     }
   });
 

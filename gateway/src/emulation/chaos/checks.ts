@@ -31,13 +31,18 @@ const segmentsOf = ({ houses }: Moment): readonly (readonly HouseMoment[])[] => 
   return [...segments.values()];
 };
 
-/** INV-1: one reference on a bus, or two with droop for as long as a hand-over takes. */
+/**
+ * INV-1: one reference on a bus, or two with droop for as long as a hand-over takes. Beside a converter that disobeys
+ * its unit, one whose unit is not running is left to its supervisor's safe-stop (RULE-7), which these runs are without.
+ */
 export const oneReference: Check = (moment) =>
   segmentsOf(moment).flatMap((houses): Finding[] => {
     const references = houses.filter(isReference);
     if (references.length < 2) return [];
     const isHandOver = references.length === 2 && references.every(({ drg }) => drg > 0);
     const isForced = references.some(isDisobeying);
+    const isUnattended = references.some(({ isAwake }) => !isAwake);
+    if (isForced && isUnattended && references.every((house) => !house.isAwake || isDisobeying(house))) return [];
     const names = references.map(({ houseId, drg }) => `${houseId} (droop ${drg})`).join(', ');
     return [
       {

@@ -137,6 +137,13 @@ t.test('what browsers ask of Node-RED', async (t) => {
   }[];
   const loaded = nodes.filter(({ enabled, err }) => enabled && err === undefined).flatMap(({ types }) => types);
   for (const type of nodeTypes) t.ok(loaded.includes(type), `${type} is in the palette`);
+  const editorIn = async (language: string): Promise<string> =>
+    (await fetch(`${runtime.url}/nodes`, { headers: { accept: 'text/html', 'accept-language': language } })).text();
+  const [english, japanese] = [await editorIn('en-US'), await editorIn('ja')];
+  t.match(english, 'Battery of an emulated house');
+  t.match(japanese, '模擬の家の蓄電池', 'an editor in Japanese has its help');
+  t.notMatch(japanese, 'Battery of an emulated house');
+  t.match(await (await get('/nodes/messages?lng=ja')).text(), 'このフローがコンバーターを制御する', 'and its texts');
 });
 
 /** Whether a page must be scrolled sideways, once it has come to rest after its size was changed. */

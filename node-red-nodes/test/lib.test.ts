@@ -50,6 +50,10 @@ t.test('address', async (t) => {
   t.test('host and port need no daemon', async (t) => {
     t.same(await addressOf(choice('E001', '10.0.0.7', 18830), 'nowhere'), { host: '10.0.0.7', port: 18830 });
   });
+  t.test('a host alone means its usual port, and not a unit of the same id that runs here', async (t) => {
+    const file = await aDataDir(t, DAEMON);
+    t.same(await addressOf(choice('E002', '10.0.0.7'), file), { host: '10.0.0.7', port: 18830 });
+  });
   t.test('tells a missing gateway from a missing unit', async (t) => {
     const problemOf = (unitId: string, file: string): Promise<string | undefined> =>
       addressOf(choice(unitId), file).then(

@@ -31,9 +31,12 @@ function filesOf(config: ApisUnitDef): UnitChoice['tls'] {
   return { ca, cert, key };
 }
 
+/** Undefined for an empty field. Throws for what is no port. */
 const portOf = (value: string | number | undefined): number | undefined => {
+  if ((value ?? '') === '') return undefined;
   const port = Number(value);
-  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new Error(`port: expected 1 to 65535, got ${JSON.stringify(value)}`);
 };
 
 const choiceOf = (config: ApisUnitDef): UnitChoice => {

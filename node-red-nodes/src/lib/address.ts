@@ -32,8 +32,8 @@ const readLocalDaemon = (path: string): Promise<DaemonFile> =>
     throw new AddressError('noGateway', String(error));
   });
 
-const hasAddress = (choice: UnitChoice): choice is UnitChoice & { port: number } =>
-  choice.host !== '' && choice.port !== undefined;
+/** Where the broker of a gateway's first unit listens when nobody has said otherwise (architecture.md §7). */
+const USUAL_PORT = 18_830;
 
 type Named = { readonly unitId: string } & UnitAddress;
 
@@ -60,7 +60,8 @@ export async function addressOf(choice: UnitChoice, path: string, onlyLooks = fa
 }
 
 async function placeOf(choice: UnitChoice, path: string, onlyLooks: boolean): Promise<UnitAddress> {
-  if (hasAddress(choice)) return { host: choice.host, port: choice.port };
+  // A host that was given is never passed over for a unit here that has the same id.
+  if (choice.host !== '') return { host: choice.host, port: choice.port ?? USUAL_PORT };
   try {
     return await localAddress(choice, path);
   } catch (error) {

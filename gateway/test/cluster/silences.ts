@@ -1,36 +1,66 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { ClusterLab, Member } from './cluster-lab.ts';
 import {
   always,
   currentAgain,
+  interrupted,
+  involves,
   masterOf,
   noneBeside,
   referenceOf,
   restOf,
   restOfAll,
+  runningDeals,
   type Scenario,
   settled,
+  settledWithParty,
   TRADE_MSEC,
 } from './scenario.ts';
 
 const SILENT_MSEC = 30_000;
 
+/** So long a hung gateway may go unnoticed, and so long its converter may take to WAIT then. */
+const NOTICED_AND_STOPPED_MSEC = 5_000 + 4_000;
+
+async function frozen(lab: ClusterLab, victim: Member): Promise<number> {
+  const pid = await lab.gatewayPid(victim);
+  process.kill(pid, 'SIGSTOP');
+  return performance.now();
+}
+
 /** The gateway hangs: its supervisor ends it, and puts the converter to WAIT. */
 const freeze: Scenario = {
-  name: 'freeze of a gateway (SIGSTOP)',
+  name: 'freeze of the gateway that holds the voltage (SIGSTOP)',
   times: 2,
   run: async (lab) => {
     await settled(lab);
     const victim = referenceOf(lab);
-    const pid = await lab.gatewayPid(victim);
-    const frozen = performance.now();
-    process.kill(pid, 'SIGSTOP');
-    const rest = await restOf(lab, victim, frozen, 30_000);
+    const since = await frozen(lab, victim);
+    const rest = await restOf(lab, victim, since, 30_000);
     const resumed = await currentAgain(lab, rest);
     return [
-      { name: 'frozen converter in WAIT, ms', value: rest - frozen, limit: 9_000 },
-      { name: 'trading again, ms', value: resumed - frozen, limit: 20_000 },
-      noneBeside(lab, frozen, rest),
-      ...always(lab, frozen),
+      { name: 'frozen converter in WAIT, ms', value: rest - since, limit: NOTICED_AND_STOPPED_MSEC },
+      { name: 'trading again, ms', value: resumed - since, limit: 20_000 },
+      noneBeside(lab, since, rest),
+      ...always(lab, since),
+    ];
+  },
+};
+
+/** One that only takes part hangs: the deals of others have nothing to do with it. */
+const freezeParty: Scenario = {
+  name: 'freeze of a charging party (SIGSTOP)',
+  times: 2,
+  run: async (lab) => {
+    const victim = await settledWithParty(lab, 'CHARGE');
+    const others = runningDeals(lab).filter((deal) => !involves(victim.unitId)(deal));
+    const since = await frozen(lab, victim);
+    const rest = await restOf(lab, victim, since, 30_000);
+    return [
+      { name: 'frozen converter in WAIT, ms', value: rest - since, limit: NOTICED_AND_STOPPED_MSEC },
+      interrupted(lab, others),
+      noneBeside(lab, since, rest),
+      ...always(lab, since),
     ];
   },
 };
@@ -88,5 +118,5 @@ const silentDevices: Scenario = {
   },
 };
 
-export const SILENT_GATEWAYS: readonly Scenario[] = [freeze, thaw];
+export const SILENT_GATEWAYS: readonly Scenario[] = [freeze, freezeParty, thaw];
 export const SILENT_DRIVERS: readonly Scenario[] = [silentDevices];

@@ -74,28 +74,32 @@ export async function settled(lab: ClusterLab): Promise<void> {
   } while (!isSettled());
 }
 
-/** The cluster has settled as the scenario needs it; whoever holds the voltage is killed until chance has made it so. */
-async function settledAs<T>(lab: ClusterLab, what: string, look: () => T | undefined): Promise<T> {
-  for (let tries = 0; tries < 6; tries += 1) {
+/** The cluster has settled as the scenario needs it; one that stands in the way is killed until chance has made it so. */
+async function settledAs<T>(
+  lab: ClusterLab,
+  what: string,
+  look: () => T | undefined,
+  inTheWay: (lab: ClusterLab) => Member,
+): Promise<T> {
+  for (let tries = 0; tries < 8; tries += 1) {
     await settled(lab);
     const found = look();
     if (found !== undefined) return found;
-    await lab.signalGateway(referenceOf(lab), 'SIGKILL');
+    await lab.signalGateway(inTheWay(lab), 'SIGKILL');
     await pause(2_000);
   }
   throw new Error(`${what}, that never happens: ${lab.watcher.text()}`);
 }
 
-/** The cluster has settled with its office and its voltage at one unit, or at two. */
+/** The cluster has settled with its office and its voltage at one unit, or at two: the office is what moves by chance. */
 export async function settledWith(lab: ClusterLab, isTogether: boolean): Promise<void> {
-  await settledAs(lab, `grid master and voltage reference ${isTogether ? 'one unit' : 'two units'}`, () =>
-    (masterOf(lab) === referenceOf(lab)) === isTogether ? true : undefined,
-  );
+  const look = (): true | undefined => ((masterOf(lab) === referenceOf(lab)) === isTogether ? true : undefined);
+  await settledAs(lab, `grid master and voltage reference ${isTogether ? 'one unit' : 'two units'}`, look, masterOf);
 }
 
 /** The cluster has settled with a party of constant current, in that mode, that is not the grid master. */
 export const settledWithParty = (lab: ClusterLab, mode: 'CHARGE' | 'DISCHARGE'): Promise<Member> =>
-  settledAs(lab, `a party in ${mode} beside the grid master`, () => partyOf(lab, mode));
+  settledAs(lab, `a party in ${mode} beside the grid master`, () => partyOf(lab, mode), referenceOf);
 
 /** How many of these deals have not gone on to this moment. */
 export const interrupted = (lab: ClusterLab, deals: readonly Deal[]): Figure => {

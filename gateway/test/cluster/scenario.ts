@@ -74,32 +74,28 @@ export async function settled(lab: ClusterLab): Promise<void> {
   } while (!isSettled());
 }
 
-/** The cluster has settled as the scenario needs it; one that stands in the way is killed until chance has made it so. */
-async function settledAs<T>(
-  lab: ClusterLab,
-  what: string,
-  look: () => T | undefined,
-  inTheWay: (lab: ClusterLab) => Member,
-): Promise<T> {
+/** The cluster has settled as the scenario needs it; the office moves by chance when its holder is killed, the voltage does not. */
+async function settledAs<T>(lab: ClusterLab, what: string, look: () => T | undefined): Promise<T> {
   for (let tries = 0; tries < 8; tries += 1) {
     await settled(lab);
     const found = look();
     if (found !== undefined) return found;
-    await lab.signalGateway(inTheWay(lab), 'SIGKILL');
+    await lab.signalGateway(masterOf(lab), 'SIGKILL');
     await pause(2_000);
   }
   throw new Error(`${what}, that never happens: ${lab.watcher.text()}`);
 }
 
-/** The cluster has settled with its office and its voltage at one unit, or at two: the office is what moves by chance. */
+/** The cluster has settled with its office and its voltage at one unit, or at two. */
 export async function settledWith(lab: ClusterLab, isTogether: boolean): Promise<void> {
-  const look = (): true | undefined => ((masterOf(lab) === referenceOf(lab)) === isTogether ? true : undefined);
-  await settledAs(lab, `grid master and voltage reference ${isTogether ? 'one unit' : 'two units'}`, look, masterOf);
+  await settledAs(lab, `grid master and voltage reference ${isTogether ? 'one unit' : 'two units'}`, () =>
+    (masterOf(lab) === referenceOf(lab)) === isTogether ? true : undefined,
+  );
 }
 
 /** The cluster has settled with a party of constant current, in that mode, that is not the grid master. */
 export const settledWithParty = (lab: ClusterLab, mode: 'CHARGE' | 'DISCHARGE'): Promise<Member> =>
-  settledAs(lab, `a party in ${mode} beside the grid master`, () => partyOf(lab, mode), referenceOf);
+  settledAs(lab, `a party in ${mode} beside the grid master`, () => partyOf(lab, mode));
 
 /** How many of these deals have not gone on to this moment. */
 export const interrupted = (lab: ClusterLab, deals: readonly Deal[]): Figure => {

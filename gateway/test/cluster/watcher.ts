@@ -11,7 +11,10 @@ export interface Look {
 const PERIOD_MSEC = 50;
 
 const isReference = ({ mode }: HouseState): boolean => mode === 'VOLTAGE_REFERENCE';
-const isCurrent = ({ mode }: HouseState): boolean => mode === 'CHARGE' || mode === 'DISCHARGE';
+/** RULE-7 lets the voltage go when next to nothing flows any more. */
+const NEXT_TO_NOTHING_A = 0.1;
+const isCurrent = ({ mode, demandedA }: HouseState): boolean =>
+  (mode === 'CHARGE' || mode === 'DISCHARGE') && Math.abs(demandedA) > NEXT_TO_NOTHING_A;
 
 /** Looks at the truth behind the converters, twenty times a second, and remembers it. */
 export class Watcher {

@@ -11,6 +11,7 @@ export const ADVICE_EN = {
   'deal.not-stopped': 'A deal would not end: make sure at both its houses that the converters wait.',
   'deal.stop-failed': 'A deal would not end: make sure at both its houses that the converters wait.',
   'device.': 'See the device’s own display and log; trading resumes by itself when it works again.',
+  'device.at-rest': 'The converter was in WAIT already when its current was to be changed. Nothing has to be done.',
   'device.bad-command': 'The command does not fit what the converter is doing. Report the message if it comes again.',
   'device.bad-value':
     'The device sent a value that cannot be. Check its meter, its wiring and the units that the flow uses.',

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ClusterLab, Member } from './cluster-lab.ts';
 import {
-  always,
   currentAgain,
+  inOrder,
   interrupted,
   involves,
   isConstantCurrent,
@@ -52,7 +52,7 @@ const killMasterAndReference: Scenario = {
       { name: 'new grid master, ms', value: master - killed, limit: 4_500 },
       { name: 'trading again, ms', value: resumed - killed, limit: 20_000 },
       noneBeside(lab, killed, own),
-      ...always(lab, killed),
+      ...inOrder(lab, killed),
     ];
   },
 };
@@ -76,7 +76,7 @@ const killMaster: Scenario = {
       { name: 'new grid master, ms', value: master - killed, limit: 4_500 },
       interrupted(lab, others),
       noneBeside(lab, killed, own),
-      ...always(lab, killed),
+      ...inOrder(lab, killed),
     ];
   },
 };
@@ -114,7 +114,7 @@ const killParty = (what: string, mode: 'CHARGE' | 'DISCHARGE'): Scenario => ({
       ...(partners.length === 0 ? [] : [{ name: 'partner balanced, ms', value: balanced - killed, limit: 2_000 }]),
       interrupted(lab, others),
       noneBeside(lab, killed, own),
-      ...always(lab, killed),
+      ...inOrder(lab, killed),
     ];
   },
 });
@@ -135,7 +135,7 @@ const killAll: Scenario = {
       { name: 'reference left before the currents, ms (RULE-7)', value: Math.max(0, waiting - held), limit: 0 },
       { name: 'trading again, ms', value: resumed - killed, limit: 20_000 },
       noneBeside(lab, killed, waiting),
-      ...always(lab, killed),
+      ...inOrder(lab, killed),
     ];
   },
 };

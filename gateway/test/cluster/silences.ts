@@ -3,6 +3,7 @@ import type { ClusterLab, Member } from './cluster-lab.ts';
 import {
   always,
   currentAgain,
+  inOrder,
   interrupted,
   involves,
   masterOf,
@@ -42,7 +43,7 @@ const freeze: Scenario = {
       { name: 'frozen converter in WAIT, ms', value: rest - since, limit: NOTICED_AND_STOPPED_MSEC },
       { name: 'trading again, ms', value: resumed - since, limit: 20_000 },
       noneBeside(lab, since, rest),
-      ...always(lab, since),
+      ...inOrder(lab, since),
     ];
   },
 };
@@ -60,7 +61,7 @@ const freezeParty: Scenario = {
       { name: 'frozen converter in WAIT, ms', value: rest - since, limit: NOTICED_AND_STOPPED_MSEC },
       interrupted(lab, others),
       noneBeside(lab, since, rest),
-      ...always(lab, since),
+      ...inOrder(lab, since),
     ];
   },
 };

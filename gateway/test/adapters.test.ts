@@ -7,20 +7,20 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { writeAtomically } from '../src/adapters/atomic-file.ts';
-import { DealLogFiles, formatDirectory, lastLoggedDeals } from '../src/adapters/deal-log-files.ts';
 import { type HttpDeviceOptions, httpDevice, openHttpDevice } from '../src/adapters/drivers/http-device.ts';
-import type { FileReport } from '../src/adapters/durable-file.ts';
-import { DurableStore } from '../src/adapters/durable-store.ts';
-import { FileLocks } from '../src/adapters/file-locks.ts';
-import { LatestValueGate } from '../src/adapters/latest-value-gate.ts';
-import { isTopicKey, parseTopic, topicOf } from '../src/adapters/mqtt-topics.ts';
-import { PacedClock } from '../src/adapters/paced-clock.ts';
-import { createPinoLog } from '../src/adapters/pino-log.ts';
-import { readableLine } from '../src/adapters/readable-log.ts';
-import { SystemClock } from '../src/adapters/system-clock.ts';
-import { SystemEntropy } from '../src/adapters/system-entropy.ts';
-import { timeHoldingStore } from '../src/adapters/time-holding-store.ts';
+import { writeAtomically } from '../src/adapters/files/atomic-file.ts';
+import { DealLogFiles, formatDirectory, lastLoggedDeals } from '../src/adapters/files/deal-log-files.ts';
+import type { FileReport } from '../src/adapters/files/durable-file.ts';
+import { DurableStore } from '../src/adapters/files/durable-store.ts';
+import { FileLocks } from '../src/adapters/files/file-locks.ts';
+import { timeHoldingStore } from '../src/adapters/files/time-holding-store.ts';
+import { createPinoLog } from '../src/adapters/log/pino-log.ts';
+import { readableLine } from '../src/adapters/log/readable-log.ts';
+import { LatestValueGate } from '../src/adapters/mesh/latest-value-gate.ts';
+import { isTopicKey, parseTopic, topicOf } from '../src/adapters/mesh/mqtt-topics.ts';
+import { PacedClock } from '../src/adapters/system/paced-clock.ts';
+import { SystemClock } from '../src/adapters/system/system-clock.ts';
+import { SystemEntropy } from '../src/adapters/system/system-entropy.ts';
 import { ConfigError, DeviceError } from '../src/domain/errors.ts';
 import { sleep } from '../src/ports/clock.ts';
 import { MemoryStore, type Store } from '../src/ports/store.ts';
@@ -375,7 +375,7 @@ t.test('durable-store (architecture §8, INV-7)', async (t) => {
   });
 
   t.test('kill -9 in the middle of writing never tears a record nor loses an acknowledged one', async (t) => {
-    const module = new URL('../src/adapters/durable-store.ts', import.meta.url).href;
+    const module = new URL('../src/adapters/files/durable-store.ts', import.meta.url).href;
     const script = `
       import { DurableStore } from ${JSON.stringify(module)};
       const store = new DurableStore(process.argv[1], () => {});

@@ -10,12 +10,12 @@ import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import mqtt, { connectAsync, type IClientOptions, type MqttClient, type Packet } from 'mqtt';
 import t from 'tap';
-import type { BrokerTls } from '../src/adapters/broker-door.ts';
-import { installIdentity } from '../src/adapters/identity-files.ts';
-import { shareRevocations } from '../src/adapters/revocation-gossip.ts';
-import { UnitBroker } from '../src/adapters/unit-broker.ts';
-import { makeRevocationList } from '../src/adapters/x509/revocation-list.ts';
-import { readSigningKey } from '../src/adapters/x509/signing-key.ts';
+import type { BrokerTls } from '../src/adapters/broker/broker-door.ts';
+import { UnitBroker } from '../src/adapters/broker/unit-broker.ts';
+import { installIdentity } from '../src/adapters/identity/identity-files.ts';
+import { makeRevocationList } from '../src/adapters/identity/x509/revocation-list.ts';
+import { readSigningKey } from '../src/adapters/identity/x509/signing-key.ts';
+import { shareRevocations } from '../src/adapters/mesh/revocation-gossip.ts';
 import { UnitClient } from '../src/client/index.ts';
 import type { OperatorBody } from '../src/domain/messages.ts';
 import type { Role } from '../src/domain/role.ts';
@@ -242,7 +242,7 @@ t.test('roles: what each may say on the broker of a unit, and what not (architec
 t.test('a certificate that names no role gets it from the table, or from the list of members', async (t) => {
   const certificates = await someCertificates(t);
   const tls = await certificates.unit('E001');
-  const { roleOf } = await import('../src/adapters/certificate-roles.ts');
+  const { roleOf } = await import('../src/adapters/identity/certificate-roles.ts');
   const rules = { ...tls.rules, roles: { alice: 'operator' }, ownFingerprint: 'x' } as const;
   const facts = { ...tls.identity.identity, role: undefined, clusterId: 'Some Company' };
   const cases: Readonly<Record<string, unknown>> = {

@@ -9,19 +9,19 @@ import { join } from 'node:path';
 import { connect, createServer, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
-import { CertificateAuthority } from '../src/adapters/certificates.ts';
-import { watchExpiry } from '../src/adapters/expiry-watch.ts';
-import { HeldRevocations } from '../src/adapters/held-revocations.ts';
+import { CertificateAuthority } from '../src/adapters/identity/certificates.ts';
+import { watchExpiry } from '../src/adapters/identity/expiry-watch.ts';
+import { HeldRevocations } from '../src/adapters/identity/held-revocations.ts';
 import {
   factsOf,
   type IdentityPems,
   identityPaths,
   installIdentity,
   readIdentity,
-} from '../src/adapters/identity-files.ts';
-import { hostName, serialOf, serialText, timeOf } from '../src/adapters/x509/fields.ts';
-import { makeRevocationList, readRevocationList } from '../src/adapters/x509/revocation-list.ts';
-import { readSigningKey } from '../src/adapters/x509/signing-key.ts';
+} from '../src/adapters/identity/identity-files.ts';
+import { hostName, serialOf, serialText, timeOf } from '../src/adapters/identity/x509/fields.ts';
+import { makeRevocationList, readRevocationList } from '../src/adapters/identity/x509/revocation-list.ts';
+import { readSigningKey } from '../src/adapters/identity/x509/signing-key.ts';
 import { stateOf } from '../src/cli/certificate-state.ts';
 import { ConfigError, PeerError } from '../src/domain/errors.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';

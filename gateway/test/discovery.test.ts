@@ -13,7 +13,7 @@ import type { Found } from '../src/adapters/discovery/discovery.ts';
 import { interfaceFor, isOnLink, linkAddresses } from '../src/adapters/discovery/interfaces.ts';
 import { mdnsPeers } from '../src/adapters/discovery/mdns-peers.ts';
 import { EXPIRY_MSEC, TRIAL_MSEC, UnitBook } from '../src/adapters/discovery/unit-book.ts';
-import type { PeerAddress } from '../src/adapters/peer-source.ts';
+import type { PeerAddress } from '../src/adapters/mesh/peer-source.ts';
 import { findUnits } from '../src/client/index.ts';
 import { type Host, NetworkLab, noNamespaces } from './support/namespaces.ts';
 import { Running } from './support/process.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { loadDataset } from '../src/adapters/dataset-files.ts';
+import { loadDataset } from '../src/adapters/files/dataset-files.ts';
 import { ConfigError, DeviceError } from '../src/domain/errors.ts';
 import type { ConverterMode } from '../src/domain/index.ts';
 import { SampledYear } from '../src/emulation/dataset.ts';

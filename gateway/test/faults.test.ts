@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { problemOfOperatorBody } from '../src/adapters/operator-message.ts';
+import { problemOfOperatorBody } from '../src/adapters/mesh/operator-message.ts';
 import { demoPolicy } from '../src/config/defaults.ts';
 import type { Policy } from '../src/config/policy.ts';
 import {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { identityPaths, installIdentity } from '../src/adapters/identity-files.ts';
+import { identityPaths, installIdentity } from '../src/adapters/identity/identity-files.ts';
 import { type CommunityState, UnitClient } from '../src/client/index.ts';
 import { demoPolicy } from '../src/config/defaults.ts';
 import type { Policy } from '../src/config/policy.ts';

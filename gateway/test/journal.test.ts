@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { DurableStore } from '../src/adapters/durable-store.ts';
+import { DurableStore } from '../src/adapters/files/durable-store.ts';
 import { DealJournal } from '../src/cluster/deal-journal.ts';
 import { type Deal, isDeactivated } from '../src/domain/deal.ts';
 import { ChaosRun } from '../src/emulation/chaos/chaos-run.ts';

@@ -1161,7 +1161,7 @@ t.test('the energy baseline of emulator.md §8', { ...YEARS, skip: skipBaseline 
 
   const dataset = async (houses: number): Promise<Dataset> => {
     const { parseDataset } = await import('../src/emulation/dataset-csv.ts');
-    const { loadDataset } = await import('../src/adapters/dataset-files.ts');
+    const { loadDataset } = await import('../src/adapters/files/dataset-files.ts');
     return parseDataset(await loadDataset(data), houses);
   };
   const rows: readonly (readonly [pv: PvCase, losses: LossProfileName, alone: number, pooled: number])[] = [

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { systemdNotifier } from '../src/adapters/systemd-notifier.ts';
+import { systemdNotifier } from '../src/adapters/system/systemd-notifier.ts';
 import { findDaemon, followDaemon } from '../src/cli/daemon-link.ts';
 import { lockData } from '../src/cli/data-lock.ts';
 import { LoopWatch } from '../src/cli/loop-watch.ts';

@@ -1,4 +1,4 @@
-import { SystemClock } from '../adapters/system-clock.ts';
+import { SystemClock } from '../adapters/system/system-clock.ts';
 import { World } from '../emulation/world.ts';
 import type { HouseOptions, WorldOptions } from '../emulation/world-options.ts';
 import { SeededEntropy } from '../ports/entropy.ts';

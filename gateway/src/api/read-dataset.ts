@@ -1,4 +1,4 @@
-import { loadDataset } from '../adapters/dataset-files.ts';
+import { loadDataset } from '../adapters/files/dataset-files.ts';
 import type { Dataset } from '../emulation/dataset.ts';
 import { parseDataset } from '../emulation/dataset-csv.ts';
 import { generatedYear } from '../emulation/generated-year.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { lastLoggedDeals } from '../adapters/deal-log-files.ts';
+import { lastLoggedDeals } from '../adapters/files/deal-log-files.ts';
 import {
   type CommunityState,
   findUnits,

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { TlsFiles } from '../adapters/broker-connection.ts';
-import type { BrokerTls } from '../adapters/broker-door.ts';
-import { brokerProblem } from '../adapters/certificate-roles.ts';
-import { type IdentityPaths, identityPaths } from '../adapters/identity-files.ts';
-import { TlsIdentity } from '../adapters/tls-identity.ts';
+import type { TlsFiles } from '../adapters/broker/broker-connection.ts';
+import type { BrokerTls } from '../adapters/broker/broker-door.ts';
+import { brokerProblem } from '../adapters/identity/certificate-roles.ts';
+import { type IdentityPaths, identityPaths } from '../adapters/identity/identity-files.ts';
+import { TlsIdentity } from '../adapters/identity/tls-identity.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import { ConfigError } from '../domain/errors.ts';
 import type { Log } from '../ports/log.ts';

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import type { CertificateAuthority, IssuedCertificate } from '../adapters/certificates.ts';
+import type { CertificateAuthority, IssuedCertificate } from '../adapters/identity/certificates.ts';
 import { isRole, ROLES } from '../domain/role.ts';
 import { DEFAULT_DATA_DIRECTORY } from './attach.ts';
 import { type CertificateState, stateOf } from './certificate-state.ts';
@@ -35,7 +35,7 @@ interface Task {
 interface Action {
   readonly takesName: boolean;
   readonly options: readonly (keyof Values)[];
-  readonly run: (task: Task, certificates: typeof import('../adapters/certificates.ts')) => Promise<void>;
+  readonly run: (task: Task, certificates: typeof import('../adapters/identity/certificates.ts')) => Promise<void>;
 }
 
 const ACTIONS: Readonly<Record<string, Action>> = {
@@ -119,7 +119,7 @@ export const caCommand = command({
     checkOptions(word ?? '', action, values);
     const directory = values.dir ?? resolve(DEFAULT_DATA_DIRECTORY, 'ca');
     // Loaded only where it is used: the library is large.
-    const certificates = await import('../adapters/certificates.ts');
+    const certificates = await import('../adapters/identity/certificates.ts');
     const lock = await lockData(directory, 'ca.lock');
     try {
       await action.run({ values, directory, name: names[0] ?? '', io }, certificates);
@@ -149,10 +149,10 @@ function checkOptions(word: string, action: Action, values: Values): void {
 async function deliver(
   { values, directory, name, io }: Task,
   ca: CertificateAuthority,
-  pems: import('../adapters/identity-files.ts').IdentityPems,
+  pems: import('../adapters/identity/identity-files.ts').IdentityPems,
 ): Promise<void> {
   if (values.install !== undefined) {
-    const { installIdentity } = await import('../adapters/identity-files.ts');
+    const { installIdentity } = await import('../adapters/identity/identity-files.ts');
     await installIdentity(values.install, pems);
   }
   const newest = ca.issued.findLast((issued) => issued.name === name);

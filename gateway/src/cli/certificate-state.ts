@@ -1,4 +1,4 @@
-import { EXPIRY_WARNING_MSEC } from '../adapters/identity-files.ts';
+import { EXPIRY_WARNING_MSEC } from '../adapters/identity/identity-files.ts';
 import { DAY_MSEC, type EpochMsec } from '../domain/quantities.ts';
 
 export interface CertificateState {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { UnitBroker } from '../adapters/broker/unit-broker.ts';
 import type { Discovery } from '../adapters/discovery/discovery.ts';
 import { interfaceFor } from '../adapters/discovery/interfaces.ts';
-import { SystemEntropy } from '../adapters/system-entropy.ts';
-import type { UnitBroker } from '../adapters/unit-broker.ts';
+import { SystemEntropy } from '../adapters/system/system-entropy.ts';
 import type { UnitSettings } from '../config/load-unit.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';

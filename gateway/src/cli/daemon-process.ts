@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type SystemdNotifier, systemdNotifier } from '../adapters/systemd-notifier.ts';
+import { type SystemdNotifier, systemdNotifier } from '../adapters/system/systemd-notifier.ts';
 import type { DaemonFile } from '../client/index.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';

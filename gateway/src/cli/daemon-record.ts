@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { writeAtomically } from '../adapters/atomic-file.ts';
+import { writeAtomically } from '../adapters/files/atomic-file.ts';
 import type { DaemonFile } from '../client/index.ts';
 
 /** `<data>/daemon.json` while a daemon runs: written once its brokers listen, gone for good once it stops. */

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { DealLogFiles } from '../adapters/deal-log-files.ts';
 import { FlowDevice } from '../adapters/drivers/flow-device.ts';
-import { DurableStore } from '../adapters/durable-store.ts';
-import { watchExpiry } from '../adapters/expiry-watch.ts';
-import { networkIdentity } from '../adapters/network-identity.ts';
-import { PacedClock } from '../adapters/paced-clock.ts';
-import { runStopCommand } from '../adapters/stop-command.ts';
-import { SystemClock } from '../adapters/system-clock.ts';
-import { SystemEntropy } from '../adapters/system-entropy.ts';
-import { timeHoldingStore } from '../adapters/time-holding-store.ts';
-import type { TlsIdentity } from '../adapters/tls-identity.ts';
+import { DealLogFiles } from '../adapters/files/deal-log-files.ts';
+import { DurableStore } from '../adapters/files/durable-store.ts';
+import { timeHoldingStore } from '../adapters/files/time-holding-store.ts';
+import { watchExpiry } from '../adapters/identity/expiry-watch.ts';
+import { networkIdentity } from '../adapters/identity/network-identity.ts';
+import type { TlsIdentity } from '../adapters/identity/tls-identity.ts';
+import { PacedClock } from '../adapters/system/paced-clock.ts';
+import { runStopCommand } from '../adapters/system/stop-command.ts';
+import { SystemClock } from '../adapters/system/system-clock.ts';
+import { SystemEntropy } from '../adapters/system/system-entropy.ts';
 import { type EmulatorApi, startEmulatorApi } from '../api/emulator-api.ts';
 import type { Pacer } from '../api/emulator-routes.ts';
 import { stopCommandOf } from '../config/device-field.ts';
@@ -332,7 +332,7 @@ async function deviceOf(settings: UnitSettings, world: World | undefined): Promi
 /** Only where they are asked for: the locks bring a part of Node that most daemons never need. */
 async function batteryLocksOf({ unitConfig }: UnitSettings): Promise<{ batteryLocks?: ExclusiveLocks }> {
   if (!unitConfig.batteryCapacityManagement.enabled) return {};
-  const { FileLocks } = await import('../adapters/file-locks.ts');
+  const { FileLocks } = await import('../adapters/files/file-locks.ts');
   return { batteryLocks: new FileLocks(unitConfig.fileSystemExclusiveLockFileFormat) };
 }
 

@@ -8,7 +8,7 @@ import {
   type IdentityPems,
   identityPaths,
   installIdentity,
-} from '../adapters/identity-files.ts';
+} from '../adapters/identity/identity-files.ts';
 import type { Role } from '../domain/role.ts';
 
 interface Owner {
@@ -59,7 +59,7 @@ async function needsOne({ directory }: Owner): Promise<boolean> {
 }
 
 async function makeCertificates({ dataDir, clusterId, owners }: Task): Promise<void> {
-  const { CertificateAuthority } = await import('../adapters/certificates.ts');
+  const { CertificateAuthority } = await import('../adapters/identity/certificates.ts');
   const directory = join(dataDir, 'ca');
   const ca = existsSync(join(directory, 'ca.crt'))
     ? await CertificateAuthority.open(directory)

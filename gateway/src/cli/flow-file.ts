@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { writeAtomically } from '../adapters/atomic-file.ts';
-import { readIfThere } from '../adapters/read-optional.ts';
+import { writeAtomically } from '../adapters/files/atomic-file.ts';
+import { readIfThere } from '../adapters/files/read-optional.ts';
 import { ConfigError, messageOf } from '../domain/errors.ts';
 
 const node = v.looseObject({ type: v.string(), path: v.exactOptional(v.string()), order: v.exactOptional(v.number()) });

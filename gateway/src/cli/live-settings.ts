@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { watchFiles } from '../adapters/file-watch.ts';
+import { watchFiles } from '../adapters/files/file-watch.ts';
 import type { HwConfig } from '../config/hw-config.ts';
 import { loadUnit, type UnitSettings } from '../config/load-unit.ts';
 import type { Policy } from '../config/policy.ts';

@@ -2,7 +2,7 @@ import { randomBytes, randomInt, scrypt, timingSafeEqual } from 'node:crypto';
 import { chmod, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import * as v from 'valibot';
-import { writeAtomically } from '../adapters/atomic-file.ts';
+import { writeAtomically } from '../adapters/files/atomic-file.ts';
 import { ConfigError, messageOf } from '../domain/errors.ts';
 
 const derive = promisify<string, Buffer, number, Buffer>(scrypt);

@@ -3,8 +3,8 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeAtomically } from '../adapters/atomic-file.ts';
-import { readIfThere } from '../adapters/read-optional.ts';
+import { writeAtomically } from '../adapters/files/atomic-file.ts';
+import { readIfThere } from '../adapters/files/read-optional.ts';
 import { ConfigError } from '../domain/errors.ts';
 
 const require = createRequire(import.meta.url);

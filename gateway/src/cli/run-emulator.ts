@@ -1,4 +1,4 @@
-import { PacedClock } from '../adapters/paced-clock.ts';
+import { PacedClock } from '../adapters/system/paced-clock.ts';
 import { startEmulatorApi } from '../api/emulator-api.ts';
 import { readDataset } from '../api/read-dataset.ts';
 import type { EpochMsec } from '../domain/quantities.ts';

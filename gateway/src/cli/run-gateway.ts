@@ -1,5 +1,5 @@
 import { isatty } from 'node:tty';
-import { createPinoLog } from '../adapters/pino-log.ts';
+import { createPinoLog } from '../adapters/log/pino-log.ts';
 import { readDataset } from '../api/read-dataset.ts';
 import type { Io } from './command.ts';
 import { type Daemon, startDaemon } from './daemon.ts';

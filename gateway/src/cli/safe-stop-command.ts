@@ -1,5 +1,5 @@
-import { runStopCommand } from '../adapters/stop-command.ts';
-import { SystemClock } from '../adapters/system-clock.ts';
+import { runStopCommand } from '../adapters/system/stop-command.ts';
+import { SystemClock } from '../adapters/system/system-clock.ts';
 import { stopCommandOf } from '../config/device-field.ts';
 import { loadUnit, readParsed } from '../config/load-unit.ts';
 import type { Policy } from '../config/policy.ts';

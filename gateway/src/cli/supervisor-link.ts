@@ -1,6 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { PRIVATE_MODE } from '../adapters/atomic-file.ts';
+import { PRIVATE_MODE } from '../adapters/files/atomic-file.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { identityOf } from './process-identity.ts';
 import { SilenceWatch } from './silence-watch.ts';

@@ -3,7 +3,7 @@ import { lstat, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
-import { PRIVATE_DIRECTORY_MODE } from '../adapters/identity-files.ts';
+import { PRIVATE_DIRECTORY_MODE } from '../adapters/identity/identity-files.ts';
 import { UsageError } from './option.ts';
 import { processIdentity } from './process-identity.ts';
 

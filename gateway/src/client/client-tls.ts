@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { TlsFiles } from '../adapters/broker-connection.ts';
-import { brokerProblem } from '../adapters/certificate-roles.ts';
-import { factsIn } from '../adapters/identity-files.ts';
-import type { ClientTls } from '../adapters/mqtt-socket.ts';
+import type { TlsFiles } from '../adapters/broker/broker-connection.ts';
+import type { ClientTls } from '../adapters/broker/mqtt-socket.ts';
+import { brokerProblem } from '../adapters/identity/certificate-roles.ts';
+import { factsIn } from '../adapters/identity/identity-files.ts';
 
 /**
  * How a client proves who it is, read anew for each connection, so that a renewed certificate is used. It believes

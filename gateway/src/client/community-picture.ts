@@ -1,4 +1,4 @@
-import type { AnyDelivery } from '../adapters/message-schemas.ts';
+import type { AnyDelivery } from '../adapters/mesh/message-schemas.ts';
 import { type Deal, isDeactivated, isNewerCopy } from '../domain/deal.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { Birth, Channel, GridState, ModeState } from '../domain/messages.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
-import type { UnitAddress } from '../adapters/broker-connection.ts';
+import type { UnitAddress } from '../adapters/broker/broker-connection.ts';
 import { ConfigError } from '../domain/errors.ts';
 
 /** What a running daemon tells on `<data>/daemon.json`: who it is and where its units' brokers are. */

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { readJson } from '../adapters/read-json.ts';
+import { readJson } from '../adapters/files/read-json.ts';
 import type { DealQuestion } from '../domain/question.ts';
 
 const number = v.pipe(v.number(), v.finite());

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Discovery } from '../adapters/discovery/discovery.ts';
-import { SystemClock } from '../adapters/system-clock.ts';
-import { SystemEntropy } from '../adapters/system-entropy.ts';
+import { SystemClock } from '../adapters/system/system-clock.ts';
+import { SystemEntropy } from '../adapters/system/system-entropy.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { type Log, silentLog } from '../ports/log.ts';
 

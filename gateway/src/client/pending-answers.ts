@@ -1,4 +1,4 @@
-import type { OperatorAnswer } from '../adapters/operator-message.ts';
+import type { OperatorAnswer } from '../adapters/mesh/operator-message.ts';
 import type { EmulationState } from '../domain/emulation.ts';
 import { PeerError } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';

@@ -4,10 +4,10 @@ import {
   type ConnectionState,
   type TlsFiles,
   type UnitAddress,
-} from '../adapters/broker-connection.ts';
-import { type AnyDelivery, type Heard, hear } from '../adapters/message-schemas.ts';
-import { parseTopic, TOPIC_PREFIX, topicOf, type UnitPlace } from '../adapters/mqtt-topics.ts';
-import { parseOperatorAnswer, problemOfOperatorBody } from '../adapters/operator-message.ts';
+} from '../adapters/broker/broker-connection.ts';
+import { type AnyDelivery, type Heard, hear } from '../adapters/mesh/message-schemas.ts';
+import { parseTopic, TOPIC_PREFIX, topicOf, type UnitPlace } from '../adapters/mesh/mqtt-topics.ts';
+import { parseOperatorAnswer, problemOfOperatorBody } from '../adapters/mesh/operator-message.ts';
 import type { EmulationBody, EmulationState } from '../domain/emulation.ts';
 import { ConfigError, messageOf, PeerError } from '../domain/errors.ts';
 import { type Birth, type Envelope, OPERATOR_ANSWER_MSEC, type OperatorBody } from '../domain/messages.ts';

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { readJson } from '../adapters/read-json.ts';
+import { readJson } from '../adapters/files/read-json.ts';
 import type { ConverterMode } from '../domain/converter-mode.ts';
 import { CONVERTER_MODES } from '../domain/converter-mode.ts';
 import type { WiredCommand } from '../domain/wired-device.ts';

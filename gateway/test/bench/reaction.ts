@@ -1,4 +1,4 @@
-import { SystemClock } from '../../src/adapters/system-clock.ts';
+import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import { demoPolicy } from '../../src/config/defaults.ts';
 import { type EmulatedCommunity, emulatedCommunity } from '../../src/emulation/emulated-community.ts';
 import { CONVERTER_PRESETS } from '../../src/emulation/physics/converter-options.ts';

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BrokerTls } from '../../src/adapters/broker-door.ts';
-import { CertificateAuthority } from '../../src/adapters/certificates.ts';
-import { type IdentityPems, identityPaths, installIdentity } from '../../src/adapters/identity-files.ts';
-import { TlsIdentity } from '../../src/adapters/tls-identity.ts';
+import type { BrokerTls } from '../../src/adapters/broker/broker-door.ts';
+import { CertificateAuthority } from '../../src/adapters/identity/certificates.ts';
+import { type IdentityPems, identityPaths, installIdentity } from '../../src/adapters/identity/identity-files.ts';
+import { TlsIdentity } from '../../src/adapters/identity/tls-identity.ts';
 import type { Role } from '../../src/domain/role.ts';
 import { type Log, silentLog } from '../../src/ports/log.ts';
 

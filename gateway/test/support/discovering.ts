@@ -1,8 +1,8 @@
 // A process that announces one unit and says what it finds, one line for each change. Ends orderly on SIGTERM.
 import { randomUUID } from 'node:crypto';
 import { Discovery } from '../../src/adapters/discovery/discovery.ts';
-import { SystemClock } from '../../src/adapters/system-clock.ts';
-import { SystemEntropy } from '../../src/adapters/system-entropy.ts';
+import { SystemClock } from '../../src/adapters/system/system-clock.ts';
+import { SystemEntropy } from '../../src/adapters/system/system-entropy.ts';
 import { collectingLog } from '../../src/ports/log.ts';
 
 const [communityId = '', unitId = '', port = '', networkInterface] = process.argv.slice(2);

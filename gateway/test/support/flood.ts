@@ -1,5 +1,5 @@
 import { connect } from 'mqtt';
-import { EmbeddedBroker } from '../../src/adapters/embedded-broker.ts';
+import { EmbeddedBroker } from '../../src/adapters/broker/embedded-broker.ts';
 import { silentLog } from '../../src/ports/log.ts';
 import { PLACE, rootOf } from './mesh.ts';
 import { aBirth, aUnit } from './messages.ts';

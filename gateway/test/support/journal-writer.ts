@@ -3,9 +3,9 @@
  * is durable: `put <dealId> <revision>`, `retired <dealId>`. It begins by loading what the last one left.
  */
 import { writeSync } from 'node:fs';
-import { DealLogFiles } from '../../src/adapters/deal-log-files.ts';
-import { DurableStore } from '../../src/adapters/durable-store.ts';
-import { SystemClock } from '../../src/adapters/system-clock.ts';
+import { DealLogFiles } from '../../src/adapters/files/deal-log-files.ts';
+import { DurableStore } from '../../src/adapters/files/durable-store.ts';
+import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import { DealJournal } from '../../src/cluster/deal-journal.ts';
 import { silentLog } from '../../src/ports/log.ts';
 import { MemoryBusHub } from '../../src/ports/memory-bus.ts';

@@ -1,5 +1,5 @@
 /** A process of its own that takes the locks it is told to, says so, and keeps them until it is ended. */
-import { FileLocks } from '../../src/adapters/file-locks.ts';
+import { FileLocks } from '../../src/adapters/files/file-locks.ts';
 
 const [format = '', ...names] = process.argv.slice(2);
 const locks = new FileLocks(format);

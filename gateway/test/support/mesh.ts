@@ -1,7 +1,7 @@
-import { MeshBus, type MeshBusOptions } from '../../src/adapters/mesh-bus.ts';
-import { staticPeers } from '../../src/adapters/peer-source.ts';
-import { SystemClock } from '../../src/adapters/system-clock.ts';
-import { UnitBroker, type UnitBrokerOptions } from '../../src/adapters/unit-broker.ts';
+import { UnitBroker, type UnitBrokerOptions } from '../../src/adapters/broker/unit-broker.ts';
+import { MeshBus, type MeshBusOptions } from '../../src/adapters/mesh/mesh-bus.ts';
+import { staticPeers } from '../../src/adapters/mesh/peer-source.ts';
+import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import type { Channel } from '../../src/domain/messages.ts';
 import type { Bus, Delivery } from '../../src/ports/bus.ts';
 import { collectingLog, type LogLine } from '../../src/ports/log.ts';

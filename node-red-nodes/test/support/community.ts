@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MqttMirror } from '../../../gateway/src/adapters/mqtt-mirror.ts';
-import { UnitBroker } from '../../../gateway/src/adapters/unit-broker.ts';
+import { UnitBroker } from '../../../gateway/src/adapters/broker/unit-broker.ts';
+import { MqttMirror } from '../../../gateway/src/adapters/mesh/mqtt-mirror.ts';
 import type { EmulationBody, EmulationState } from '../../../gateway/src/domain/emulation.ts';
 import type { OperatorBody } from '../../../gateway/src/domain/messages.ts';
 import type { DealQuestion } from '../../../gateway/src/domain/question.ts';

@@ -1,4 +1,4 @@
-import type { UnitPlace } from '../mqtt-topics.ts';
+import type { UnitPlace } from '../mesh/mqtt-topics.ts';
 
 /** What is announced: `_apis._tcp` (architecture.md §3). */
 export const SERVICE_TYPE = 'apis';

@@ -1,5 +1,5 @@
-import type { UnitPlace } from '../mqtt-topics.ts';
-import type { PeerSource } from '../peer-source.ts';
+import type { UnitPlace } from '../mesh/mqtt-topics.ts';
+import type { PeerSource } from '../mesh/peer-source.ts';
 import type { Discovery } from './discovery.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { Milliseconds } from '../../domain/quantities.ts';
-import type { UnitPlace } from '../mqtt-topics.ts';
+import type { UnitPlace } from '../mesh/mqtt-topics.ts';
 import type { Sighting } from './announcement.ts';
 
 /** Not heard for so long, a unit is forgotten: three questions went without its answer. */

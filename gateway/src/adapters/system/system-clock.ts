@@ -1,0 +1,39 @@
+import type { EpochMsec, Milliseconds } from '../../domain/quantities.ts';
+import type { Cancel, Clock } from '../../ports/clock.ts';
+
+/** Longest delay that a timer of the platform can hold. */
+const LONGEST_TIMER_MSEC = 2 ** 31 - 1;
+
+/** The machine's own time: wall clock for dates, a clock that never jumps for ages and deadlines. */
+export class SystemClock implements Clock {
+  readonly #zoneOffsetMinutes: number | undefined;
+
+  /** `zoneOffsetMinutes`: of the site, when it differs from the machine's (`timeZoneOffsetMinutes` in the config). */
+  constructor(zoneOffsetMinutes?: number) {
+    this.#zoneOffsetMinutes = zoneOffsetMinutes;
+  }
+
+  now(): EpochMsec {
+    return Date.now();
+  }
+
+  monotonic(): Milliseconds {
+    return performance.now();
+  }
+
+  zoneOffsetMinutes(): number {
+    return this.#zoneOffsetMinutes ?? -new Date().getTimezoneOffset();
+  }
+
+  after(delay: Milliseconds, fire: () => void): Cancel {
+    const due = this.monotonic() + delay;
+    let timer: NodeJS.Timeout;
+    // The platform's timers may fire up to 1 ms early and hold 24.8 days at most: both are made up for here.
+    const arm = (): void => {
+      const left = Math.max(0, Math.ceil(due - this.monotonic()));
+      timer = setTimeout(() => (this.monotonic() < due ? arm() : fire()), Math.min(left, LONGEST_TIMER_MSEC));
+    };
+    arm();
+    return () => clearTimeout(timer);
+  }
+}

@@ -189,7 +189,7 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
     t.match(over(4), [{ invariant: 'INV-9', toleranceMsec: 1_000 }], 'capacity: 1 s after a loss');
     t.match(over(-4, { policy: nMinusOne }), [{ toleranceMsec: 0 }], 'n-1: never');
     t.match(over(4, { policy: nMinusOne, recentLosses: 2 }), [{ toleranceMsec: 1_000 }], 'after two losses');
-    for (const kind of ['leak', 'secondVoltageSource', 'trip']) {
+    for (const kind of ['leak', 'secondVoltageSource', 'trip', 'batteryLocked', 'overheat']) {
       const [one] = over(4, { policy: nMinusOne, busTroubles: new Set([kind]) });
       t.equal(one?.toleranceMsec, acquisitionAndWriteMsec, kind);
     }

@@ -7,7 +7,16 @@ import { acquisitionAndWriteMsec, HAND_OVER_MSEC, LOSS_MSEC, newGridMasterMsec, 
 /** Faults under which a unit cannot see, or cannot stop, its converter. */
 const BLINDING = ['noReply', 'lateReply', 'duplicate', 'stuckMeter', 'meterOffset', 'houseOffline', 'wrongMode'];
 /** Faults of the bus or of a converter that nobody has commanded. */
-const FORCING = ['secondVoltageSource', 'leak', 'trip', 'heavyAlarm', 'lineBreak', 'offsetCurrent'];
+const FORCING = [
+  'secondVoltageSource',
+  'leak',
+  'trip',
+  'batteryLocked', // trips its converter, as heat does
+  'overheat',
+  'heavyAlarm',
+  'lineBreak',
+  'offsetCurrent',
+];
 
 /** Faults that make a converter do another thing than it was told, or once more what it was told a moment ago. */
 const DISOBEYING = ['wrongMode', 'duplicate'];

@@ -266,7 +266,9 @@ t.test('situation: the guards of the table', async (t) => {
       silent: readonly string[] = ['E003'],
       deals = [deal, running('E001', 'E004')],
     ) => {
-      const given = view(deals, 'E001', vr === undefined ? {} : { E001: vr });
+      const parties = deals.flatMap((one) => [one.chargeUnitId, one.dischargeUnitId]);
+      const heard = Object.fromEntries(parties.map((unitId): [string, Scripted] => [unitId, { mode: 'CHARGE' }]));
+      const given = view(deals, 'E001', vr === undefined ? {} : { ...heard, E001: vr });
       const situation = at({ deal, view: { ...given, isAlive: (unitId) => !silent.includes(unitId) } });
       return [holds('party-lost', situation), holds('party-silent', situation)];
     };
@@ -284,6 +286,11 @@ t.test('situation: the guards of the table', async (t) => {
     t.same(told({ ...VR, ig: 1.2 }, ['E002']), isSilent, 'but 2.2 A');
     t.same(told({ ...VR, ig: 1 }, ['E002', 'E003']), isLost, 'nobody is left');
     t.same(told(undefined), isLost, 'nobody knows what the reference bears');
+    const both = [deal, running('E001', 'E004'), running('E005', 'E006')];
+    t.same(told({ ...VR, ig: 1 }, ['E003', 'E005'], both), isLost, 'two that are silent may have gone and cancel out');
+    t.same(told({ ...VR, ig: 0.6 }, ['E003', 'E006'], both), isSilent, 'two of one direction cannot');
+    t.same(told({ ...VR, ig: 0 }, ['E003', 'E006'], both), isLost, 'nobody knows which of them');
+    t.same(told({ ...VR, ig: 2 }, ['E003', 'E005'], both), isSilent, 'only the other one has gone');
     t.same(told({ ...VR, ig: 1 }, ['E001', 'E003']), isSilent, 'the reference itself is another matter');
     const going = { ...deal, startDateTime: undefined } as unknown as Deal;
     const beside = view([going], 'E001', { E001: { ...VR, ig: 1 } });

@@ -1,10 +1,24 @@
 import { type Deal, isStarted } from '../domain/deal.ts';
+import type { Amperes } from '../domain/quantities.ts';
 import { runningCurrentA } from './deal-currents.ts';
 import { type GridView, gridCurrentOf, isCarrying, isMute, othersOf } from './grid-view.ts';
 
 const EPSILON_A = 1e-9;
 
 const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
+
+/**
+ * What other silent units would have taken with them that hides the loss of this one from the reference: their currents
+ * the other way. Two that are cut off together leave a bus in balance, and partners that go on alone.
+ */
+function hidingA(view: GridView, unitId: string, lostA: Amperes): Amperes {
+  const unheard = (other: string): boolean => !view.isAlive(other) || isMute(view, other);
+  const silent = [...new Set(view.deals.flatMap(partiesOf))].filter(
+    (other) => other !== unitId && other !== view.voltageReferenceUnitId && unheard(other),
+  );
+  const currents = silent.map((other) => runningCurrentA(view.deals, other));
+  return currents.filter((one) => one * lostA < 0).reduce((sum, one) => sum + one, 0);
+}
 
 /**
  * RULE-9: a silent unit may go on carrying its current, and its partner balances that. So the partner is stopped when the
@@ -18,7 +32,7 @@ export function isSilenceALoss(view: GridView, unitId: string): boolean {
   if (measuredA === undefined || limitA === undefined) return true;
   const lostA = runningCurrentA(view.deals, unitId);
   const driftA = measuredA - runningCurrentA(view.deals, vr);
-  const isShown = driftA * Math.sign(lostA) > Math.abs(lostA) / 2;
+  const isShown = (driftA - hidingA(view, unitId, lostA)) * Math.sign(lostA) > Math.abs(lostA) / 2;
   return isShown || Math.abs(measuredA + lostA) > limitA + EPSILON_A;
 }
 

@@ -1,9 +1,10 @@
 import { randomBytes, randomInt, scrypt, timingSafeEqual } from 'node:crypto';
-import { chmod, readFile } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import * as v from 'valibot';
 import { writeAtomically } from '../adapters/files/atomic-file.ts';
-import { ConfigError, messageOf } from '../domain/errors.ts';
+import { readOptional } from '../adapters/files/read-optional.ts';
+import { ConfigError } from '../domain/errors.ts';
 
 const derive = promisify<string, Buffer, number, Buffer>(scrypt);
 const HASH_BYTES = 32;
@@ -40,10 +41,7 @@ export async function isPassword(login: Login, user: string, password: string): 
 
 /** Reads a login; undefined when there is none yet, ConfigError for a file that is none. */
 export async function readLogin(path: string): Promise<Login | undefined> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw new ConfigError([{ file: path, path: '', message: `cannot be read: ${messageOf(error)}` }]);
-  });
+  const text = await readOptional(path);
   if (text === undefined) return undefined;
   try {
     return v.parse(schema, JSON.parse(text));

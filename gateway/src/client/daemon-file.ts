@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import type { UnitAddress } from '../adapters/broker/broker-connection.ts';
+import { isMissing } from '../adapters/files/file-error.ts';
 import { ConfigError } from '../domain/errors.ts';
 
 /** What a running daemon tells on `<data>/daemon.json`: who it is and where its units' brokers are. */
@@ -23,8 +24,6 @@ const daemonFile = v.object({
   speed: v.pipe(v.number(), v.finite(), v.gtValue(0)),
   emulator: v.exactOptional(address),
 });
-
-const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** Reads `<data>/daemon.json`; rejects ConfigError when there is none (no daemon runs there) or it is not one. */
 export async function readDaemonFile(path: string): Promise<DaemonFile> {

@@ -4,6 +4,7 @@ import type { Volts } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
 import { type ActivationPlan, currentSteps, peakCurrentA, planFirst, planJoin } from './activation-plan.ts';
 import type { BusWatch } from './bus-watch.ts';
+import { SAME_A } from './deal-currents.ts';
 import type { DealChange } from './deal-marks.ts';
 import { firstDealGate } from './first-deal-gate.ts';
 import type { Grid } from './grid.ts';
@@ -12,9 +13,6 @@ import type { PlanStep } from './hand-over.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import { performHandOver } from './perform-hand-over.ts';
 import { retryIn, type StepResult } from './step-result.ts';
-
-/** Commanded currents that differ by less are the same. */
-const SAME_A = 0.001;
 
 /** How soon an obstacle on the bus is looked at again. */
 const OBSTACLE_RETRY_MSEC = 500;

@@ -3,6 +3,9 @@ import type { Amperes } from '../domain/quantities.ts';
 
 export type CurrentMode = 'CHARGE' | 'DISCHARGE';
 
+/** Commanded currents that differ by less are the same. */
+export const SAME_A: Amperes = 0.001;
+
 /** The constant-current mode of a unit's role in a deal. */
 export const currentModeOf = (deal: Deal, unitId: string): CurrentMode =>
   deal.chargeUnitId === unitId ? 'CHARGE' : 'DISCHARGE';

@@ -2,6 +2,7 @@ import { type Deal, isActivated, isDeactivated, otherSide, slaveSideMustBeActive
 import { messageOf } from '../domain/errors.ts';
 import { accrue, cumulated } from './accrue.ts';
 import { canBear, releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
+import { SAME_A } from './deal-currents.ts';
 import { aborted, type DealChange, ended } from './deal-marks.ts';
 import type { Grid } from './grid.ts';
 import { isMute, isUntold, masterDealOf, modeOf, othersOf } from './grid-view.ts';
@@ -17,9 +18,6 @@ const RETELL_MSEC = 1_000;
 
 /** How long a converter is waited for that has to tell its current. */
 const READ_MSEC = 1_000;
-
-/** Commanded currents that differ by less are the same. */
-const SAME_A = 0.001;
 
 /** Takes a deal's current away from one unit; false when it may still carry that. */
 async function release(grid: Grid, deal: Deal, unitId: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { copyFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isMissing } from './file-error.ts';
 
 /** Readable by the owner alone. */
 export const PRIVATE_MODE = 0o600;
@@ -31,9 +32,9 @@ async function keepBackup(path: string): Promise<void> {
   await rm(fresh, { force: true });
   try {
     // File systems without hard links (FAT) get a copy.
-    await link(path, fresh).catch((error) => (error.code === 'ENOENT' ? Promise.reject(error) : copyFile(path, fresh)));
+    await link(path, fresh).catch((error) => (isMissing(error) ? Promise.reject(error) : copyFile(path, fresh)));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    if (isMissing(error)) return;
     throw error;
   }
   await rename(fresh, `${path}.bak`);
@@ -78,6 +79,6 @@ export async function removeDurably(path: string): Promise<void> {
     await rm(`${path}.bak`, { force: true });
     await rm(path, { force: true });
   }).catch((error) => {
-    if (error.code !== 'ENOENT') throw error; // no directory, nothing to remove
+    if (!isMissing(error)) throw error; // no directory, nothing to remove
   });
 }

@@ -2,6 +2,7 @@ import { readFile, rename } from 'node:fs/promises';
 import type { Adapter } from 'lowdb';
 import { messageOf } from '../../domain/errors.ts';
 import { writeAtomically } from './atomic-file.ts';
+import { hasCode, isMissing } from './file-error.ts';
 
 /** Something about a file that its owner should know. */
 export interface FileReport {
@@ -11,9 +12,6 @@ export interface FileReport {
   readonly message: string;
 }
 
-const hasCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && 'code' in error && error.code === code;
-const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT');
 /** No JSON, or a place on the medium that cannot be read; a lack of rights or of handles is no damage. */
 const isDamage = (error: unknown): boolean => error instanceof SyntaxError || hasCode(error, 'EIO');
 

@@ -6,6 +6,7 @@ import { InternalError } from '../../domain/errors.ts';
 import type { Store } from '../../ports/store.ts';
 import { removeDurably } from './atomic-file.ts';
 import { DurableFile, type FileReport } from './durable-file.ts';
+import { isMissing } from './file-error.ts';
 
 /** Each part of a key is a plain file name: no way out of the directory. */
 const KEY = /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/;
@@ -69,7 +70,7 @@ export class DurableStore implements Store {
 
   async #files(folder: string): Promise<readonly string[]> {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error): Dirent[] => {
-      if (error.code === 'ENOENT') return [];
+      if (isMissing(error)) return [];
       throw error;
     });
     return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));

@@ -1720,6 +1720,24 @@ t.test('RULE-5: without a majority nothing is raised and no permit is renewed', 
   });
 });
 
+t.test('RULE-7: a stop in order leaves the voltage to currents that nobody can be told to end', async (t) => {
+  const delayMsec = gridPolicy().controller.scramVoltageReferenceDelayMsec;
+  const cutOff = async (endsAfterMsec: number | undefined): Promise<number> => {
+    const grid = await aGrid();
+    await started(t, grid, aDeal('E001', 'E002'));
+    grid.unit('E002').isAlive = false; // not heard, and in DISCHARGE all the same
+    if (endsAfterMsec !== undefined)
+      grid.clock.after(endsAfterMsec, () => Object.assign(grid.unit('E002'), { mode: 'WAIT' }));
+    const from = grid.clock.monotonic();
+    void grid.master.stopAll('grid-master.quorum-lost');
+    t.ok(await grid.runUntil(() => grid.unit('E001').mode === 'WAIT', 10_000));
+    return grid.clock.monotonic() - from;
+  };
+  const [neverMsec, soonMsec] = [await cutOff(undefined), await cutOff(200)];
+  t.ok(neverMsec >= delayMsec && neverMsec < delayMsec + 500, `for its delay: ${neverMsec} ms`);
+  t.ok(soonMsec >= 200 && soonMsec < 600, `or until its own meter shows that they are gone: ${soonMsec} ms`);
+});
+
 t.test('a pass that hangs: nothing is granted any more and the office is given up (Q9, Q10)', async (t) => {
   const grid = await aGrid(gridPolicy({ gridMaster: { gridVoltageOptimization: { enabled: true } } }));
   grid.hang = (_unitId, body) => isControl(body, 'voltage');

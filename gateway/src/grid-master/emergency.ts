@@ -6,6 +6,7 @@ import { accrue } from './accrue.ts';
 import { scrammed } from './deal-marks.ts';
 import { finalRecord } from './finish.ts';
 import type { Grid } from './grid.ts';
+import { modeOf } from './grid-view.ts';
 
 const POLL_MSEC = 100;
 
@@ -70,9 +71,9 @@ function leaveBus(grid: Grid): void {
 }
 
 /**
- * Stops all deals in order: the constant-current sides first and together, the voltage last (control.md D22), which
- * waits neither for the accounts nor for a converter that holds the voltage as well and does not obey (INV-1).
- * A step that is running can raise nothing more (RULE-11).
+ * Stops all deals in order: the constant-current sides first and together, the voltage last (control.md D22). It waits
+ * for its delay when one of them may still flow (RULE-7), but neither for the accounts nor for a converter that holds
+ * the voltage as well and does not obey (INV-1). A step that is running can raise nothing more (RULE-11).
  */
 export async function stopInOrder(grid: Grid, reason: string): Promise<void> {
   grid.raiseEpoch();
@@ -80,7 +81,11 @@ export async function stopInOrder(grid: Grid, reason: string): Promise<void> {
   accrue(grid);
   const [references, { rivals }, stops] = [referencesOf(grid), grid, stopsOf(grid)];
   const rivalsTold = stopUnits(grid, rivals, stops.voltage);
-  await stopUnits(grid, without(busyUnitsOf(grid), [...references, ...rivals]), stops.currents);
+  const currents = without(busyUnitsOf(grid), [...references, ...rivals]);
+  await stopUnits(grid, currents, stops.currents);
+  const mayFlow = (unitId: string): boolean =>
+    !grid.needs.community.isAlive(unitId) || modeOf(grid.view(), unitId) !== 'WAIT';
+  if (rivals.length === 0 && currents.some(mayFlow)) await waitForIdleReference(grid, references);
   await Promise.all([closeAccounts(grid), stopUnits(grid, references, stops.voltage), rivalsTold]);
   leaveBus(grid);
   for (const deal of grid.deals.all()) {

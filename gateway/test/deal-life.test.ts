@@ -579,6 +579,25 @@ t.test('a bus that is not idle before a first deal', async (t) => {
     t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 60_000), 'and trading resumes (INV-10)');
   });
 
+  t.test('is no idle one below the range either, while somebody unheard may hold it (INV-1, RULE-10)', async (t) => {
+    for (const lose of [
+      (grid: ScriptedGrid) => grid.kill('E004'),
+      (grid: ScriptedGrid) => Object.assign(grid.unit('E004'), { isStale: true }),
+    ]) {
+      const grid = await aGrid();
+      grid.heldV = 315; // between the switching threshold and the lowest voltage of a deal: a reference that died in its descent
+      lose(grid);
+      grid.push('E004');
+      const deal = aDeal('E001', 'E002');
+      grid.add(deal);
+      await grid.run(40_000);
+      t.same(grid.commands, []);
+      t.match(grid.faults, [{ reason: 'grid.bus-held-up', level: 'ERROR' }]);
+      grid.heldV = 0;
+      t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 60_000), 'a bus that has fallen is held by nobody');
+    }
+  });
+
   t.test('is reported when it settles within the UVLO mask (S9)', async (t) => {
     const grid = await aGrid();
     grid.heldV = 300;

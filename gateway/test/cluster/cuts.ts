@@ -86,7 +86,7 @@ const partyAlone: Scenario = {
   name: 'partition 3+1, a party alone',
   times: 5,
   run: async (lab) => {
-    const party = await settledWithParty(lab, 'CHARGE');
+    const party = await settledWithParty(lab);
     const others = lab.members.filter((one) => one !== party);
     const untouched = runningDeals(lab).filter((deal) => !involves(party.unitId)(deal));
     const began = performance.now();

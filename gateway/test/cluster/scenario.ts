@@ -55,10 +55,10 @@ export function masterOf(lab: ClusterLab): Member {
 }
 
 /** A party with constant current that is not the grid master. */
-function partyOf(lab: ClusterLab, mode: 'CHARGE' | 'DISCHARGE'): Member | undefined {
+function partyOf(lab: ClusterLab, modes: readonly string[]): Member | undefined {
   const look = lookOf(lab);
   const master = masterOf(lab);
-  return lab.members.find((one) => one !== master && look.houses[one.unitId]?.mode === mode);
+  return lab.members.find((one) => one !== master && modes.includes(look.houses[one.unitId]?.mode ?? ''));
 }
 
 /** All deals run, and not only just, and the reference holds the voltage alone. */
@@ -76,7 +76,7 @@ export async function settled(lab: ClusterLab): Promise<void> {
 
 /** The cluster has settled as the scenario needs it; the office moves by chance when its holder is killed, the voltage does not. */
 async function settledAs<T>(lab: ClusterLab, what: string, look: () => T | undefined): Promise<T> {
-  for (let tries = 0; tries < 8; tries += 1) {
+  for (let tries = 0; tries < 16; tries += 1) {
     await settled(lab);
     const found = look();
     if (found !== undefined) return found;
@@ -93,9 +93,11 @@ export async function settledWith(lab: ClusterLab, isTogether: boolean): Promise
   );
 }
 
-/** The cluster has settled with a party of constant current, in that mode, that is not the grid master. */
-export const settledWithParty = (lab: ClusterLab, mode: 'CHARGE' | 'DISCHARGE'): Promise<Member> =>
-  settledAs(lab, `a party in ${mode} beside the grid master`, () => partyOf(lab, mode));
+/** The cluster has settled with a party of constant current, in one of these modes, that is not the grid master. */
+export const settledWithParty = (lab: ClusterLab, ...modes: readonly ('CHARGE' | 'DISCHARGE')[]): Promise<Member> => {
+  const wanted = modes.length > 0 ? modes : ['CHARGE', 'DISCHARGE'];
+  return settledAs(lab, `a party in ${wanted.join(' or ')} beside the grid master`, () => partyOf(lab, wanted));
+};
 
 /** How many of these deals have not gone on to this moment. */
 export const interrupted = (lab: ClusterLab, deals: readonly Deal[]): Figure => {

@@ -50,10 +50,10 @@ const freeze: Scenario = {
 
 /** One that only takes part hangs: the deals of others have nothing to do with it. */
 const freezeParty: Scenario = {
-  name: 'freeze of a charging party (SIGSTOP)',
+  name: 'freeze of a party (SIGSTOP)',
   times: 2,
   run: async (lab) => {
-    const victim = await settledWithParty(lab, 'CHARGE');
+    const victim = await settledWithParty(lab);
     const others = runningDeals(lab).filter((deal) => !involves(victim.unitId)(deal));
     const since = await frozen(lab, victim);
     const rest = await restOf(lab, victim, since, 30_000);

@@ -278,7 +278,12 @@ t.test('who comes a hundred times gives way to others, and to nobody what is his
   const station = await aStation(t, await certificates.unit('E001'));
   const alice = await enter(t, station.port, await certificates.issue('alice', 'operator'));
   const pems = await certificates.issue('bob', 'observer');
-  const bobs = await Promise.all(Array.from({ length: 99 }, () => enter(t, station.port, pems)));
+  const bobs: Awaited<ReturnType<typeof enter>>[] = [];
+  // A few at a time: a hundred handshakes at once take longer than a stranger may.
+  while (bobs.length < 99) {
+    bobs.push(...(await Promise.all(Array.from({ length: 9 }, () => enter(t, station.port, pems)))));
+  }
+  t.ok(bobs.every((bob) => bob?.connected));
   t.equal(await enter(t, station.port, pems), undefined, 'the hundredth of one name is too many');
   t.ok(await enter(t, station.port, await certificates.issue('E002', 'unit')), 'another name is let in');
   t.ok(

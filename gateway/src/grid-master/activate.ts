@@ -8,11 +8,12 @@ import { SAME_A } from './deal-currents.ts';
 import type { DealChange } from './deal-marks.ts';
 import { firstDealGate } from './first-deal-gate.ts';
 import type { Grid } from './grid.ts';
-import { type GridView, isMute, isUntold, masterDealOf, modeOf } from './grid-view.ts';
+import { type GridView, isMute, masterDealOf, modeOf } from './grid-view.ts';
 import type { PlanStep } from './hand-over.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import { performHandOver } from './perform-hand-over.ts';
 import { retryIn, type StepResult } from './step-result.ts';
+import { isUnheard } from './unheard.ts';
 
 /** How soon an obstacle on the bus is looked at again. */
 const OBSTACLE_RETRY_MSEC = 500;
@@ -41,12 +42,6 @@ function idleVoltageV(view: GridView, ownV: Volts): Volts {
   return Math.max(ownV, ...memberUnitIds.flatMap((unitId) => view.dcdc(unitId)?.meter.vg ?? []));
 }
 
-/** Units of which nobody knows that their converter is in WAIT. */
-const isUnheard =
-  (grid: Grid) =>
-  (unitId: string): boolean =>
-    !grid.needs.community.isAlive(unitId) || isUntold(grid.view(), unitId) || grid.suspects.doubtful.has(unitId);
-
 /**
  * The first deal: its master-side unit energises the bus (control.md §4.6). Waits while the bus is not idle, or a
  * converter on it is active without an owner (INV-2).
@@ -55,7 +50,11 @@ export async function energise(grid: Grid, deal: Deal, watch: BusWatch): Promise
   await readParties(grid, deal);
   const plan = planFirst(grid.view(), deal);
   const vg = idleVoltageV(grid.view(), grid.units.demandDcdc(plan.masterUnitId).meter.vg);
-  const gate = firstDealGate(grid.policy, vg, grid.policy.memberUnitIds.some(isUnheard(grid)));
+  const gate = firstDealGate(
+    grid.policy,
+    vg,
+    grid.policy.memberUnitIds.some((unitId) => isUnheard(grid, unitId)),
+  );
   if (!watch.mayEnergise(grid, gate, vg)) return retryIn(OBSTACLE_RETRY_MSEC);
   await grid.intend(deal.dealId, activation(grid, deal, plan));
   grid.voltageReferenceUnitId = plan.voltageReferenceUnitId;

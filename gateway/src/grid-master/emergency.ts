@@ -1,14 +1,12 @@
 import { isActivated, isDeactivated, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
 import type { Descent } from '../domain/device-command.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import { sleep } from '../ports/clock.ts';
 import { accrue } from './accrue.ts';
 import { scrammed } from './deal-marks.ts';
 import { finalRecord } from './finish.ts';
 import type { Grid } from './grid.ts';
-import { modeOf } from './grid-view.ts';
-
-const POLL_MSEC = 100;
+import { waitForIdleReference } from './idle-reference.ts';
+import { isUnheard } from './unheard.ts';
 
 /** Every converter that is meant to hold the voltage: one, or both of a hand-over. */
 const referencesOf = (grid: Grid): readonly string[] => [
@@ -83,29 +81,14 @@ export async function stopInOrder(grid: Grid, reason: string): Promise<void> {
   const rivalsTold = stopUnits(grid, rivals, stops.voltage);
   const currents = without(busyUnitsOf(grid), [...references, ...rivals]);
   await stopUnits(grid, currents, stops.currents);
-  const mayFlow = (unitId: string): boolean =>
-    !grid.needs.community.isAlive(unitId) || modeOf(grid.view(), unitId) !== 'WAIT';
-  if (rivals.length === 0 && currents.some(mayFlow)) await waitForIdleReference(grid, references);
+  if (rivals.length === 0 && currents.some((unitId) => isUnheard(grid, unitId)))
+    await waitForIdleReference(grid, references);
   await Promise.all([closeAccounts(grid), stopUnits(grid, references, stops.voltage), rivalsTold]);
   leaveBus(grid);
   for (const deal of grid.deals.all()) {
     if (!isDeactivated(deal)) grid.conclude(deal.dealId, finalRecord(grid, deal, reason));
   }
   grid.publish();
-}
-
-/** Until the reference carries next to nothing, or the policy's delay is over. */
-async function waitForIdleReference(grid: Grid, references: readonly string[]): Promise<void> {
-  const end = grid.now + grid.policy.controller.scramVoltageReferenceDelayMsec;
-  const limitA = grid.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA;
-  while (references.length > 0 && grid.now < end) {
-    await sleep(grid.needs.clock, Math.min(POLL_MSEC, end - grid.now));
-    const left = end - grid.now;
-    // One that has died meanwhile is forgotten: nobody knows that it is idle.
-    const isIdle = (unitId: string): boolean => Math.abs(grid.units.dcdc(unitId)?.meter.ig ?? Infinity) <= limitA;
-    const readings = references.map((unitId) => grid.readWithin(unitId, left));
-    if ((await Promise.all(readings)).every((hasAnswered) => hasAnswered) && references.every(isIdle)) return;
-  }
 }
 
 /** Everything to WAIT at once, the voltage after its delay or as soon as nothing flows (control.md §7.4). */

@@ -24,17 +24,22 @@ const nodes = readdirSync(source).filter((name) => existsSync(join(source, name,
 const help = (node, file) =>
   `<script type="text/markdown" data-help-name="${node}">\n${read(source, node, file)}\n</script>`;
 
-/** A label and what it belongs to: the content of the element, or a field for text with its further attributes. */
+/** A label and what it belongs to: the content of the element, or a field for text with its further attributes and list. */
 const FORM_ROW = /<form-row field="(\w+)" icon="([\w-]+)"([^>]*)>([\s\S]*?)<\/form-row>/g;
 
 /** A node's editor with its rows written out and, in front of its registration, what editors share. */
 function editor(node) {
   const html = read(source, node, 'editor.html');
   const prefix = html.includes("category: 'config'") ? 'node-config-input' : 'node-input';
+  const textField = (field, attributes) => {
+    const list = /list="([\w-]+)"/.exec(attributes)?.[1];
+    const options = list === undefined ? '' : `\n    <datalist id="${list}"></datalist>`;
+    return `<input type="text" id="${prefix}-${field}"${attributes}>${options}`;
+  };
   const row = (_, field, icon, attributes, content) =>
     `<div class="form-row">
     <label for="${prefix}-${field}"><i class="fa fa-${icon}"></i> <span data-i18n="${node}.label.${field}"></span></label>
-    ${content.trim() || `<input type="text" id="${prefix}-${field}"${attributes}>`}
+    ${content.trim() || textField(field, attributes)}
   </div>`;
   const script = '<script type="text/javascript">';
   return html.replace(FORM_ROW, row).replace(script, () => `${script}\n${read(source, 'lib', 'editor.js')}\n`);

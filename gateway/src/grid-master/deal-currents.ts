@@ -18,6 +18,10 @@ export const agreedCurrentA = (deal: Deal, unitId: string): Amperes =>
 export const compensatedCurrentA = (deal: Deal, unitId: string): Amperes | undefined =>
   deal.chargeUnitId === unitId ? deal.chargeUnitCompensatedGridCurrentA : deal.dischargeUnitCompensatedGridCurrentA;
 
+/** What a deal moves at a unit: what compensation has found, until then what was agreed. */
+const currentA = (deal: Deal, unitId: string): Amperes =>
+  compensatedCurrentA(deal, unitId) ?? agreedCurrentA(deal, unitId);
+
 const runningDeals = (deals: readonly Deal[], unitId: string): readonly Deal[] =>
   deals.filter((deal) => isInvolved(deal, unitId) && slaveSideMustBeActive(deal));
 
@@ -27,10 +31,7 @@ export const agreedRunningCurrentA = (deals: readonly Deal[], unitId: string): A
 
 /** What all running deals of a unit were found to carry when they were last balanced, + from the bus. */
 export const runningCurrentA = (deals: readonly Deal[], unitId: string): Amperes =>
-  runningDeals(deals, unitId).reduce(
-    (sum, deal) => sum + (compensatedCurrentA(deal, unitId) ?? agreedCurrentA(deal, unitId)),
-    0,
-  );
+  runningDeals(deals, unitId).reduce((sum, deal) => sum + currentA(deal, unitId), 0);
 
 /** Deals other than this one in which the unit's converter must move current. */
 export const otherRunningDeals = (deals: readonly Deal[], deal: Deal, unitId: string): readonly Deal[] =>
@@ -41,7 +42,4 @@ export const otherRunningDeals = (deals: readonly Deal[], deal: Deal, unitId: st
  * counting it as 0, as the original did, would take its current away when a deal that shares the unit ends.
  */
 export const otherCurrentA = (deals: readonly Deal[], deal: Deal, unitId: string): Amperes =>
-  otherRunningDeals(deals, deal, unitId).reduce(
-    (sum, other) => sum + (compensatedCurrentA(other, unitId) ?? agreedCurrentA(other, unitId)),
-    0,
-  );
+  otherRunningDeals(deals, deal, unitId).reduce((sum, other) => sum + currentA(other, unitId), 0);

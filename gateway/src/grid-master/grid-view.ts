@@ -68,6 +68,10 @@ export const isMute = (view: Pick<GridView, 'unit'>, unitId: string): boolean =>
   return unit === undefined || unit.stale === true;
 };
 
+/** Nothing is heard of the unit, or nothing of its device: nobody waits for what it would answer. */
+export const isSilent = (view: Pick<GridView, 'unit' | 'isAlive'>, unitId: string): boolean =>
+  !view.isAlive(unitId) || isMute(view, unitId);
+
 /** The unit's word about its converter cannot be relied upon: there is none, or the converter may be doing something that no reading has shown yet (RULE-3). */
 export const isUntold = (view: Pick<GridView, 'unit'>, unitId: string): boolean =>
   isMute(view, unitId) || view.unit(unitId)?.possiblyActive === true;

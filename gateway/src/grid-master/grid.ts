@@ -11,7 +11,7 @@ import type { Dcdc } from '../domain/unit-data.ts';
 import { answerDeadlineMsec, commandDeadlineMsec } from './command-deadline.ts';
 import { DealBook } from './deal-book.ts';
 import type { DealChange } from './deal-marks.ts';
-import { type GridView, holdersOf, isMute, masterDealOf, modeOf } from './grid-view.ts';
+import { type GridView, holdersOf, isSilent, masterDealOf, modeOf } from './grid-view.ts';
 import { masterSide } from './master-side.ts';
 import type { Confirmation, GridDraft, GridMasterNeeds } from './needs.ts';
 import { type HandOver, permitsEnd, permitsOf } from './permits.ts';
@@ -219,7 +219,7 @@ export class Grid {
    * One that rests already has no current to lower.
    */
   async lower(unitId: string, device: DeviceCommand, deadlineMsec?: Milliseconds): Promise<boolean> {
-    if (!this.needs.community.isAlive(unitId) || isMute(this.view(), unitId)) this.doubt(unitId);
+    if (isSilent(this.view(), unitId)) this.doubt(unitId);
     try {
       await this.#command(unitId, device, deadlineMsec);
       if (device.command === 'WAIT' || device.command === 'scram') this.suspects.clear(unitId);

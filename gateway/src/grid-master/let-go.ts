@@ -2,7 +2,7 @@ import type { DeviceCommand } from '../domain/device-command.ts';
 import { DeviceError } from '../domain/errors.ts';
 import { withDeadline } from '../ports/clock.ts';
 import type { Grid } from './grid.ts';
-import { isMute } from './grid-view.ts';
+import { isSilent } from './grid-view.ts';
 import { isLostUnheard } from './silent-party.ts';
 
 /**
@@ -13,7 +13,7 @@ export async function letGo(grid: Grid, unitId: string, command: DeviceCommand):
   const { deal } = grid.policy.gridMaster;
   const view = grid.view();
   const told = grid.lower(unitId, command);
-  if (!view.isAlive(unitId) || isMute(view, unitId)) return isLostUnheard(view, unitId);
+  if (isSilent(view, unitId)) return isLostUnheard(view, unitId);
   const late = (): DeviceError =>
     new DeviceError('device.slow-stop', `${unitId} is not down within ${deal.stopTimeoutMsec} ms`);
   return withDeadline(grid.needs.clock, deal.stopTimeoutMsec, told, late).catch(() => {

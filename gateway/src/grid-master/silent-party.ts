@@ -1,7 +1,7 @@
 import { type Deal, isStarted } from '../domain/deal.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { runningCurrentA } from './deal-currents.ts';
-import { type GridView, gridCurrentOf, isCarrying, isMute, othersOf } from './grid-view.ts';
+import { type GridView, gridCurrentOf, isCarrying, isMute, isSilent, othersOf } from './grid-view.ts';
 
 const EPSILON_A = 1e-9;
 
@@ -12,9 +12,8 @@ const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.di
  * the other way. Two that are cut off together leave a bus in balance, and partners that go on alone.
  */
 function hidingA(view: GridView, unitId: string, lostA: Amperes): Amperes {
-  const unheard = (other: string): boolean => !view.isAlive(other) || isMute(view, other);
   const silent = [...new Set(view.deals.flatMap(partiesOf))].filter(
-    (other) => other !== unitId && other !== view.voltageReferenceUnitId && unheard(other),
+    (other) => other !== unitId && other !== view.voltageReferenceUnitId && isSilent(view, other),
   );
   const currents = silent.map((other) => runningCurrentA(view.deals, other));
   return currents.filter((one) => one * lostA < 0).reduce((sum, one) => sum + one, 0);

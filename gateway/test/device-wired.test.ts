@@ -195,18 +195,30 @@ t.test('flow-device (RULE-18)', async (t) => {
     t.match(await wire.settled(wire.device.setMode({ mode: 'WAIT', ...setting })), { status: { status: '0x0000' } });
   });
 
-  t.test('a flow that is only starting is waited for as long as for an answer', async (t) => {
+  t.test('a flow that is only starting, and speaks only when asked, is asked until it is heard', async (t) => {
     const wire = new Wire({ isBeating: false });
+    wire.flow = () => {}; // nobody is there yet
     const first = wire.device.read();
-    await wire.clock.advance(LIMIT_MSEC - 300);
-    t.same(wire.said, [], 'nobody would hear it');
-    wire.isBeating = true;
+    await wire.clock.advance(LIMIT_MSEC / 2 - 1);
+    wire.flow = (command) => {
+      wire.isBeating = true;
+      wire.hear('heartbeat', {});
+      wire.answer(command, 50);
+    };
     t.match(await wire.settled(first), { dcdc: { status: { status: '0x0000' } } });
     t.same(wire.troubles, []);
-    const missing = new Wire({ isBeating: false });
-    const never = t.rejects(missing.device.read(), withReason('device.no-heartbeat'));
-    await missing.clock.advance(LIMIT_MSEC);
+    t.same([...new Set(wire.said.map(({ command }) => command))], ['status', 'get']);
+  });
+
+  t.test('a flow that is not heard for the time of an answer is silent', async (t) => {
+    const wire = new Wire({ isBeating: false });
+    wire.flow = () => {};
+    const never = t.rejects(wire.device.read(), withReason('device.no-heartbeat'));
+    await wire.clock.advance(LIMIT_MSEC);
     await never;
+    const asked = wire.said.length;
+    await wire.clock.advance(2_000);
+    t.equal(wire.said.length, asked, 'and is left alone until it is read again');
   });
 
   t.test('a flow that has fallen silent is passed by on the independent way to WAIT, one at a time', async (t) => {

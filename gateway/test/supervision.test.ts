@@ -19,6 +19,7 @@ import { type DaemonMessage, parseMessage, supervisorSocket } from '../src/cli/s
 import { collectingLog, type LogLine } from '../src/ports/log.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { aBench } from './support/bench.ts';
+import { beside } from './support/beside.ts';
 import { aDirectory } from './support/cli.ts';
 import { apis, eventually, isAlive, type Running } from './support/process.ts';
 import { unitFiles } from './support/unit-files.ts';
@@ -294,11 +295,10 @@ t.test(
   async (t) => {
     // Each waits many seconds for something to be missed: side by side, each with houses and a supervisor of its own.
     t.jobs = 5;
-    const BESIDE = { buffered: true };
 
     t.test(
       'killed: constant current in WAIT within 2 s, the reference within 4 s, then it is started again',
-      BESIDE,
+      beside(),
       async (t) => {
         const { bench, pid, energise, supervisor } = await aSupervisedStreet(t);
         const first = await pid();
@@ -317,7 +317,7 @@ t.test(
       },
     );
 
-    t.test('frozen: noticed within 5 s, ended, its converters stopped, started again', BESIDE, async (t) => {
+    t.test('frozen: noticed within 5 s, ended, its converters stopped, started again', beside(), async (t) => {
       const { bench, pid, energise, supervisor } = await aSupervisedStreet(t);
       const froze = energise(await pid());
       await supervisor.says('err', /The gateway has not been heard for \d\.\d s and is ended/);
@@ -330,7 +330,7 @@ t.test(
       await isReady(supervisor, 2);
     });
 
-    t.test('its supervisor frozen: it stops in order, and is started again after the thaw', BESIDE, async (t) => {
+    t.test('its supervisor frozen: it stops in order, and is started again after the thaw', beside(), async (t) => {
       const { bench, data, pid, supervisor } = await aSupervisedStreet(t);
       const first = await pid();
       process.kill(supervisor.pid, 'SIGSTOP');
@@ -343,7 +343,7 @@ t.test(
       t.not(await pid(), first);
     });
 
-    t.test('its supervisor killed: it goes on, and a new one takes it over', BESIDE, async (t) => {
+    t.test('its supervisor killed: it goes on, and a new one takes it over', beside(), async (t) => {
       const { up, pid, supervisor } = await aSupervisedStreet(t);
       const first = await pid();
       await killed(supervisor);
@@ -358,7 +358,7 @@ t.test(
       t.not(await pid(), first, 'it is looked after');
     });
 
-    t.test('its supervisor killed, and nobody takes it over: it stops in order', BESIDE, async (t) => {
+    t.test('its supervisor killed, and nobody takes it over: it stops in order', beside(), async (t) => {
       const { bench, data, pid, supervisor } = await aSupervisedStreet(t);
       const first = await pid();
       await killed(supervisor);

@@ -7,6 +7,7 @@ import type { Deal } from '@apis-edge/gateway/domain';
 import { hostFakeGrid } from '@apis-edge/gateway/emulation';
 import t from 'tap';
 import { aHwConfig, aPolicy, aScenario, aUnitConfig } from '../../gateway/test/config/samples.ts';
+import { beside } from '../../gateway/test/support/beside.ts';
 import { apis, eventually } from '../../gateway/test/support/process.ts';
 import { type Flow, type FlowNode, PACKAGE_DIR } from './support/package-files.ts';
 import { RedProcess } from './support/red-process.ts';
@@ -19,7 +20,6 @@ const WIRED_FLOW = flowOf('wired-device.json');
 // gateway and a Node-RED of its own.
 t.setTimeout(220_000);
 t.jobs = 6;
-const BESIDE = { buffered: true };
 
 /** Node-RED tells nodes from config nodes by their having a place. */
 const PLACED = { x: 0, y: 0 };
@@ -27,6 +27,8 @@ const PLACED = { x: 0, y: 0 };
 const hasBegun = ({ startDateTime }: Deal): boolean => startDateTime?.startsWith('2') === true;
 const isRunning = (deal: Deal): boolean => hasBegun(deal) && deal.stopDateTime === undefined;
 const isWired = ({ chargeUnitId, dischargeUnitId }: Deal): boolean => [chargeUnitId, dischargeUnitId].includes(WIRED);
+const faultsOfWired = (client: UnitClient): readonly KnownFault[] =>
+  client.state().faults.filter(({ unitId }) => unitId === WIRED);
 
 type Test = { teardown(act: () => unknown): unknown };
 
@@ -86,17 +88,18 @@ const changed = (flow: Flow, id: string, more: Partial<FlowNode>): Flow =>
   flow.map((node) => (node.id === id ? { ...node, ...more } : node));
 
 for (const name of ['modbus-battery.json', 'serial-eza2500.json']) {
-  t.test(`${name} starts, and its unit trades`, BESIDE, async (t) => {
+  t.test(`${name} starts, and its unit trades`, beside(), async (t) => {
     const { client, emulator, env } = await aSite(t);
     const red = await RedProcess.start(flowOf(name), env);
     t.teardown(() => red.kill());
     await client.ready(10_000);
     await client.when((state) => state.deals.some((deal) => isWired(deal) && isRunning(deal)), 60_000);
     t.equal((await emulator.state(WIRED)).mode, 'CHARGE');
+    t.same(faultsOfWired(client), [], 'a flow that starts after its gateway is no fault');
   });
 }
 
-t.test('kill -9 of the gateway: the flow puts the converter to WAIT within 3 s (RULE-18)', BESIDE, async (t) => {
+t.test('kill -9 of the gateway: the flow puts the converter to WAIT within 3 s (RULE-18)', beside(), async (t) => {
   // The physics outlives everybody: it runs in the test.
   const grid = await hostFakeGrid({
     houses: [
@@ -157,7 +160,7 @@ async function aTradingSite(t: Test): Promise<TradingSite> {
       red.process = await RedProcess.start(WIRED_FLOW, env);
     },
     wiredMode: async () => (await emulator.state(WIRED)).mode,
-    wiredFaults: () => client.state().faults.filter(({ unitId }) => unitId === WIRED),
+    wiredFaults: () => faultsOfWired(client),
     areOthersUntouched: () =>
       others.length > 0 &&
       others.every(({ dealId }) => deals().some((deal) => deal.dealId === dealId && isRunning(deal))),
@@ -166,7 +169,7 @@ async function aTradingSite(t: Test): Promise<TradingSite> {
   };
 }
 
-t.test('wired-device.json: its unit trades like one with a driver of its own', BESIDE, async (t) => {
+t.test('wired-device.json: its unit trades like one with a driver of its own', beside(), async (t) => {
   const { client, red, restart, wiredMode, areOthersUntouched, silent, heard } = await aTradingSite(t);
   t.equal(await wiredMode(), 'CHARGE');
   t.not(client.state().grid?.voltageReferenceUnitId, WIRED, 'and never holds the voltage (RULE-18)');
@@ -198,7 +201,7 @@ t.test('wired-device.json: its unit trades like one with a driver of its own', B
   });
 });
 
-t.test('a function that blocks Node-RED for 20 s stops the wired converter, and nobody else', BESIDE, async (t) => {
+t.test('a function that blocks Node-RED for 20 s stops the wired converter, and nobody else', beside(), async (t) => {
   const { red, wiredMode, areOthersUntouched, silent, heard } = await aTradingSite(t);
   const func = 'const end = Date.now() + 20000; while (Date.now() < end) {} return msg;';
   const block = { id: 'block', type: 'function', z: 'flow.wired', ...PLACED, name: '', func, timeout: 0, outputs: 1 };
@@ -234,7 +237,7 @@ const WRONGS: Readonly<Record<string, readonly [flow: Flow, reason: RegExp]>> = 
   'answers late': [between('setTimeout(() => node.send(msg), 5500); return null;'), /device\.late-reply/],
 };
 
-t.test('a flow that answers wrongly ends in a device fault and WAIT', BESIDE, async (t) => {
+t.test('a flow that answers wrongly ends in a device fault and WAIT', beside(), async (t) => {
   const { client, red, wiredMode, wiredFaults, areOthersUntouched } = await aTradingSite(t);
   for (const [what, [flow, reason]] of Object.entries(WRONGS)) {
     await t.test(what, async (t) => {

@@ -32,6 +32,20 @@ export function sleep(clock: Clock, delay: Milliseconds, signal?: AbortSignal): 
   });
 }
 
+/** Calls `beat` now and then every `period` ms (asked anew each time) until cancelled. */
+export function every(clock: Clock, period: () => Milliseconds, beat: () => void): Cancel {
+  let cancel: Cancel = () => {};
+  const arm = (): void => {
+    cancel = clock.after(period(), () => {
+      arm();
+      beat();
+    });
+  };
+  arm();
+  beat();
+  return () => cancel();
+}
+
 /** Settles as `work` does, or rejects with what `onTimeout` makes when `limit` ms pass first. */
 export function withDeadline<T>(
   clock: Clock,

@@ -2,6 +2,7 @@ import { DeviceError, messageOf } from '../../domain/errors.ts';
 import type { Milliseconds } from '../../domain/quantities.ts';
 import type { Dcdc } from '../../domain/unit-data.ts';
 import {
+  WIRED_HEARTBEAT_MSEC,
   WIRED_PARTS,
   WIRED_SILENCE_MSEC,
   type WiredCommand,
@@ -9,7 +10,7 @@ import {
   type WiredPart,
 } from '../../domain/wired-device.ts';
 import type { Unsubscribe } from '../../ports/bus.ts';
-import { type Cancel, type Clock, withDeadline } from '../../ports/clock.ts';
+import { type Cancel, type Clock, every, withDeadline } from '../../ports/clock.ts';
 import type { DcdcReply, Device, DeviceReading, ModeSetting } from '../../ports/device.ts';
 import type { JsonObject } from './http-get.ts';
 import { batteryOf, dcdcOf, objectOf, type PartName, partsOf } from './http-replies.ts';
@@ -79,7 +80,7 @@ export class FlowDevice implements Device {
     }
   }
 
-  /** A flow that starts with its gateway is not silent yet: it may take the time of an answer for its first heartbeat. */
+  /** A flow that starts with its gateway is not silent yet: its first heartbeat may take the time of an answer. */
   async read(): Promise<DeviceReading> {
     if (this.#heardAt === undefined) await this.#beginning();
     const replies = await this.#order({ command: 'get' }, WIRED_PARTS);
@@ -144,9 +145,24 @@ export class FlowDevice implements Device {
     return answered;
   }
 
-  #beginning(): Promise<void> {
+  /**
+   * A flow learns by being asked that the device is its own, and says its first heartbeat then; what is asked before
+   * it is there is lost. So it is asked until it is heard.
+   */
+  async #beginning(): Promise<void> {
     const { clock, deadlineMsec } = this.#options;
-    return withDeadline(clock, deadlineMsec, this.#firstBeat.promise, () => this.#silence());
+    const stop = every(
+      clock,
+      () => WIRED_HEARTBEAT_MSEC,
+      () => {
+        this.#order({ command: 'status' }, CONVERTER_ONLY).catch(() => {}); // only that it speaks is of interest
+      },
+    );
+    try {
+      await withDeadline(clock, deadlineMsec, this.#firstBeat.promise, () => this.#silence());
+    } finally {
+      stop();
+    }
   }
 
   #beat(): void {

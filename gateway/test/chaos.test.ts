@@ -17,6 +17,7 @@ import { HouseDisk } from '../src/emulation/chaos/house-disk.ts';
 import { energyOff, recordsMissing } from '../src/emulation/chaos/ledger-checks.ts';
 import type { Check, HouseMoment, Moment } from '../src/emulation/chaos/moment.ts';
 import { busOf, clockOf, deviceOf, ProcessLife, storeOf } from '../src/emulation/chaos/process-life.ts';
+import type { Violation } from '../src/emulation/chaos/run-result.ts';
 import { shrink } from '../src/emulation/chaos/shrink.ts';
 import { Traffic } from '../src/emulation/chaos/traffic.ts';
 import { Troubles } from '../src/emulation/chaos/troubles.ts';
@@ -681,10 +682,22 @@ t.test('cli: apis chaos', { timeout: 120_000 }, async (t) => {
       runner: () => {
         open += 1;
         return {
-          run: async (seed) => ({
-            ...{ seed, faults: 3, faultsInDeals: 2, deals: 5, virtualMsec: 3_600_000, fingerprint: '', violations: [] },
-            ...(bad.includes(seed) ? failure : {}),
-          }),
+          run: async (seed, failing) => {
+            const [first] = failure.violations ?? [];
+            if (bad.includes(seed) && first !== undefined) failing(first);
+            return {
+              ...{
+                seed,
+                faults: 3,
+                faultsInDeals: 2,
+                deals: 5,
+                virtualMsec: 3_600_000,
+                fingerprint: '',
+                violations: [],
+              },
+              ...(bad.includes(seed) ? failure : {}),
+            };
+          },
           close: async () => {
             open -= 1;
           },
@@ -715,7 +728,8 @@ t.test('cli: apis chaos', { timeout: 120_000 }, async (t) => {
     t.match(out, /what happened before:\n {4}0:01:00\.500 {2}E001 {3}x$/m);
     t.match(out, /again: apis chaos --units 4 --hours 1 --seeds 17$/m);
     t.match(out, /FAILED: 1 of 4 seeds \(17\)/);
-    t.match(err, /seed 17 FAILED: INV-3 E001 goes on/);
+    t.match(err, /seed 17 FAILED: INV-3 E001 goes on; looking for the faults that are enough\n/, 'at once');
+    t.match(err, /seed 17 FAILED: INV-3 E001 goes on \(/);
   });
 
   t.test('one JSON object', async (t) => {
@@ -729,8 +743,11 @@ t.test('cli: apis chaos', { timeout: 120_000 }, async (t) => {
 
 t.test('chaos.ts: some seeds hold, and each tells the same wherever it runs', { timeout: 120_000 }, async (t) => {
   const options = { units: 4, hours: 0.1 };
+  const noFailure = ({ message }: Violation): void => {
+    t.fail(message);
+  };
   const reports: SeedReport[] = [];
-  for (let seed = 1; seed <= 3; seed += 1) reports.push(await chaosSeed(seed, options));
+  for (let seed = 1; seed <= 3; seed += 1) reports.push(await chaosSeed(seed, options, noFailure));
   for (const { seed, violations, deals } of reports) {
     t.same(violations, [], `seed ${seed}`);
     t.ok(deals > 0);
@@ -742,6 +759,7 @@ t.test('chaos.ts: some seeds hold, and each tells the same wherever it runs', { 
   t.teardown(() => worker.close());
   // The other way round, so that each has another one before it; the thread begins with the last.
   const again = reports.slice(-2).toReversed();
-  for (const report of again) t.same(await worker.run(report.seed), report, `seed ${report.seed} in a thread`);
-  t.same(await chaosSeed(1, options), reports[0], 'after all the others');
+  for (const report of again)
+    t.same(await worker.run(report.seed, noFailure), report, `seed ${report.seed} in a thread`);
+  t.same(await chaosSeed(1, options, noFailure), reports[0], 'after all the others');
 });

@@ -1,6 +1,7 @@
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { ChaosOptions, SeedReport } from '../emulation/chaos/chaos.ts';
 import { runTime } from '../emulation/chaos/chaos-fault.ts';
+import type { Violation } from '../emulation/chaos/run-result.ts';
 import type { Io } from './command.ts';
 
 /** What `apis chaos` is asked for. */
@@ -11,7 +12,7 @@ export interface ChaosValues extends ChaosOptions {
 
 /** What runs seeds, one at a time. */
 export interface SeedRunner {
-  run(seed: number): Promise<SeedReport>;
+  run(seed: number, failing: (first: Violation) => void): Promise<SeedReport>;
   close(): Promise<void>;
 }
 
@@ -45,7 +46,10 @@ async function runAll(values: ChaosValues, world: ChaosWorld, io: Io): Promise<r
     const runner = world.runner(values);
     try {
       while (next <= last) {
-        const report = await runner.run(next++);
+        const seed = next++;
+        const report = await runner.run(seed, (first) =>
+          io.err(`chaos: ${failureOf(seed, first)}; looking for the faults that are enough\n`),
+        );
         reports.push(report);
         io.err(`chaos: ${progressOf(report)} (${reports.length} of ${last - first + 1})\n`);
       }
@@ -57,10 +61,11 @@ async function runAll(values: ChaosValues, world: ChaosWorld, io: Io): Promise<r
   return reports.sort((a, b) => a.seed - b.seed);
 }
 
+const failureOf = (seed: number, { invariant, message }: Violation): string =>
+  `seed ${seed} FAILED: ${invariant} ${message}`;
+
 const progressOf = ({ seed, faults, deals, violations: [first] }: SeedReport): string =>
-  first === undefined
-    ? `seed ${seed} ok: ${faults} faults, ${deals} deals`
-    : `seed ${seed} FAILED: ${first.invariant} ${first.message}`;
+  first === undefined ? `seed ${seed} ok: ${faults} faults, ${deals} deals` : failureOf(seed, first);
 
 const sum = (reports: readonly SeedReport[], of: (report: SeedReport) => number): number =>
   reports.reduce((total, report) => total + of(report), 0);

@@ -30,8 +30,15 @@ const HOUR_MSEC: Milliseconds = 3_600_000;
 /** The last fault has healed this long before the end of the run, or a tenth of the run if that is less. */
 const QUIET_MSEC: Milliseconds = 120_000;
 
-/** Runs one seed; a failure is shrunk. The same seed and options always give the same report. */
-export async function chaosSeed(seed: number, { units, hours }: ChaosOptions): Promise<SeedReport> {
+/**
+ * Runs one seed; a failure is told by `failing` and then shrunk, which takes up to `MOST_TRIALS` more runs. The same seed
+ * and options always give the same report.
+ */
+export async function chaosSeed(
+  seed: number,
+  { units, hours }: ChaosOptions,
+  failing: (first: Violation) => void,
+): Promise<SeedReport> {
   const runMsec = hours * HOUR_MSEC;
   const faultsUntilMsec = runMsec - Math.min(QUIET_MSEC, runMsec / 10);
   const run = (faults: readonly PlannedFault[]): Promise<RunResult> =>
@@ -40,7 +47,9 @@ export async function chaosSeed(seed: number, { units, hours }: ChaosOptions): P
   const result = await run(plan);
   const { deals, faultsInDeals, virtualMsec, fingerprint, violations } = result;
   const report = { seed, faults: plan.length, deals, faultsInDeals, virtualMsec, fingerprint, violations };
-  if (violations.length === 0) return report;
+  const [first] = violations;
+  if (first === undefined) return report;
+  failing(first);
   const { faults, result: least, trials } = await shrink(result, plan, run);
   return {
     ...report,

@@ -3,10 +3,10 @@
 import { measureDaemon } from '../test/bench/daemon.ts';
 import { measureDay } from '../test/bench/day.ts';
 import { measureDeals } from '../test/bench/deals.ts';
-import { measureFootprint } from '../test/bench/footprint.ts';
+import { measureFootprint, measureHour } from '../test/bench/footprint.ts';
 import { measureReaction } from '../test/bench/reaction.ts';
 
-/** Only when it is asked for: it needs a browser, and a Node-RED in this process. */
+/** Loaded only when it is run: it needs a browser, and a Node-RED in this process. */
 const dashboard = async () => (await import('../../node-red-nodes/test/bench/dashboard.ts')).measureDashboard(3);
 
 const BENCHES = {
@@ -18,6 +18,9 @@ const BENCHES = {
   dashboard,
 };
 
+/** Too long to be run unasked. */
+const ON_REQUEST = { hour: measureHour };
+
 /** The original as measured with four JVMs and its own emulator. */
 const ORIGINAL = {
   reaction: { runToRegisteredMsec: '4000-4500', registeredToCurrentMsec: '3500-9500 without its ramp' },
@@ -25,17 +28,17 @@ const ORIGINAL = {
   daemon: { startToReadyMsec: '40000-55000', rssMb: '1100 idle, 1600 trading' },
 };
 
+const ALL = { ...BENCHES, ...ON_REQUEST };
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'));
-const unknown = wanted.filter((name) => !Object.hasOwn(BENCHES, name));
+const unknown = wanted.filter((name) => !Object.hasOwn(ALL, name));
 if (unknown.length > 0) {
-  process.stderr.write(`bench: expected some of ${Object.keys(BENCHES).join(', ')}, got ${unknown.join(', ')}\n`);
+  process.stderr.write(`bench: expected some of ${Object.keys(ALL).join(', ')}, got ${unknown.join(', ')}\n`);
   process.exit(2);
 }
 
 const ours = {};
-for (const [name, measure] of Object.entries(BENCHES)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
+for (const name of wanted.length > 0 ? wanted : Object.keys(BENCHES)) {
   process.stderr.write(`bench: ${name} …\n`);
-  ours[name] = await measure();
+  ours[name] = await ALL[name]();
 }
 process.stdout.write(`${JSON.stringify({ ours, original: ORIGINAL }, null, 2)}\n`);

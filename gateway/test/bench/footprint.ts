@@ -13,6 +13,7 @@ import { type Figures, figuresOf } from './statistics.ts';
 /** From the start of a gateway until its memory has settled. */
 const SETTLE_MSEC = 30_000;
 const MEASURE_MSEC = 30_000;
+const HOUR_MSEC = 3_600_000;
 const VIRTUAL_MSEC = 600_000;
 const CLOCK_TICKS_PER_SECOND = 100;
 
@@ -41,7 +42,10 @@ export async function measureFootprint(sizes: readonly number[] = [4, 19]): Prom
   return { meshes, virtual };
 }
 
-async function measureMesh(units: number): Promise<MeshFigures> {
+/** What two gateways need at the end of an hour of trading at the speed of life, and of a core in all of it. */
+export const measureHour = (): Promise<MeshFigures> => measureMesh(2, HOUR_MSEC);
+
+async function measureMesh(units: number, measureMsec = MEASURE_MSEC): Promise<MeshFigures> {
   const directory = await mkdtemp(join(tmpdir(), 'apis-footprint-'));
   const houses = await separateHouses(directory, { count: units });
   const children: ChildProcess[] = [];
@@ -50,10 +54,10 @@ async function measureMesh(units: number): Promise<MeshFigures> {
     for (const { config, data } of houses.houses) children.push(gateway(config, data));
     await pause(SETTLE_MSEC + units * 1_000);
     const before = await Promise.all(children.map(cpuSeconds));
-    await pause(MEASURE_MSEC);
+    await pause(measureMsec);
     const after = await Promise.all(children.map(cpuSeconds));
     const rss = await Promise.all(children.map(rssMb));
-    const cpu = after.map((seconds, index) => ((seconds - (before[index] ?? 0)) / (MEASURE_MSEC / 1_000)) * 100);
+    const cpu = after.map((seconds, index) => ((seconds - (before[index] ?? 0)) / (measureMsec / 1_000)) * 100);
     const deals = await dealsIn(directory);
     return { units, rssMb: figuresOf(rss, 1), cpuPercent: figuresOf(cpu, 2), deals };
   } finally {

@@ -35,6 +35,9 @@ const CONVERTER_ONLY: readonly WiredPart[] = ['dcdc'];
 /** What the reply to a `set` may tell; the controller asks for the status where it needs it and it is not among them. */
 const TOLD: readonly PartName[] = ['status', 'meter', 'vdis', 'param'];
 
+/** Of the time for an answer: whoever waits for one hears that no flow is there before that time is over. */
+const FIRST_BEAT_SHARE = 0.9;
+
 const isPart = (text: string): text is WiredPart => WIRED_PARTS.some((part) => part === text);
 
 /**
@@ -159,7 +162,7 @@ export class FlowDevice implements Device {
       },
     );
     try {
-      await withDeadline(clock, deadlineMsec, this.#firstBeat.promise, () => this.#silence());
+      await withDeadline(clock, FIRST_BEAT_SHARE * deadlineMsec, this.#firstBeat.promise, () => this.#silence());
     } finally {
       stop();
     }

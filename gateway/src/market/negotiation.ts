@@ -196,7 +196,8 @@ export class Negotiation {
     const { clock } = needs;
     const to = deal.acceptUnitId;
     const leftMsec = deadline - clock.monotonic();
-    const farMsec = WRITTEN_ANSWER * (this.#answerMsec.get(to) ?? 0);
+    const answerMsec = this.#answerMsec.get(to) as Milliseconds; // who is proposed to has answered
+    const farMsec = WRITTEN_ANSWER * answerMsec;
     const limitMsec = Math.max(SHORTEST_TRY_MSEC, leftMsec / 2, Math.min(leftMsec, farMsec));
     const tooLate = (): PeerError => new PeerError('peer.timeout', to, `${to} kept no deal within ${limitMsec} ms`);
     return withDeadline(clock, limitMsec, needs.propose(to, deal, limitMsec), tooLate);

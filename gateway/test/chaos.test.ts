@@ -8,6 +8,7 @@ import { describeFault, type PlannedFault } from '../src/emulation/chaos/chaos-f
 import { ChaosNetwork } from '../src/emulation/chaos/chaos-network.ts';
 import { ChaosRun } from '../src/emulation/chaos/chaos-run.ts';
 import { chaosSetting } from '../src/emulation/chaos/chaos-setting.ts';
+import { ChaosStage } from '../src/emulation/chaos/chaos-stage.ts';
 import * as checks from '../src/emulation/chaos/checks.ts';
 import { EventLog } from '../src/emulation/chaos/event-log.ts';
 import { FAULT_NAMES, NOT_YET } from '../src/emulation/chaos/fault-kinds.ts';
@@ -15,6 +16,7 @@ import { faultPlan } from '../src/emulation/chaos/fault-plan.ts';
 import { type Finding, Patience } from '../src/emulation/chaos/finding.ts';
 import { HouseDisk } from '../src/emulation/chaos/house-disk.ts';
 import { energyOff, recordsMissing } from '../src/emulation/chaos/ledger-checks.ts';
+import { BUS, Mishaps } from '../src/emulation/chaos/mishaps.ts';
 import type { Check, HouseMoment, Moment } from '../src/emulation/chaos/moment.ts';
 import { busOf, clockOf, deviceOf, ProcessLife, storeOf } from '../src/emulation/chaos/process-life.ts';
 import type { Violation } from '../src/emulation/chaos/run-result.ts';
@@ -81,6 +83,7 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
     deals: [],
     isGridMaster: houseId === 'E001',
     troubles: new Set(),
+    isPinned: false,
     ...over,
   });
   const moment = (houses: readonly HouseMoment[], over: Partial<Moment> = {}): Moment => ({
@@ -117,12 +120,28 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
       t.match(two(disobeying), [{ toleranceMsec: acquisitionAndWriteMsec }]);
       t.match(two({ ...disobeying, isAsTold: true }), [{ toleranceMsec: 0 }], 'its unit has put it there itself');
       t.match(two({ isAsTold: false }), [{ toleranceMsec: 0 }], 'no fault makes it do so');
-      const orphan = reference('E001', { isAwake: false });
-      t.same(found(checks.oneReference, [orphan, reference('E002', disobeying)]), [], 'neither has a unit to stop it');
-      t.equal(found(checks.oneReference, [reference('E001', disobeying), reference('E002', disobeying)]).length, 1);
-      t.equal(found(checks.oneReference, [orphan, reference('E002')]).length, 1, 'this one has');
-      t.equal(found(checks.oneReference, [orphan, reference('E002', disobeying), reference('E003')]).length, 1);
     }
+  });
+
+  t.test('INV-1: two references that no unit can stop are left to the safe-stop of the orphan (RULE-7)', async (t) => {
+    const both = (...houses: readonly HouseMoment[]) => found(checks.oneReference, houses);
+    const orphan = (id: string, over: Partial<HouseMoment> = {}) => reference(id, { isAwake: false, ...over });
+    const forced = { isAsTold: false, toldMode: 'WAIT', troubles: new Set(['wrongMode']) } as const;
+    const pinned = (over: Partial<HouseMoment> = {}) => reference('E002', { ...forced, isPinned: true, ...over });
+    const twice = { ...forced, troubles: new Set(['duplicate']) };
+    t.same(both(orphan('E001'), pinned()), [], 'the one has no unit, the other obeys none');
+    t.same(both(orphan('E001'), orphan('E002', twice)), [], 'neither has one');
+    const ordinary = [{ toleranceMsec: acquisitionAndWriteMsec }];
+    t.match(both(orphan('E001'), pinned({ isPinned: false })), ordinary, 'from now on it obeys');
+    t.match(both(orphan('E001'), reference('E002', twice)), ordinary, 'a write that came twice can be taken back');
+    t.match(both(orphan('E001'), pinned(), reference('E003')), ordinary, 'this one has a unit, and obeys');
+    t.match(both(orphan('E001'), pinned(), orphan('E003')), ordinary, 'two that are there in order are one too many');
+    t.match(both(reference('E001', { ...forced, isPinned: true }), pinned()), ordinary, 'without an orphan');
+    const inOrder = pinned({ toldMode: 'VOLTAGE_REFERENCE', isAsTold: true });
+    t.match(both(orphan('E001'), inOrder), [{ toleranceMsec: 0 }], 'its unit has put it there itself');
+    const shifted = pinned({ toldMode: 'VOLTAGE_REFERENCE' });
+    t.match(both(orphan('E001'), shifted), ordinary, 'its unit has put it there, the fault has changed its droop only');
+    t.match(both(orphan('E001'), reference('E002')), [{ toleranceMsec: 0 }]);
   });
 
   t.test('INV-2: out of WAIT only with a permit, a voltage reference for its delay more', async (t) => {
@@ -190,9 +209,13 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
     t.match(over(4), [{ invariant: 'INV-9', toleranceMsec: 1_000 }], 'capacity: 1 s after a loss');
     t.match(over(-4, { policy: nMinusOne }), [{ toleranceMsec: 0 }], 'n-1: never');
     t.match(over(4, { policy: nMinusOne, recentLosses: 2 }), [{ toleranceMsec: 1_000 }], 'after two losses');
-    for (const kind of ['leak', 'secondVoltageSource', 'trip', 'batteryLocked', 'overheat']) {
+    for (const kind of ['leak', 'secondVoltageSource', 'trip', 'tripped']) {
       const [one] = over(4, { policy: nMinusOne, busTroubles: new Set([kind]) });
       t.equal(one?.toleranceMsec, acquisitionAndWriteMsec, kind);
+    }
+    for (const kind of ['batteryLocked', 'overheat']) {
+      const [one] = over(4, { policy: nMinusOne, busTroubles: new Set([kind]) });
+      t.equal(one?.toleranceMsec, 0, `${kind} excuses nothing before it has tripped a converter`);
     }
     for (const [isAsTold, toleranceMsec] of [
       [false, acquisitionAndWriteMsec],
@@ -517,6 +540,40 @@ t.test('chaos-network.ts: cuts, losses and delays', async (t) => {
   t.ok(Math.max(...delays) > 500 && Math.min(...delays) >= 1);
   t.equal(network.delay('E003', 'E004'), 1);
 });
+
+t.test(
+  'mishaps.ts: a locked battery excuses on the bus once it has tripped its converter, and not for long',
+  async (t) => {
+    const stage = new ChaosStage({ seed: 1, units: 2, violated: () => {} });
+    t.teardown(() => stage.close());
+    const mishaps = new Mishaps(stage);
+    const hot = { kind: 'trip', trip: 'over-temperature' } as const;
+    mishaps.schedule([
+      { atMsec: 1_000, forMsec: 30_000, mishap: { kind: 'house', victim: 'E001', fault: { kind: 'batteryLocked' } } },
+      { atMsec: 20_000, forMsec: 1_000, mishap: { kind: 'house', victim: 'E002', fault: hot } },
+    ]);
+    const onBus = () => [...mishaps.troubles.at(BUS, stage.clock.monotonic())];
+    const energise = (unitId: string) =>
+      stage.world
+        .device(unitId)
+        .setMode({ mode: 'VOLTAGE_REFERENCE', dvg: 350, dig: 2.3, drg: 0 }, new AbortController().signal);
+    await stage.clock.advance(2_000);
+    t.same([...mishaps.troubles.at('E001', 2_000)], ['batteryLocked']);
+    t.same(onBus(), [], 'a converter in WAIT has nothing to trip');
+    energise('E001').catch(() => {}); // refused or tripped at once
+    await stage.clock.advance(500);
+    t.same(onBus(), ['tripped']);
+    await stage.clock.advance(3_500);
+    t.same(
+      [onBus(), [...mishaps.troubles.at('E001', 6_000)]],
+      [[], ['batteryLocked']],
+      'the fault goes on, its excuse does not',
+    );
+    energise('E002').catch(() => {});
+    await stage.clock.advance(15_000);
+    t.same(onBus(), ['trip'], 'a trip by heat is not of an overheated house');
+  },
+);
 
 t.test('troubles.ts: a healed fault excuses for a moment more', async (t) => {
   const troubles = new Troubles();

@@ -7,16 +7,7 @@ import { acquisitionAndWriteMsec, HAND_OVER_MSEC, LOSS_MSEC, newGridMasterMsec, 
 /** Faults under which a unit cannot see, or cannot stop, its converter. */
 const BLINDING = ['noReply', 'lateReply', 'duplicate', 'stuckMeter', 'meterOffset', 'houseOffline', 'wrongMode'];
 /** Faults of the bus or of a converter that nobody has commanded. */
-const FORCING = [
-  'secondVoltageSource',
-  'leak',
-  'trip',
-  'batteryLocked', // trips its converter, as heat does
-  'overheat',
-  'heavyAlarm',
-  'lineBreak',
-  'offsetCurrent',
-];
+const FORCING = ['secondVoltageSource', 'leak', 'trip', 'tripped', 'heavyAlarm', 'lineBreak', 'offsetCurrent'];
 
 /** Faults that make a converter do another thing than it was told, or once more what it was told a moment ago. */
 const DISOBEYING = ['wrongMode', 'duplicate'];
@@ -40,18 +31,29 @@ const segmentsOf = ({ houses }: Moment): readonly (readonly HouseMoment[])[] => 
   return [...segments.values()];
 };
 
+/** A fault has put it there, not its unit: that a write came twice may also change the droop of one that is there in order. */
+const isForcedThere = (house: HouseMoment): boolean => isDisobeying(house) && house.mode !== house.toldMode;
+
 /**
- * INV-1: one reference on a bus, or two with droop for as long as a hand-over takes. Beside a converter that disobeys
- * its unit, one whose unit is not running is left to its supervisor's safe-stop (RULE-7), which these runs are without.
+ * Nobody could end it: it is of converters without a unit, and of such as obey none. The orphan, one at most, is left to
+ * its supervisor's safe-stop (RULE-7), which these runs are without; two that were told so are one too many.
  */
+function isBeyondUnits(references: readonly HouseMoment[]): boolean {
+  const inOrder = references.filter((house) => !isForcedThere(house));
+  return (
+    inOrder.length < 2 &&
+    references.some(({ isAwake }) => !isAwake) &&
+    references.every((house) => !house.isAwake || (house.isPinned && isForcedThere(house)))
+  );
+}
+
+/** INV-1: one reference on a bus, or two with droop for as long as a hand-over takes. */
 export const oneReference: Check = (moment) =>
   segmentsOf(moment).flatMap((houses): Finding[] => {
     const references = houses.filter(isReference);
-    if (references.length < 2) return [];
+    if (references.length < 2 || isBeyondUnits(references)) return [];
     const isHandOver = references.length === 2 && references.every(({ drg }) => drg > 0);
     const isForced = references.some(isDisobeying);
-    const isUnattended = references.some(({ isAwake }) => !isAwake);
-    if (isForced && isUnattended && references.every((house) => !house.isAwake || isDisobeying(house))) return [];
     const names = references.map(({ houseId, drg }) => `${houseId} (droop ${drg})`).join(', ');
     return [
       {

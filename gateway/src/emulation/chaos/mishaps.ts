@@ -15,9 +15,12 @@ const OF_THE_BUS: ReadonlySet<string> = new Set([
   'trip',
   'heavyAlarm',
   'offsetCurrent',
-  'batteryLocked',
   'houseOffline',
-  'overheat',
+]);
+/** Faults that trip the converter later or never, by what: the bus feels them no sooner. */
+const TRIPS_IN_TIME: ReadonlyMap<string, string> = new Map([
+  ['battery-locked', 'batteryLocked'],
+  ['over-temperature', 'overheat'],
 ]);
 /** How long an operator waits before he says a thing again that was not done. */
 const SAY_AGAIN_MSEC = 5_000;
@@ -47,6 +50,12 @@ export class Mishaps {
     this.#stage = stage;
     stage.hub.tap(({ channel, envelope }) => {
       if (channel === 'command' && 'kind' in envelope.body && envelope.body.kind === 'control') this.#commandSaid();
+    });
+    stage.world.onEvent((event) => {
+      if (event.event !== 'converter.tripped') return;
+      const fault = TRIPS_IN_TIME.get(event.trip);
+      const isAtWork = fault !== undefined && this.troubles.at(event.houseId, stage.clock.monotonic()).has(fault);
+      if (isAtWork) this.#settled(BUS, 'tripped');
     });
   }
 
@@ -184,9 +193,9 @@ export class Mishaps {
 
   #houseFault(houseId: string, fault: Extract<Mishap, { kind: 'house' }>['fault']): Undo {
     const { world, clock } = this.#stage;
-    world.inject({ ...fault, houseId });
     this.troubles.begin(houseId, fault.kind);
     if (OF_THE_BUS.has(fault.kind)) this.troubles.begin(BUS, fault.kind);
+    world.inject({ ...fault, houseId });
     return () => {
       const target: FaultTarget = { kind: fault.kind, houseId };
       world.heal(target);

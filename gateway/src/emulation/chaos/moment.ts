@@ -26,6 +26,8 @@ export interface HouseMoment
   readonly isGridMaster: boolean;
   /** Names of the faults that are at work in this house, or were until a moment ago. */
   readonly troubles: ReadonlySet<string>;
+  /** A fault holds its converter in a mode now, whatever it is told: no unit can help that. */
+  readonly isPinned: boolean;
 }
 
 /** One look at everything. */
@@ -34,7 +36,7 @@ export interface Moment {
   readonly policy: Policy;
   readonly hwConfig: HwConfig;
   readonly houses: readonly HouseMoment[];
-  /** Faults of the bus itself that are at work, or were until a moment ago: leak, secondVoltageSource, lineBreak, trip. */
+  /** Faults of the bus itself that are at work, or were until a moment ago: leak, secondVoltageSource, lineBreak, trip, tripped. */
   readonly busTroubles: ReadonlySet<string>;
   /** How many houses lost their converter, their unit or their voice lately. */
   readonly recentLosses: number;

@@ -127,6 +127,7 @@ export class Observer {
       deals: unit?.deals() ?? [],
       isGridMaster: unit?.isGridMaster === true,
       troubles,
+      isPinned: truth.faults.includes('wrongMode'),
     };
   }
 

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { Modes } from '../src/cluster/modes.ts';
 import { demoScenario } from '../src/config/defaults.ts';
 import { parseConfig } from '../src/config/load.ts';
 import type { AcceptStrategy } from '../src/config/scenario.ts';
 import type { Deal } from '../src/domain/deal.ts';
 import { ConfigError } from '../src/domain/errors.ts';
-import { effectiveMode, isLocalMode, isOperationMode, OPERATION_MODES } from '../src/domain/operation-mode.ts';
+import { effectiveMode, isOperationMode, OPERATION_MODES } from '../src/domain/operation-mode.ts';
 import { secondsOfDay } from '../src/domain/timestamp.ts';
 import type { Accept } from '../src/domain/trade.ts';
 import { EvaluationTimer } from '../src/market/evaluation-timer.ts';
@@ -13,6 +14,8 @@ import * as market from '../src/market/index.ts';
 import { PartnerWatch } from '../src/market/partner-watch.ts';
 import { SlotTable, type SlotTableNeeds } from '../src/market/slot-table.ts';
 import { SeededEntropy } from '../src/ports/entropy.ts';
+import { silentLog } from '../src/ports/log.ts';
+import { MemoryStore } from '../src/ports/store.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import {
   aHwConfig,
@@ -494,11 +497,28 @@ t.test('the preferred bus voltage needs ratio and battery voltage (market §1.9)
 
 t.test('a local mode lowers the global one, never raises it (market §1.6, OM-*)', { skip }, async (t) => {
   for (const { id, input, expected } of keepVectors('operationMode')) {
-    // What is no mode counts as unset: the policy's mode then, and `stop` when that is none either.
-    const fallback = input.policy?.operationMode ?? 'stop';
-    const global = [input.global, fallback].find(isOperationMode) ?? 'stop';
-    const local = isLocalMode(input.local) ? input.local : undefined;
-    t.same({ global, local: local ?? null, effective: effectiveMode(global, local) }, expected, id);
+    const { operationMode } = { ...aPolicy(), ...input.policy };
+    if (!isOperationMode(operationMode)) {
+      // OM-15: the original went on in `stop`; a unit with such a policy does not begin.
+      t.throws(() => parseConfig('policy', JSON.stringify({ ...aPolicy(), operationMode }), id), ConfigError, id);
+      continue;
+    }
+    // As a unit finds it on its disk: what is no mode counts as unset.
+    const store = new MemoryStore();
+    const local = input.local ?? undefined;
+    await store.save('mode', { global: { value: input.global, term: 1, revision: 1 }, local });
+    const modes = new Modes({
+      unitId: 'E001',
+      store,
+      log: silentLog,
+      now: () => 0,
+      newId: () => id,
+      initial: () => (input.global === null ? operationMode : 'stop'),
+      changed: () => {},
+    });
+    await modes.load();
+    const found = { global: modes.global().value, local: modes.local() ?? null, effective: modes.effective() };
+    t.same(found, expected, id);
   }
 });
 

@@ -1,6 +1,7 @@
 import { messageOf, PeerError } from '../domain/errors.ts';
 import {
   effectiveMode,
+  isLocalMode,
   isLowering,
   isOperationMode,
   type LocalMode,
@@ -66,7 +67,7 @@ export class Modes {
   async load(): Promise<void> {
     const saved = (await this.#needs.store.load(KEY)) as Saved | undefined; // only `#save` writes it
     if (isOperationMode(saved?.global?.value)) this.#stamped = saved.global;
-    this.#local = saved?.local;
+    if (isLocalMode(saved?.local)) this.#local = saved.local;
     for (const one of saved?.lowerings ?? []) if (isLoweringEntry(one)) this.#pending.set(one.id, one);
   }
 

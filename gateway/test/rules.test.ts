@@ -119,6 +119,24 @@ t.test('RULE-3: no state is told for a term before that term is durably promised
   t.notOk(told.some((one) => one.endsWith('false')));
 });
 
+t.test('RULE-3: who is elected by others reads nothing here before its term is durably promised', async (t) => {
+  const mortals = new Mortals();
+  const replies: boolean[] = [];
+  let isDurable = false;
+  mortals.writeMsec = (unitId, key) => (unitId === 'E003' && key === 'vow' ? 1_500 : 0);
+  mortals.saved = (unitId, key) => {
+    isDurable ||= unitId === 'E003' && key === 'vow';
+  };
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (channel === 'reply' && envelope.sender === 'E003') replies.push(isDurable);
+  });
+  t.ok(await mortals.until(() => mortals.gridMaster !== undefined, 5_000));
+  t.notOk(isDurable, 'the others are enough');
+  await mortals.clock.advance(10_000);
+  t.ok(replies.length > 0);
+  t.notOk(replies.includes(false));
+});
+
 t.test('RULE-3: only the grid master of the promised term may read', async (t) => {
   const mortals = new Mortals();
   await mortals.until(() => mortals.gridMaster !== undefined, 5_000);
@@ -228,31 +246,39 @@ t.test(
   },
 );
 
+/** E001 charges by a permit that names E002 in session s2, and says when it stops itself. */
+function aReferenceWatch() {
+  const clock = new VirtualClock();
+  const hub = new MemoryBusHub(clock);
+  const members = new Members({ bus: hub.join('E001', 's1'), clock, memberUnitIds: () => ['E001', 'E002', 'E003'] });
+  const stoppedAt: number[] = [];
+  const watch = new ReferenceWatch({
+    unitId: 'E001',
+    clock,
+    members,
+    converterMode: () => 'CHARGE',
+    permit: () => ({ voltageReference: { unitId: 'E002', session: 's2' } }),
+    stopNow: () => stoppedAt.push(clock.monotonic()),
+  });
+  members.start();
+  members.onBeacon((member) => watch.hear(member));
+  const says = (unitId: string, session: string) => {
+    const bus = hub.join(unitId, session);
+    return (beacon: number): void => bus.publish('election', '', { ...aBeacon({ beacon }), session });
+  };
+  return { clock, members, watch, stoppedAt, says };
+}
+
 t.test(
   'RULE-7: a reference is missed as soon as it has been silent for a second, whenever the next heartbeat comes: `apis safe-stop` takes its voltage away after 1.5 s',
   async (t) => {
-    const clock = new VirtualClock();
-    const hub = new MemoryBusHub(clock);
-    const members = new Members({ bus: hub.join('E001', 's1'), clock, memberUnitIds: () => ['E001', 'E002', 'E003'] });
-    const stoppedAt: number[] = [];
-    const watch = new ReferenceWatch({
-      unitId: 'E001',
-      clock,
-      members,
-      converterMode: () => 'CHARGE',
-      permit: () => ({ voltageReference: { unitId: 'E002', session: 's2' } }),
-      stopNow: () => stoppedAt.push(clock.monotonic()),
-    });
-    members.start();
-    members.onBeacon((member) => watch.hear(member));
-    const beacons = { E002: hub.join('E002', 's2'), E003: hub.join('E003', 's3') };
-    const beat = (unitId: keyof typeof beacons, beacon: number): void =>
-      beacons[unitId].publish('election', '', { ...aBeacon({ beacon }), session: beacons[unitId].session });
+    const { clock, members, watch, stoppedAt, says } = aReferenceWatch();
+    const beat = { E002: says('E002', 's2'), E003: says('E003', 's3') };
     for (let beacon = 1; beacon <= 4; beacon += 1) {
-      beat('E002', beacon);
+      beat.E002(beacon);
       await clock.advance(500);
     }
-    beat('E003', 1);
+    beat.E003(1);
     const heardAt = 1_501;
     await clock.advance(499);
     t.same(stoppedAt, [], 'it was heard a moment ago');
@@ -260,11 +286,26 @@ t.test(
     t.equal(stoppedAt.length, 1);
     t.ok((stoppedAt[0] ?? 0) - heardAt <= 1_001);
 
-    beat('E002', 5);
+    beat.E002(5);
     await clock.advance(10);
     watch.stop();
     await clock.advance(2_000);
     t.equal(stoppedAt.length, 1, 'a unit that has ended looks no more');
+    members.stop();
+  },
+);
+
+t.test(
+  'RULE-7: a unit leaves by itself a reference that is heard in another session than its permit names',
+  async (t) => {
+    const { clock, members, watch, stoppedAt, says } = aReferenceWatch();
+    says('E002', 's2')(1);
+    await clock.advance(100);
+    t.same(stoppedAt, []);
+    says('E002', 's9')(1);
+    await clock.advance(100);
+    t.equal(stoppedAt.length, 1, 'though it has not been silent at all');
+    watch.stop();
     members.stop();
   },
 );
@@ -459,6 +500,23 @@ t.test('RULE-12: full disks delay no lowering, are told, not pressed, and writte
   isFull = false;
   await mortals.clock.advance(61_000);
   for (const id of mortals.ids) t.match(await mortals.stores.get(id)?.load('mode'), { global: { value: 'stop' } }, id);
+});
+
+t.test('INV-11: a lowering that a stranger says lowers nothing', async (t) => {
+  const mortals = new Mortals();
+  await mortals.untilRunning(1);
+  const modes = () => new Set(mortals.units.map((unit) => unit.mode().effective));
+  const say = (unitId: string): void => {
+    const lowerings = [{ id: `of ${unitId}`, value: 'stop' as const, at: mortals.clock.now() }];
+    mortals.hub.join(unitId, 'x').publish('mode', '', { ...mortals.unit('E001').mode(), lowerings });
+  };
+  say('E099');
+  await mortals.clock.advance(2_000);
+  t.same([...modes()], ['autonomous']);
+  mortals.kill('E004');
+  say('E004');
+  await mortals.clock.advance(2_000);
+  t.same([...modes()], ['stop'], 'in the name of a member it does');
 });
 
 t.test('INV-11: what is no lowering lowers nothing', async (t) => {
@@ -1136,6 +1194,23 @@ t.test('RULE-15: a unit whose own policy differs from that of most others watche
   mortals.kill(String(mortals.gridMaster?.unitId));
   t.ok(await mortals.until(() => mortals.gridMaster !== undefined, 10_000));
   t.not(mortals.gridMaster?.unitId, 'E001', 'it does not lead');
+});
+
+t.test('INV-11: policies of strangers, however many, make no unit one of the few that only watch', async (t) => {
+  const mortals = new Mortals();
+  const faults: string[] = [];
+  const roles = new Set<string>();
+  await mortals.untilRunning(1);
+  mortals.hub.tap(({ channel, envelope }) => {
+    if (channel === 'fault') faults.push((envelope.body as Fault).reason);
+    if (channel === 'election') roles.add((envelope.body as ElectionState).role);
+  });
+  for (const stranger of ['E096', 'E097', 'E098', 'E099']) {
+    mortals.hub.join(stranger, 'x').publish('policy', '', { hash: 'other', policy: {} });
+  }
+  await mortals.clock.advance(5_000);
+  t.same([...roles].sort(), ['follower', 'leader']);
+  t.same(faults, []);
 });
 
 t.test('RULE-19: manual mode has the bus for itself: what runs ends in order, and nothing begins', async (t) => {

@@ -634,6 +634,11 @@ t.test('http-device (control §1.6)', async (t) => {
         /dcdc\.meter\.vg: expected number, got "350"/,
       ],
       [{ ...full, dcdc: { ...dcdc, status: {} } }, 'device.malformed', /dcdc\.status\.status/],
+      [
+        { ...full, dcdc: { ...dcdc, status: { ...dcdc.status, operationMode: undefined } } },
+        'device.malformed',
+        /dcdc\.status\.operationMode/,
+      ],
       [{ ...full, emu: { ...emu, rsoc: 130 } }, 'device.malformed', /battery\.rsoc: expected <=100, got 130/],
       [{ ...full, emu: {} }, 'device.malformed', /battery\.rsoc/],
       [`{"x":"${'y'.repeat(300_000)}"}`, 'device.no-reply', /over 262144 bytes/],

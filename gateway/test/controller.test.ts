@@ -281,6 +281,25 @@ t.test('the commands of control.md §1.9 write what they should', async (t) => {
     t.same(room.reasons, []);
   }
 
+  t.test(
+    'CHARGE 0.5 / 1 / 2.3: what the meter shows in the end is held against the whole current (§13.1)',
+    async (t) => {
+      for (const gridCurrentA of [0.5, 1, 2.3]) {
+        for (const [offA, ok] of [
+          [-0.125, true],
+          [-0.126, false],
+        ] as const) {
+          const room = await aRoomIn('WAIT');
+          room.device.meter = { ig: gridCurrentA + offA };
+          const done = await room.run({ command: 'CHARGE', gridCurrentA });
+          t.equal(done.ok, ok, `${gridCurrentA} A, ${offA} A off`);
+          const target = new RegExp(`"ig":${gridCurrentA}\\b`);
+          if (!ok) t.match(done, { error: { reason: 'device.checkpoint', message: target } });
+        }
+      }
+    },
+  );
+
   t.test('the reply is the whole picture of the converter with the replies merged in', async (t) => {
     const room = await aRoomIn('CHARGE');
     const done = await room.run({ command: 'current', gridCurrentA: 2 });

@@ -766,6 +766,50 @@ t.test('§13.2.9 a command that fails leaves a safe bus and tells both converter
   });
 });
 
+t.test(
+  '§13.2.9 each fault-injection flag of §4.15: the bus ends safe, no deal is left and none holds a slot',
+  async (t) => {
+    const steps = [
+      ['Activate', 'E001', 'VOLTAGE_REFERENCE'],
+      ['Authorize', 'E001', 'voltageReferenceAuthorization'],
+      ['WarmUp', 'E002', 'DISCHARGE'],
+      ['Compensate', 'E002', 'current'],
+      ['Stop', 'E002', 'WAIT'],
+      ['Deactivate', 'E001', 'WAIT'],
+    ] as const;
+    for (const [step, unitId, command] of steps) {
+      // Before: the command is refused; after: it is carried out, and nobody hears of it.
+      for (const [flag, fate] of [
+        [`failBefore${step}`, 'refuse'],
+        [`failAfter${step}`, 'silent'],
+      ] as const) {
+        t.test(flag, async (t) => {
+          const grid = await aGrid();
+          grid.unit('E002').gain = 0.95;
+          const isAtTheEnd = command === 'WAIT';
+          failing(grid, unitId, command, fate, isAtTheEnd ? 1 : undefined);
+          const deal = aDeal('E001', 'E002', { dealAmountWh: 5 });
+          grid.add(deal);
+          t.ok(await grid.runUntil(() => grid.isGone(deal.dealId), 240_000));
+          await grid.run(5_000);
+          t.same(
+            grid.finished.map(({ dealId }) => dealId),
+            [deal.dealId],
+            'one record, and no deal is left open',
+          );
+          for (const id of UNITS) t.same([...grid.unit(id).deals.keys()], [], `${id} holds no slot`);
+          if (flag === 'failBeforeDeactivate') {
+            t.match(grid.faults.at(-1), { reason: 'deal.stop-failed', unitId: 'E001' });
+            t.same(grid.grid?.permits, [], 'it has no leave any more, and goes to WAIT by itself (INV-2)');
+            grid.unit('E001').mode = 'WAIT';
+          }
+          safe(t, grid);
+        });
+      }
+    }
+  },
+);
+
 t.test('a hand-over that fails (D14)', async (t) => {
   const cases = [
     ['E001', 'voltageReferenceWillHandOver', 'rolled back'],

@@ -9,7 +9,10 @@ type Places = readonly (readonly [file: string, title: string])[];
 const NUMERIC_VECTORS: Readonly<Record<string, Places>> = {
   'interlock capacity, remaining capacity': [['market', 'slots and energy of the sample hardware']],
   'current steps': [['controller', 'stepping (control.md §13.1']],
-  'CHARGE 0.5 / 1 / 2.3': [['controller', 'the commands of control.md §1.9 write what they should']],
+  'CHARGE 0.5 / 1 / 2.3': [
+    ['controller', 'the commands of control.md §1.9 write what they should'],
+    ['controller', 'CHARGE 0.5 / 1 / 2.3'],
+  ],
   'authorization candidates': [
     ['config', 'the authorization voltages are those of control §1.9.8'],
     ['controller', 'candidates are those of the policy without what counts as the present voltage'],
@@ -42,13 +45,17 @@ const SCENARIOS: Readonly<Record<number, Places>> = {
     ['deal-life', '§13.2.2 a second deal between two other units'],
   ],
   3: [['deal-life', '§13.2.3 the master deal ends first']],
-  4: [['deal-life', '§13.2.4 units of large capacity']],
+  4: [
+    ['deal-life', '§13.2.4 units of large capacity'],
+    ['grid-master', 'large units'],
+  ],
   5: [['deal-life', '§13.2.5 authorisation']],
   6: [['deal-life', '§13.2.6 ramp-up']],
   7: [['deal-life', '§13.2.7 limits of charge']],
   8: [['deal-life', '§13.2.8 stop requests']],
   9: [
     ['deal-life', '§13.2.9 a command that fails leaves a safe bus'],
+    ['deal-life', '§13.2.9 each fault-injection flag'],
     ['deal-life', 'a hand-over that fails (D14)'],
   ],
   10: [
@@ -69,6 +76,8 @@ const SCENARIOS: Readonly<Record<number, Places>> = {
     ['market', 'a local mode lowers the global one, never raises it'],
     ['negotiation', '§13.2.13 a deal that nobody has agreed on is refused in every mode'],
     ['deal-life', 'modes (control.md §6)'],
+    ['community', 'the local mode takes one unit out'],
+    ['controller', 'each mode has the checks of control.md §6'],
   ],
   14: [['negotiation', '§13.2.14 a reset keeps the slots of deals']],
   15: [

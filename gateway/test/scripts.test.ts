@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { projectRoot } from './house/scan.ts';
@@ -142,6 +142,47 @@ t.test('with-lock.js', async (t) => {
     t.equal(code, 1);
     t.same(locksLeft(), []);
   });
+});
+
+t.test('build-stamp.js', async (t) => {
+  const project = mkdtempSync(join(tmpdir(), 'apis-stamp-'));
+  t.teardown(() => rmSync(project, { recursive: true }));
+  const put = (path: string, content: string): void => {
+    mkdirSync(dirname(join(project, path)), { recursive: true });
+    writeFileSync(join(project, path), content);
+  };
+  const scripts = join(project, 'gateway/scripts/lib');
+  for (const name of ['build-stamp.js', 'paths.js'])
+    cpSync(join(projectRoot, 'gateway/scripts/lib', name), join(scripts, name));
+  const configs = ['gateway', 'node-red-nodes', 'registry'].map((folder) => `${folder}/tsconfig.json`);
+  const sources = ['gateway/src/a.ts', 'node-red-nodes/src/b.ts', 'node-red-nodes/build.mjs', 'registry/src/c.ts'];
+  for (const file of [...sources, ...configs, 'flows/demo.json', 'tsconfig.base.json', 'package-lock.json'])
+    put(file, 'as written');
+  const stamp = (await import(join(scripts, 'build-stamp.js'))) as {
+    isBuildCurrent(): boolean;
+    rememberBuild(): () => void;
+  };
+  const build = (): void => {
+    const remember = stamp.rememberBuild();
+    const results = ['gateway/dist/a.js', 'node-red-nodes/dist/nodes/b.js', 'node-red-nodes/resources/b.umd.js'];
+    for (const file of [...results, 'node-red-nodes/examples/flows/demo.json']) put(file, `built ${performance.now()}`);
+    remember();
+  };
+
+  t.equal(stamp.isBuildCurrent(), false, 'nothing is built yet');
+  build();
+  t.equal(stamp.isBuildCurrent(), true, 'what a build writes does not put it out of date');
+  put('node-red-nodes/docs/picture.png', 'nothing that a build reads');
+  t.equal(stamp.isBuildCurrent(), true);
+
+  for (const file of ['flows/demo.json', 'node-red-nodes/build.mjs', 'registry/src/new.ts']) {
+    put(file, 'changed by somebody');
+    t.equal(stamp.isBuildCurrent(), false, `${file} is read`);
+    build();
+    t.equal(stamp.isBuildCurrent(), true);
+  }
+  rmSync(join(project, 'node-red-nodes/resources'), { recursive: true });
+  t.equal(stamp.isBuildCurrent(), false, 'a result is gone');
 });
 
 t.test('system-packages.js', async (t) => {

@@ -4,11 +4,25 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { inRoot } from './paths.js';
 
 const STAMP = '.cache/build.stamp';
-const SOURCES = ['gateway/src', 'node-red-nodes', 'registry/src', 'package-lock.json', 'tsconfig.base.json'];
-const CONFIGS = ['gateway/tsconfig.json', 'registry/tsconfig.json'];
-
-/** Results, and things that no build reads. */
-const IGNORED = new Set(['node_modules', 'dist', 'resources', 'test', '.tap']);
+/** What a build reads, and nothing that it writes: results among them would make every build out of date by itself. */
+const SOURCES = [
+  'gateway/src',
+  'node-red-nodes/src',
+  'node-red-nodes/build.mjs',
+  'registry/src',
+  'flows',
+  'gateway/tsconfig.json',
+  'node-red-nodes/tsconfig.json',
+  'registry/tsconfig.json',
+  'tsconfig.base.json',
+  'package-lock.json',
+];
+const RESULTS = [
+  'gateway/dist',
+  'node-red-nodes/dist/nodes',
+  'node-red-nodes/resources',
+  'node-red-nodes/examples/flows',
+];
 
 const describeFile = (path) => {
   const { size, mtimeMs } = statSync(inRoot(path));
@@ -17,21 +31,17 @@ const describeFile = (path) => {
 
 const describeTree = (path) => {
   if (!statSync(inRoot(path)).isDirectory()) return describeFile(path);
-  const names = readdirSync(inRoot(path)).filter((name) => !IGNORED.has(name));
-  return names
+  return readdirSync(inRoot(path))
     .sort()
     .map((name) => describeTree(`${path}/${name}`))
     .join('');
 };
 
-const digest = () =>
-  createHash('sha256')
-    .update([...SOURCES, ...CONFIGS].map(describeTree).join(''))
-    .digest('hex');
+const digest = () => createHash('sha256').update(SOURCES.map(describeTree).join('')).digest('hex');
 
-/** @returns {boolean} whether the last build saw the very files that are here now */
+/** @returns {boolean} whether the last build saw the very files that are here now, and its results are there */
 export const isBuildCurrent = () => {
-  const isThere = [STAMP, 'gateway/dist'].every((path) => existsSync(inRoot(path)));
+  const isThere = [STAMP, ...RESULTS].every((path) => existsSync(inRoot(path)));
   return isThere && readFileSync(inRoot(STAMP), 'utf8') === digest();
 };
 

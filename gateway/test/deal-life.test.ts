@@ -1951,6 +1951,27 @@ t.test('what rarely happens', async (t) => {
     safe(t, grid);
   });
 
+  t.test('a member that is there and does not answer is told of once, until that changes', async (t) => {
+    const grid = await aGrid();
+    const told = (): readonly unknown[] =>
+      grid.lines.filter(({ event }) => event === 'grid-master.members-silent').map(({ fields }) => fields.silent);
+    const comeBackMute = async (...muteIds: readonly string[]): Promise<void> => {
+      grid.fate = (to, body) => (muteIds.includes(to) && body.kind === 'read' ? 'refuse' : 'obey');
+      for (const unitId of muteIds) grid.kill(unitId);
+      await grid.run(5_000);
+      for (const unitId of UNITS) grid.unit(unitId).isAlive = true;
+      grid.change('members');
+      await grid.run(20_000);
+    };
+    await comeBackMute('E004');
+    t.same(told(), [['E004']]);
+    await comeBackMute('E003', 'E004');
+    t.same(told(), [['E004'], ['E003', 'E004']]);
+    await comeBackMute();
+    await comeBackMute('E004');
+    t.same(told(), [['E004'], ['E003', 'E004'], ['E004']], 'again, when it was heard in between');
+  });
+
   t.test('an abort that loses the hand-over stops everything', async (t) => {
     const grid = await aGrid();
     const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];

@@ -36,6 +36,8 @@ export class GridMaster {
   #cancelHeartbeat: Cancel = () => {};
   #isStopped = true;
   #isSettled = false;
+  /** Members that are there and did not answer when they were asked last. */
+  #silent: readonly string[] = [];
   #startedAt: Milliseconds = 0;
   #pass = 0;
   #passMsec: Milliseconds = 0;
@@ -145,7 +147,7 @@ export class GridMaster {
     this.#lookAround();
     if (this.#transfer.isUnderWay()) return;
     if (unheardMembers(this.#grid).length > 0) {
-      await hearMembers(this.#grid);
+      this.#noteSilent(await hearMembers(this.#grid));
       this.#lookAround();
     }
     if (!this.#isSettled) await this.#settle();
@@ -158,6 +160,13 @@ export class GridMaster {
     await this.#guard.look();
     this.#grid.publish();
     if (this.#goesOn()) this.#transfer.consider();
+  }
+
+  /** They are asked in every pass, and told of only when it is somebody else than before. */
+  #noteSilent(silent: readonly string[]): void {
+    if (silent.length > 0 && silent.join() !== this.#silent.join())
+      this.#needs.log.warn({ silent }, 'grid-master.members-silent');
+    this.#silent = silent;
   }
 
   /** Asked between two steps of the runner: the pass makes progress. */

@@ -9,14 +9,16 @@ import { HandOverLost } from './perform-hand-over.ts';
 export const unheardMembers = (grid: Grid): readonly string[] =>
   grid.policy.memberUnitIds.filter((unitId) => !grid.units.isFresh(unitId));
 
-/** Asks those that are alive; an answer proves that they obey this term, and brings their copies of deals (RULE-3). */
-export async function hearMembers(grid: Grid): Promise<void> {
+/**
+ * Asks those that are alive; an answer proves that they obey this term, and brings their copies of deals (RULE-3).
+ * Gives those that did not answer.
+ */
+export async function hearMembers(grid: Grid): Promise<readonly string[]> {
   const asked = unheardMembers(grid).filter((unitId) => grid.needs.community.isAlive(unitId));
   const answers = await Promise.all(
     asked.map((unitId) => grid.readWithin(unitId, grid.policy.gridMaster.leaseMsec / 2, { withDeals: true })),
   );
-  const silent = asked.filter((_, index) => answers[index] !== true);
-  if (silent.length > 0) grid.needs.log.warn({ silent }, 'grid-master.members-silent');
+  return asked.filter((_, index) => answers[index] !== true);
 }
 
 const activeDeals = (grid: Grid): readonly Deal[] => grid.deals.all().filter(masterSideMustBeActive);

@@ -13,7 +13,7 @@ import { FIRST_BROKER_PORT } from '../src/cli/daemon.ts';
 import { DaemonRecord } from '../src/cli/daemon-record.ts';
 import { lockData, lockHolder } from '../src/cli/data-lock.ts';
 import { demoSettings } from '../src/cli/demo-set-up.ts';
-import { dashboardPath, installFlow, readFlow, wiredUnits } from '../src/cli/flow-file.ts';
+import { dashboardPath, installFlow, readFlow, readFlowToRun, wiredUnits } from '../src/cli/flow-file.ts';
 import { onFreePorts } from '../src/cli/free-broker-ports.ts';
 import { forgetUnits } from '../src/cli/fresh-data.ts';
 import { logLevel } from '../src/cli/log-level.ts';
@@ -296,6 +296,18 @@ t.test('flow-file: a shipped flow is copied, an edited one is kept', async (t) =
   t.equal(await readFile(target, 'utf8'), '[{"type":"inject"}]');
   t.equal(await installFlow(first, directory, true), false, 'fresh');
   t.equal(await readFile(target, 'utf8'), first);
+
+  const shipped = fileURLToPath(new URL('../../flows/wired-device.json', import.meta.url));
+  const wired = async (fresh = false): Promise<readonly string[]> =>
+    wiredUnits((await readFlowToRun(shipped, directory, fresh)).nodes);
+  t.same(await wired(), ['E004'], 'an untouched copy gives way to the flow that is asked for');
+  await writeFile(target, '[{"type":"inject"}]');
+  t.same(await wired(), [], 'a house is driven by a flow only where that flow is the one that runs');
+  t.same(await wired(true), ['E004']);
+  await writeFile(target, await readFile(shipped, 'utf8'));
+  t.same(await wired(), ['E004'], 'also where its user has brought it himself');
+  await writeFile(target, 'what Node-RED will not load');
+  t.same(await wired(), []);
 
   const flow = join(directory, 'x.json');
   for (const bad of ['{', '{}', '[1]', '[{"id":"a"}]']) {

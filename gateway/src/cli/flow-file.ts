@@ -46,17 +46,45 @@ export function wiredUnits(nodes: Flow): readonly string[] {
 }
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+const targetIn = (userDir: string): string => join(userDir, 'flows.json');
+const originIn = (userDir: string): string => join(userDir, '.flow-origin');
+
+/** What Node-RED's directory has that its user has made or changed. */
+async function editedFlow(userDir: string): Promise<string | undefined> {
+  const present = await readIfThere(targetIn(userDir));
+  return present === undefined || hashOf(present) === (await readIfThere(originIn(userDir))) ? undefined : present;
+}
+
+/** A flow that was given, and the nodes that are going to run: those of the user's own flow where it is kept. */
+export interface FlowToRun {
+  readonly text: string;
+  readonly nodes: Flow;
+}
+
+/** Rejects ConfigError for a given file that Node-RED could not load, also where it is not going to run. */
+export async function readFlowToRun(path: string, userDir: string, fresh: boolean): Promise<FlowToRun> {
+  const { text, flow: given } = await readFlow(path);
+  const edited = fresh ? undefined : await editedFlow(userDir);
+  return { text, nodes: edited === undefined ? given : nodesIn(edited) };
+}
+
+/** Nodes of the user's flow; Node-RED itself tells what is wrong with one that cannot be read. */
+function nodesIn(text: string): Flow {
+  try {
+    return v.parse(flow, JSON.parse(text));
+  } catch {
+    return [];
+  }
+}
+
 /**
  * Puts a shipped flow where Node-RED may edit it. A copy that the user has changed is kept, unless `fresh`; one that
  * is as it was copied is replaced by a newer one. Gives true when the user's own flow was kept.
  */
 export async function installFlow(text: string, userDir: string, fresh: boolean): Promise<boolean> {
-  const target = join(userDir, 'flows.json');
-  const origin = join(userDir, '.flow-origin');
-  const present = await readIfThere(target);
-  const isEdited = present !== undefined && hashOf(present) !== (await readIfThere(origin));
-  if (isEdited && !fresh) return present !== text;
-  await writeAtomically(target, text);
-  await writeAtomically(origin, hashOf(text));
+  const edited = fresh ? undefined : await editedFlow(userDir);
+  if (edited !== undefined) return edited !== text;
+  await writeAtomically(targetIn(userDir), text);
+  await writeAtomically(originIn(userDir), hashOf(text));
   return false;
 }

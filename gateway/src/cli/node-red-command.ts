@@ -1,5 +1,3 @@
-import { resolve } from 'node:path';
-import { DEFAULT_DATA_DIRECTORY } from './attach.ts';
 import { command } from './command.ts';
 import { lockData } from './data-lock.ts';
 import {
@@ -11,7 +9,7 @@ import {
   startNodeRed,
 } from './node-red-face.ts';
 import { flag } from './option.ts';
-import { SET_UP_OPTIONS } from './set-up.ts';
+import { dataDirOf, SET_UP_OPTIONS } from './set-up.ts';
 import { listenForStop } from './stop-request.ts';
 
 /** `apis node-red`: what `apis up` runs beside its gateway, beside one that somebody else looks after, as systemd does. */
@@ -23,8 +21,8 @@ export const nodeRedCommand = command({
     fresh: flag('begin anew with the shipped flow'),
   },
   notes: ['The first start makes the password and shows it once. "apis up" needs no such command beside it.'],
-  run: async ({ data, ...values }, _words, io) => {
-    const dataDir = data ?? resolve(DEFAULT_DATA_DIRECTORY);
+  run: async (values, _words, io) => {
+    const dataDir = dataDirOf(values);
     const plan = await checkNodeRed(values, dataDir);
     const lock = await lockData(dataDir, 'supervisor.lock'); // of two supervisors both would write the flow
     const stop = listenForStop();

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../domain/errors.ts';
-import { dashboardPath, installFlow, readFlow } from './flow-file.ts';
+import { dashboardPath, type FlowToRun, installFlow, readFlowToRun } from './flow-file.ts';
 import { answersInTime } from './http-answers.ts';
 import { type PreparedLogin, prepareLogin, readLogin } from './login-file.ts';
 import { cookieName, sessionToken } from './login-session.ts';
@@ -54,20 +54,30 @@ export const childEnvironment = (dataDir: string): NodeJS.ProcessEnv => ({
   NODE_RED_DISABLE_TELEMETRY: '1',
 });
 
-/** Everything that can be refused is refused before anything is started. */
-export async function checkNodeRed(values: NodeRedValues, dataDir: string): Promise<NodeRedPlan> {
-  const path = values.flow ?? shippedFlow();
+const userDirIn = (dataDir: string): string => join(dataDir, 'nodered');
+
+/** What Node-RED is going to run beside a data directory. Rejects ConfigError for a flow that cannot be read. */
+export async function flowToRun(
+  { flow, fresh }: Pick<NodeRedValues, 'flow' | 'fresh'>,
+  dataDir: string,
+): Promise<FlowToRun> {
+  const path = flow ?? shippedFlow();
   if (!existsSync(path))
     throw new ConfigError([{ file: path, path: '', message: 'no such file; name a flow with --flow' }]);
-  const { text, flow } = await readFlow(path);
+  return readFlowToRun(path, userDirIn(dataDir), fresh);
+}
+
+/** Everything that can be refused is refused before anything is started. */
+export async function checkNodeRed(values: NodeRedValues, dataDir: string): Promise<NodeRedPlan> {
+  const { text, nodes } = await flowToRun(values, dataDir);
   const plan = {
     port: values.port ?? DEFAULT_PORT,
-    userDir: join(dataDir, 'nodered'),
+    userDir: userDirIn(dataDir),
     script: nodeRedScript(),
     flowText: text,
     fresh: values.fresh,
     newPassword: values['new-password'],
-    dashboard: dashboardPath(flow),
+    dashboard: dashboardPath(nodes),
   };
   if (!plan.newPassword) await readLogin(loginFile(plan.userDir));
   await checkPortIsFree(HOST, plan.port);

@@ -41,6 +41,9 @@ export interface SetUp {
   readonly dataset?: string;
 }
 
+/** Directory of a command's data. */
+export const dataDirOf = ({ data }: Pick<SetUpValues, 'data'>): string => data ?? resolve(DEFAULT_DATA_DIRECTORY);
+
 /** Configs may stand as plain words, too: `--config a.json b.json`. */
 export function readSetUp(values: SetUpValues, words: readonly string[], io: Io): SetUp {
   const configs = [...values.config, ...words.map((word) => file.parse(word) ?? word)];
@@ -54,7 +57,7 @@ export function readSetUp(values: SetUpValues, words: readonly string[], io: Io)
   return {
     settings: isDemo ? demoSettings(values.wired) : configs.map((path) => settingsOf(path, io)),
     isDemo,
-    dataDir: values.data ?? resolve(DEFAULT_DATA_DIRECTORY),
+    dataDir: dataDirOf(values),
     speed: values.speed ?? (isAccelerated ? DEMO_SPEED : 1),
     ...(startAt === undefined ? {} : { startAt }),
     ...(values.dataset === undefined ? {} : { dataset: values.dataset }),

@@ -4,13 +4,14 @@ import { command, type Io } from './command.ts';
 import { findDaemon } from './daemon-link.ts';
 import { lockData } from './data-lock.ts';
 import { ensureDemoCertificates } from './demo-certificates.ts';
-import { readFlow, wiredUnits } from './flow-file.ts';
+import { wiredUnits } from './flow-file.ts';
 import { forgetUnits } from './fresh-data.ts';
 import {
   addressLines,
   checkNodeRed,
   childEnvironment,
   type Face,
+  flowToRun,
   NODE_RED_OPTIONS,
   NODE_RED_STOP_MSEC,
   type NodeRedPlan,
@@ -18,7 +19,7 @@ import {
   startNodeRed,
 } from './node-red-face.ts';
 import { flag } from './option.ts';
-import { readSetUp, SET_UP_OPTIONS, type SetUp, type SetUpValues } from './set-up.ts';
+import { dataDirOf, readSetUp, SET_UP_OPTIONS, type SetUp, type SetUpValues } from './set-up.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
 import type { SupervisedChild } from './supervised-child.ts';
 import { SupervisedGateway } from './supervised-gateway.ts';
@@ -54,12 +55,12 @@ export const up = command({
   },
 });
 
-/** A flow that drives emulated devices asks for them; its own configs say so themselves. */
+/** The flow that is going to run asks for the emulated devices that it drives; somebody's own configs say so themselves. */
 async function withWired(values: UpValues, words: readonly string[]): Promise<UpValues> {
   const isDemo = values.config.length === 0 && words.length === 0;
-  if (values['no-node-red'] || !isDemo || values.flow === undefined) return values;
-  const { flow } = await readFlow(values.flow);
-  return { ...values, wired: [...new Set([...values.wired, ...wiredUnits(flow)])] };
+  if (values['no-node-red'] || !isDemo) return values;
+  const { nodes } = await flowToRun(values, dataDirOf(values));
+  return { ...values, wired: [...new Set([...values.wired, ...wiredUnits(nodes)])] };
 }
 
 /** The gateway reads it again: here only what is wrong with it is of interest, before anything is made. */

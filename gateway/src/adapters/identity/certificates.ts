@@ -103,7 +103,7 @@ export class CertificateAuthority {
       () => true,
       () => false,
     );
-    if (isThere) refuse(path, 'expected a place without a CA, got one that has one already');
+    if (isThere) refuse(path, 'expected a directory without a CA, got one that has one already: choose another');
     await makePrivateDirectory(directory);
     const { privateKey, privatePem, publicKey } = await newKey();
     const certPem = await makeCertificate(

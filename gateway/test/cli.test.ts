@@ -338,6 +338,7 @@ t.test('node-red-set-up: loopback, no telemetry, nothing installable, the secret
     externalModules: { palette: { allowInstall: false }, modules: { allowInstall: false } },
     functionTimeout: 5,
     logging: { console: { level: 'warn' } },
+    paletteCategories: ['APIS', 'dashboard_2'],
     adminAuth: { type: 'credentials', tokenHeader: 'cookie' },
     httpAdminMiddleware: Function,
     httpNodeAuth: Function,

@@ -393,6 +393,29 @@ t.test('flows and examples are whole', async (t) => {
   t.equal(problemsOf([...broken, ...broken]).length, 9, 'and the check sees what is not');
 });
 
+/** What the editor of a laptop shows between palette and sidebar, of a comment in the left half. */
+const MOST_LETTERS = 78;
+const UNITS: Readonly<Record<string, string>> = { 'payload.rsoc': '%', 'payload.vg': 'V' };
+
+t.test('flows and examples fit the editor of a laptop, and their numbers have units', async (t) => {
+  const flows = readdirSync(FLOWS).map((name) => join(FLOWS, name));
+  for (const path of [...flows, ...exampleNames.map((name) => join(PACKAGE_DIR, 'examples', name))]) {
+    const nodes = JSON.parse(readFileSync(path, 'utf8')) as Flow;
+    const comments = nodes.filter(({ type }) => type === 'comment').map(({ name }) => String(name));
+    t.same(
+      comments.filter((name) => name.split('\\n ').some((line) => line.length > MOST_LETTERS)),
+      [],
+      path,
+    );
+    for (const { type, tostatus, complete, id } of nodes) {
+      if (type !== 'debug' || tostatus !== true) continue;
+      const [asked] = Object.entries(UNITS).filter(([property]) => String(complete).includes(property));
+      if (asked !== undefined)
+        t.equal(complete, `$formatNumber(${asked[0]}, '0.0') & ' ${asked[1]}'`, `${path}: ${id}`);
+    }
+  }
+});
+
 t.test('emulated-community.json shows an integrator how everything is used', async (t) => {
   const has = (type: string): number => communityFlow.filter((node) => node.type === type).length;
   t.same(

@@ -64,6 +64,8 @@ const settingsOf = ({ host, port, nodesDir }: NodeRedSettings) => ({
     file: { module: 'localfilesystem', config: { flushInterval: 30 } },
   },
   logging: { console: { level: 'warn', metrics: false, audit: false } },
+  // Whoever opens this editor looks for these; all others follow as usual.
+  paletteCategories: ['APIS', 'dashboard_2'],
   editorTheme: {
     page: { title: 'APIS Edge' },
     header: { title: 'APIS Edge' },

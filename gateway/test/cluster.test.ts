@@ -39,6 +39,8 @@ const IDS = ['E001', 'E002', 'E003', 'E004'];
 const HEARTBEAT_MSEC = 500;
 const PERMIT_MSEC = 5_000;
 
+type VanishedHandler = Parameters<NonNullable<Bus['onVanished']>>[0];
+
 interface Node {
   readonly id: string;
   readonly bus: Bus;
@@ -63,6 +65,7 @@ class Cluster {
   fullDisk: string | undefined;
   /** Terms that were announced before they were durable. */
   readonly tooEarly: string[] = [];
+  readonly #vanished = new Map<string, VanishedHandler[]>();
   #sessions = 0;
 
   constructor(ids: readonly string[] = IDS) {
@@ -71,7 +74,15 @@ class Cluster {
 
   start(id: string, vow?: Vow, founder = 'E001', isOutdated = false): Node {
     this.#sessions += 1;
-    const bus = this.hub.join(id, `s${this.#sessions}`);
+    const told: VanishedHandler[] = [];
+    this.#vanished.set(id, told);
+    const bus: Bus = {
+      ...this.hub.join(id, `s${this.#sessions}`),
+      onVanished: (handle) => {
+        told.push(handle);
+        return () => {};
+      },
+    };
     const members = new Members({ bus, clock: this.clock, memberUnitIds: () => this.ids });
     let beacon = 0;
     let alive = true;
@@ -100,6 +111,7 @@ class Cluster {
     });
     const node: Node = { id, bus, members, election, led: [], vow, kill: () => {} };
     members.onBeacon((member) => election.hear(member));
+    members.onVanished((unitId) => election.vacate(unitId));
     members.start();
     bus.listen('grid', ({ envelope }) => election.hearGrid(envelope.sender, envelope.body));
     election.start(vow, isOutdated);
@@ -122,6 +134,12 @@ class Cluster {
     };
     this.nodes.set(id, node);
     return node;
+  }
+
+  /** A unit learns that the process of another has ended. */
+  vanished(at: string, unitId: string): void {
+    const { session } = this.get(at).members.get(unitId)?.state ?? {};
+    for (const tell of this.#vanished.get(at) ?? []) tell(unitId, String(session));
   }
 
   /** A member of which only the beacons are there. */
@@ -264,6 +282,39 @@ t.test('election.ts', async (t) => {
     times.sort((a, b) => a - b);
     t.comment(`new grid master after ${times[5]} ms median, ${times[9]} ms worst`);
     t.ok((times[9] ?? 0) < 4_500);
+  });
+
+  t.test('a leader whose end is known is replaced at once, and by a majority alone (INV-6)', async (t) => {
+    const timeUntilNext = async (killed: readonly string[], knowing: readonly string[]): Promise<number> => {
+      const cluster = new Cluster().startAll();
+      await cluster.clock.advance(5_100);
+      t.ok(cluster.get('E001').election.isLeading);
+      for (const id of killed) cluster.get(id).kill();
+      const killedAt = cluster.clock.monotonic();
+      for (const id of knowing) for (const gone of killed) cluster.vanished(id, gone);
+      await cluster.clock.runUntil(() => cluster.leaders().length === 1, 10_000);
+      return cluster.clock.monotonic() - killedAt;
+    };
+    const soon = await timeUntilNext(['E001'], ['E002', 'E003', 'E004']);
+    t.ok(soon < 600, `a new one after ${soon} ms`);
+    const late = await timeUntilNext(['E001'], ['E002', 'E003']);
+    t.ok(late > 1_500, `who does not know of it keeps his vote: after ${late} ms`);
+    t.equal(await timeUntilNext(['E001', 'E002'], ['E003', 'E004']), 10_000, 'two of four elect nobody');
+  });
+
+  t.test('who is said to have ended and is heard leads on (INV-6)', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(5_000);
+    const { term } = cluster.get('E001').election;
+    cluster.vanished('E004', 'E001');
+    t.notOk(cluster.get('E004').members.isAlive('E001'));
+    await cluster.clock.advance(10_000);
+    t.ok(cluster.get('E004').members.isAlive('E001'));
+    t.strictSame(
+      cluster.leaders().map(({ id }) => id),
+      ['E001'],
+    );
+    t.equal(cluster.get('E004').election.term, term);
   });
 
   t.test('INV-7: no beacon speaks of a term that is not on the disk yet, though an older promise is', async (t) => {
@@ -437,6 +488,43 @@ t.test('members.ts', async (t) => {
   t.equal(members.majority(), 3);
   unsubscribe();
   members.stop();
+
+  t.test('a session that has ended is not alive from then on, and its next word counts again', async (t) => {
+    const clock = new VirtualClock();
+    const hub = new MemoryBusHub(clock);
+    let tell: VanishedHandler = () => {};
+    const bus: Bus = {
+      ...hub.join('E001', 's1'),
+      onVanished: (handle) => {
+        tell = handle;
+        return () => {};
+      },
+    };
+    const members = new Members({ bus, clock, memberUnitIds: () => IDS });
+    members.start();
+    const ended: string[] = [];
+    members.onVanished((unitId) => ended.push(unitId));
+    const other = hub.join('E002', 's2');
+    const say = async (beacon: number, session = 's2'): Promise<void> => {
+      other.publish('election', '', { ...state, session, beacon });
+      await clock.advance(5);
+    };
+    await say(1);
+    tell('E002', 'former');
+    t.ok(members.isAlive('E002'), 'a former session of it');
+    tell('E003', 's3');
+    tell('E002', 's2');
+    t.notOk(members.isAlive('E002'));
+    t.strictSame(ended, ['E002'], 'and nobody of whom nothing is known');
+    await say(1);
+    t.notOk(members.isAlive('E002'), 'a replayed beacon is no sign of life');
+    await say(2);
+    t.ok(members.isAlive('E002'));
+    tell('E002', 's2');
+    await say(1, 's3');
+    t.ok(members.isAlive('E002'), 'a new session');
+    members.stop();
+  });
 });
 
 t.test('permit-holder.ts', async (t) => {

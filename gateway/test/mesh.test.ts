@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { connectAsync } from 'mqtt';
 import t from 'tap';
@@ -10,6 +12,7 @@ import { DurableStore } from '../src/adapters/files/durable-store.ts';
 import { type Judgement, type Moment, PeerEar } from '../src/adapters/mesh/peer-ear.ts';
 import { bodyProblem } from '../src/adapters/mesh/peer-schemas.ts';
 import type { PeerAddress } from '../src/adapters/mesh/peer-source.ts';
+import { isRefused } from '../src/adapters/mesh/refusal.ts';
 import { SystemClock } from '../src/adapters/system/system-clock.ts';
 import { Requests, type Serve } from '../src/cluster/requests.ts';
 import type { Channel } from '../src/domain/messages.ts';
@@ -17,9 +20,13 @@ import { silentLog } from '../src/ports/log.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { watchedStore } from '../src/unit/watched-store.ts';
 import { aMeshEnd, heard, type MeshEnd, type MeshOptions, PLACE, rootOf } from './support/mesh.ts';
+import type { Mortal } from './support/mesh-mortal.ts';
 import { aBeacon, aBirth, aDeal, aGrid, aMode, aUnit } from './support/messages.ts';
-import { eventually, freePorts } from './support/process.ts';
+import { eventually, freePorts, Running } from './support/process.ts';
 import { aCommunity } from './support/running-community.ts';
+
+// Much of it waits for silences, and some for processes.
+t.setTimeout(60_000);
 
 type Test = Pick<typeof t, 'teardown'>;
 
@@ -161,15 +168,119 @@ t.test('a silent peer is given up within 2 s, and heard again when it speaks', a
   await lives(one, 'E002');
 });
 
-/** A broker on which somebody says whatever he wants in the name of E002. */
-async function aLiar(test: Test): Promise<{ readonly end: MeshEnd; say: Say; readonly port: number }> {
+/** A unit E002 in a process of its own, and what E001, which hears it, is told of its end. */
+async function aMortal(test: Test, elsewhere: readonly number[] = []) {
+  const [port = 0] = await freePorts(1);
+  const start = async (session: string): Promise<Running> => {
+    const words: Mortal = { unitId: 'E002', port, members: IDS, session };
+    const running = new Running(fileURLToPath(new URL('./support/mesh-mortal.ts', import.meta.url)), [
+      JSON.stringify(words),
+    ]);
+    test.teardown(() => running.child.kill('SIGKILL'));
+    await running.says('out', /lives/);
+    return running;
+  };
+  const first = await start('first');
+  const peers = [port, ...elsewhere].map((one) => ({ unitId: 'E002', host: HOST, port: one }));
+  const end = await aMeshEnd('E001', { members: IDS, peers });
+  test.teardown(() => end.close());
+  const ends: { readonly unitId: string; readonly session: string; readonly at: number }[] = [];
+  end.bus.onVanished?.((unitId, session) => ends.push({ unitId, session, at: performance.now() }));
+  await lives(end, 'E002');
+  return { first, start, end, ends };
+}
+
+/** By then silence tells. */
+const SECOND_MSEC = 1_000;
+
+t.test('the end of a process is known before its silence tells it, and its next one is heard (RULE-9)', async (t) => {
+  const { first, start, end, ends } = await aMortal(t);
+  const killed = performance.now();
+  first.child.kill('SIGKILL');
+  t.ok(await eventually(() => ends.length > 0, 3_000));
+  t.match(ends, [{ unitId: 'E002', session: 'first' }]);
+  const took = Number(ends[0]?.at) - killed;
+  t.comment(`known after ${took.toFixed()} ms`);
+  t.ok(took < SECOND_MSEC, `known after ${took.toFixed()} ms`);
+  await start('second');
+  await lives(end, 'E002', 'second');
+  t.equal(ends.length, 1, 'told once');
+});
+
+t.test('nothing but a refusal is taken for one', async (t) => {
+  const [port = 0] = await freePorts(1);
+  t.ok(await isRefused({ host: HOST, port }));
+  t.ok(await isRefused({ host: 'localhost', port }), 'a name, at each of its addresses');
   const broker = await EmbeddedBroker.open({
     place: { ...PLACE, unitId: 'E002' },
     log: silentLog,
     open: [],
     hear: () => {},
   });
-  test.teardown(() => broker.close());
+  t.teardown(() => broker.close());
+  t.notOk(await isRefused(broker.address), 'somebody listens');
+  t.notOk(await isRefused({ host: 'no.such.invalid', port }), 'a name that nobody knows');
+  t.notOk(await isRefused({ host: HOST, port: 65_536 }), 'no port');
+});
+
+t.test('a frozen process has not ended: the kernel answers for it', async (t) => {
+  const { first, ends } = await aMortal(t);
+  first.child.kill('SIGSTOP');
+  await pause(2 * SECOND_MSEC); // its connection is given up meanwhile, and looked for again
+  t.strictSame(ends, []);
+});
+
+t.test('a process that is still answered for at one of its addresses has not ended', async (t) => {
+  const server = createServer((socket) => socket.on('error', () => {}));
+  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as { port: number }; // it listens
+  const { first, ends } = await aMortal(t, [port]);
+  first.child.kill('SIGKILL');
+  await pause(SECOND_MSEC);
+  t.strictSame(ends, []);
+});
+
+t.test('the end of a broker tells the end of a unit only where the unit says that it is its own', async (t) => {
+  for (const [what, isToldOf] of [
+    ['its own', true],
+    ['of another program', false],
+    ['behind a relay', false],
+  ] as const) {
+    const { end, say, port, close } = await aLiar(t);
+    const ends: string[] = [];
+    end.bus.onVanished?.((unitId, session) => ends.push(`${unitId} ${session}`));
+    const place = { host: HOST, port: what === 'behind a relay' ? port + 1 : port };
+    const own = what === 'of another program' ? {} : { isOwn: true };
+    const known = heard(end.bus, 'birth', ({ envelope }) => envelope.body.broker?.port === place.port);
+    say('birth', { ...aBirth('E002'), session: 's1', broker: { ...place, ...own } });
+    await known;
+    await close();
+    await pause(SECOND_MSEC);
+    t.strictSame(ends, isToldOf ? ['E002 s1'] : [], what);
+  }
+});
+
+/** A broker on which somebody says whatever he wants in the name of E002. */
+async function aLiar(test: Test): Promise<{
+  readonly end: MeshEnd;
+  say: Say;
+  readonly port: number;
+  /** The broker ends. */
+  close(): Promise<void>;
+}> {
+  const broker = await EmbeddedBroker.open({
+    place: { ...PLACE, unitId: 'E002' },
+    log: silentLog,
+    open: [],
+    hear: () => {},
+  });
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closed ??= broker.close();
+    return closed;
+  };
+  test.teardown(close);
   const end = await aMeshEnd('E001', { members: IDS, peers: [{ unitId: 'E002', ...broker.address }] });
   test.teardown(() => end.close());
   const say: Say = (channel, body, { topic = `${rootOf('E002')}/${channel}`, raw, retain = false, ...more } = {}) => {
@@ -180,7 +291,7 @@ async function aLiar(test: Test): Promise<{ readonly end: MeshEnd; say: Say; rea
   const born = heard(end.bus, 'birth', () => true);
   const timer = setInterval(() => say('birth', { ...aBirth('E002'), session: 's1' }), 20);
   await born.finally(() => clearInterval(timer));
-  return { end, say, port: broker.address.port };
+  return { end, say, port: broker.address.port, close };
 }
 
 type Say = (

@@ -295,6 +295,40 @@ t.test(
   },
 );
 
+t.test('RULE-7: a reference whose process is known to have ended is missed at once', async (t) => {
+  const clock = new VirtualClock();
+  const hub = new MemoryBusHub(clock);
+  let vanished: (unitId: string, session: string) => void = () => {};
+  const bus = {
+    ...hub.join('E001', 's1'),
+    onVanished: (handle: typeof vanished) => {
+      vanished = handle;
+      return () => {};
+    },
+  };
+  const members = new Members({ bus, clock, memberUnitIds: () => ['E001', 'E002', 'E003'] });
+  const stopped: string[] = [];
+  const watch = new ReferenceWatch({
+    unitId: 'E001',
+    clock,
+    members,
+    converterMode: () => 'CHARGE',
+    permit: () => ({ voltageReference: { unitId: 'E002', session: 's2' } }),
+    stopNow: (reason) => stopped.push(reason),
+  });
+  members.start();
+  members.onVanished(() => watch.check());
+  for (const id of ['E002', 'E003'])
+    hub.join(id, `s${id.at(-1)}`).publish('election', '', aBeacon({ session: `s${id.at(-1)}` }));
+  await clock.advance(5);
+  vanished('E003', 's3');
+  t.strictSame(stopped, [], 'another unit');
+  vanished('E002', 's2');
+  t.strictSame(stopped, ['voltage reference E002 is silent']);
+  watch.stop();
+  members.stop();
+});
+
 t.test(
   'RULE-7: a unit leaves by itself a reference that is heard in another session than its permit names',
   async (t) => {

@@ -9,6 +9,12 @@ import type { Member, Members } from './members.ts';
 /** A follower that hears no grid master for a random time in this range stands for election. */
 export const ELECTION_TIMEOUT_MSEC = { min: 2_500, max: 4_000 } as const;
 
+/**
+ * One whose grid master is known to have ended stands after a random time in this range: long enough for one to be ahead
+ * of the others, and for these to have learnt it as well.
+ */
+export const VACANCY_TIMEOUT_MSEC = { min: 50, max: 250 } as const;
+
 /** A promise that could not be written is written again after so long. */
 const SAVE_AGAIN_MSEC: Milliseconds = 1_000;
 
@@ -160,6 +166,16 @@ export class Election {
     return true;
   }
 
+  /**
+   * This member's process has ended (`Members.onVanished`). Its office is vacant at once; who takes it is a matter of
+   * votes as ever, and those who do not know yet that it is vacant deny theirs as ever (INV-6).
+   */
+  vacate(unitId: string): void {
+    if (this.#role === 'leader' || this.#leader !== unitId) return;
+    this.#heardLeaderAt = Number.NEGATIVE_INFINITY;
+    this.#rest(VACANCY_TIMEOUT_MSEC);
+  }
+
   /** The leader notes when it sent a pass, so that an echo of it renews the lease. */
   sentGrid(pass: number): void {
     this.#sentPasses.set(pass, this.#needs.clock.monotonic());
@@ -201,9 +217,8 @@ export class Election {
   }
 
   /** Starts waiting anew: after a random time without a grid master this unit stands. */
-  #rest(): void {
+  #rest({ min, max }: { readonly min: Milliseconds; readonly max: Milliseconds } = ELECTION_TIMEOUT_MSEC): void {
     const { clock, entropy } = this.#needs;
-    const { min, max } = ELECTION_TIMEOUT_MSEC;
     const muted = Math.max(0, this.#mutedUntil - clock.monotonic());
     this.#cancelStanding();
     this.#cancelStanding = clock.after(muted + min + (max - min) * entropy.next(), () => {

@@ -20,19 +20,24 @@ export interface MembersNeeds {
   memberUnitIds(): readonly string[];
 }
 
-/** Who of the cluster is there, by their own beacons alone: connections and wills prove nothing. */
+/**
+ * Who of the cluster is there, by their own beacons alone: connections and wills prove nothing. Only that somebody has
+ * ended may be known before his silence tells it.
+ */
 export class Members {
   readonly #needs: MembersNeeds;
   readonly #heard = new Map<string, Member>();
   readonly #handlers = new Set<(member: Member) => void>();
-  #unsubscribe: Unsubscribe = () => {};
+  readonly #vanishedHandlers = new Set<(unitId: string) => void>();
+  #unsubscribe: readonly Unsubscribe[] = [];
 
   constructor(needs: MembersNeeds) {
     this.#needs = needs;
   }
 
   start(): void {
-    this.#unsubscribe = this.#needs.bus.listen('election', ({ envelope }) => {
+    const { bus } = this.#needs;
+    const heard = bus.listen('election', ({ envelope }) => {
       const unitId = envelope.sender;
       // INV-11: only members count, and a retained beacon of former times is no sign of life.
       if (!this.#needs.memberUnitIds().includes(unitId)) return;
@@ -42,15 +47,23 @@ export class Members {
       this.#heard.set(unitId, member);
       for (const handle of this.#handlers) handle(member);
     });
+    const vanished = bus.onVanished?.((unitId, session) => this.#vanish(unitId, session));
+    this.#unsubscribe = vanished === undefined ? [heard] : [heard, vanished];
   }
 
   stop(): void {
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
   }
 
   onBeacon(handle: (member: Member) => void): Unsubscribe {
     this.#handlers.add(handle);
     return () => this.#handlers.delete(handle);
+  }
+
+  /** Calls `handle` when a member's process is known to have ended: it has ceased to be alive before its second is over. */
+  onVanished(handle: (unitId: string) => void): Unsubscribe {
+    this.#vanishedHandlers.add(handle);
+    return () => this.#vanishedHandlers.delete(handle);
   }
 
   get(unitId: string): Member | undefined {
@@ -66,6 +79,14 @@ export class Members {
   /** Members that are alive, this unit included, in the policy's order. */
   alive(): readonly string[] {
     return this.#needs.memberUnitIds().filter((unitId) => this.isAlive(unitId));
+  }
+
+  /** What it has said stays known; it is alive again with its next beacon, of whatever session. */
+  #vanish(unitId: string, session: string): void {
+    const member = this.#heard.get(unitId);
+    if (member?.state.session !== session || !this.isAlive(unitId)) return;
+    this.#heard.set(unitId, { ...member, heardAt: Number.NEGATIVE_INFINITY });
+    for (const handle of this.#vanishedHandlers) handle(unitId);
   }
 
   /** More than half of the members. */

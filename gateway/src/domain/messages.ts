@@ -14,8 +14,8 @@ export interface Birth {
   readonly session: string;
   readonly version: string;
   readonly display: string;
-  /** Address of the unit's own broker, absent on the in-process bus. */
-  readonly broker?: { readonly host: string; readonly port: number };
+  /** Where the unit's broker is, absent on the in-process bus. `isOwn`: it runs in the unit's process and ends with it. */
+  readonly broker?: { readonly host: string; readonly port: number; readonly isOwn?: true };
   /** Where the members that this unit knows have their brokers: a client needs only one address. */
   readonly peers?: readonly { readonly unitId: string; readonly host: string; readonly port: number }[];
   readonly policyHash: string;

@@ -28,6 +28,11 @@ export interface Bus {
   retract(channel: Channel, key: string): void;
   /** Calls `handle` for every later message of the channel, after all that is retained already. */
   listen<C extends Channel>(channel: C, handle: (delivery: Delivery<C>) => void): Unsubscribe;
+  /**
+   * Calls `handle` when the process of a unit is known to have ended, after all that it has said. A hint to look sooner:
+   * of most ends only silence tells. Absent where units share a process.
+   */
+  onVanished?(handle: (unitId: string, session: string) => void): Unsubscribe;
 }
 
 /** Where units get their bus: one hub in memory, or brokers. A session is one process start. */

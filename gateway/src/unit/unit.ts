@@ -392,6 +392,11 @@ export class Unit {
         this.#election.hear(member);
         this.#referenceWatch.hear(member);
       }),
+      this.#members.onVanished((id) => {
+        this.#election.vacate(id);
+        this.#referenceWatch.check();
+        this.#noteMembers();
+      }),
       () => this.#referenceWatch.stop(),
       bus.listen('grid', ({ envelope }) => {
         if (!this.#election.hearGrid(envelope.sender, envelope.body)) return;

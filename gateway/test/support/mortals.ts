@@ -29,7 +29,11 @@ export interface MortalsOptions {
   readonly policy?: (policy: Policy) => Policy;
   readonly policyHash?: (unitId: string, policy: Policy) => string;
   readonly world?: Omit<WorldOptions, 'clock' | 'entropy' | 'houses'>;
+  /** When the others learn that a process has ended, as where each unit has a broker of its own; absent: by its silence. */
+  readonly endKnownMsec?: Milliseconds;
 }
+
+type VanishedHandler = Parameters<NonNullable<Bus['onVanished']>>[0];
 
 /** One process start: what it is given works while it lives, as with kill -9. */
 class Life {
@@ -54,9 +58,14 @@ class Life {
     };
   }
 
-  bus(bus: Bus): Bus {
+  bus(bus: Bus, vanished: Set<VanishedHandler>): Bus {
     return {
       ...bus,
+      onVanished: (handle) => {
+        const own: VanishedHandler = (...told) => this.isAlive && handle(...told);
+        vanished.add(own);
+        return () => vanished.delete(own);
+      },
       publish: (...said) => this.isAlive && bus.publish(...said),
       retract: (...said) => this.isAlive && bus.retract(...said),
       listen: (channel, handle) => bus.listen(channel, (delivery) => this.isAlive && handle(delivery)),
@@ -106,7 +115,9 @@ export class Mortals {
   policyFile: (unitId: string) => Policy = () => this.policy;
   /** By which policy the next process of a unit works. */
   policyHash: (unitId: string, policy: Policy) => string;
-  readonly #units = new Map<string, { readonly unit: Unit; readonly life: Life }>();
+  readonly #units = new Map<string, { readonly unit: Unit; readonly life: Life; readonly session: string }>();
+  readonly #vanished = new Set<VanishedHandler>();
+  readonly #endKnownMsec: Milliseconds | undefined;
   readonly #entropy: SeededEntropy;
   #starts = 0;
 
@@ -116,7 +127,9 @@ export class Mortals {
     policy = (one) => one,
     world,
     policyHash = () => 'test',
+    endKnownMsec,
   }: MortalsOptions = {}) {
+    this.#endKnownMsec = endKnownMsec;
     this.policyHash = policyHash;
     this.#entropy = new SeededEntropy(seed);
     const base = demoPolicy(this.ids, { gridCurrentA: 2, amountWh: 100 });
@@ -143,10 +156,11 @@ export class Mortals {
     this.#starts += 1;
     const life = new Life();
     const entropy = this.#entropy.fork(`${unitId}/${this.#starts}`);
+    const session = entropy.uuid();
     const unit = new Unit({
       identity: identityOf(demoUnitConfig(unitId), NO_NETWORK),
       device: life.device(this.world.device(unitId)),
-      bus: life.bus(this.hub.join(unitId, entropy.uuid())),
+      bus: life.bus(this.hub.join(unitId, session), this.#vanished),
       clock: life.clock(this.clock),
       entropy,
       log: silentLog,
@@ -159,7 +173,7 @@ export class Mortals {
       scenario: () => demoScenario(),
       policyHash: (policy) => this.policyHash(unitId, policy),
     });
-    this.#units.set(unitId, { unit, life });
+    this.#units.set(unitId, { unit, life, session });
     void unit.start();
   }
 
@@ -186,6 +200,10 @@ export class Mortals {
     one.life.isAlive = false;
     this.hub.leave(unitId);
     this.#units.delete(unitId);
+    if (this.#endKnownMsec === undefined) return;
+    this.clock.after(this.#endKnownMsec, () => {
+      for (const tell of this.#vanished) tell(unitId, one.session);
+    });
   }
 
   /** Has every deal that is open now ended in order. */

@@ -70,6 +70,11 @@ export class UnitBroker {
     return this.#broker.address;
   }
 
+  /** It runs in this process, and ends with it. */
+  get isOwn(): boolean {
+    return this.#options.external !== true;
+  }
+
   close(): Promise<void> {
     return this.#broker.close();
   }

@@ -22,6 +22,7 @@ import type { PeerAddress, PeerSource } from './peer-source.ts';
 import { type Rival, RivalWatch } from './rival-watch.ts';
 
 type Handler = (delivery: AnyDelivery) => void;
+type VanishedHandler = Parameters<NonNullable<Bus['onVanished']>>[0];
 
 export interface MeshBusOptions {
   /** The unit's own broker; the bus does not close it. */
@@ -58,6 +59,7 @@ const retainedKey = (unitId: string, channel: Channel, key: string): string => `
 export class MeshBus {
   readonly #options: MeshBusOptions;
   readonly #handlers = new Map<Channel, Set<Handler>>();
+  readonly #vanishedHandlers = new Set<VanishedHandler>();
   /** What the members keep, for listeners who come later. */
   readonly #retained = new Map<string, AnyDelivery>();
   readonly #links = new Map<string, PeerLink>();
@@ -106,6 +108,10 @@ export class MeshBus {
         if (this.#retained.delete(retainedKey(unitId, channel, key))) this.#options.broker.retract(channel, key);
       },
       listen: (channel, handle) => this.#listen(channel, handle as Handler), // only its deliveries reach its handlers
+      onVanished: (handle) => {
+        this.#vanishedHandlers.add(handle);
+        return () => this.#vanishedHandlers.delete(handle);
+      },
     };
   }
 
@@ -188,6 +194,13 @@ export class MeshBus {
     }
   }
 
+  /** In the next turn, as deliveries: after all that the process has said. */
+  #tellVanished(unitId: string, session: string): void {
+    setImmediate(() => {
+      if (!this.#isClosed) for (const handle of this.#vanishedHandlers) handle(unitId, session);
+    });
+  }
+
   #forget(unitId: string): void {
     for (const key of this.#retained.keys()) if (key.startsWith(`${unitId}/`)) this.#retained.delete(key);
   }
@@ -235,6 +248,7 @@ export class MeshBus {
         },
         forget: (peerId) => this.#forget(peerId),
         gone: (peerId, channel, key) => this.#retained.delete(retainedKey(peerId, channel, key)),
+        vanished: (peerId, ended) => this.#tellVanished(peerId, ended),
       },
       addresses,
     );
@@ -275,6 +289,7 @@ export class MeshBus {
     const peers = [...this.#links].flatMap(([unitId, { address }]) =>
       address === undefined ? [] : [{ unitId, host: address.host, port: address.port }],
     );
-    return { ...birth, broker: { host: reachedAt.host, port: reachedAt.port }, peers };
+    const own = broker.isOwn ? { isOwn: true as const } : {};
+    return { ...birth, broker: { host: reachedAt.host, port: reachedAt.port, ...own }, peers };
   }
 }

@@ -37,7 +37,7 @@ const BODIES = {
     session: id,
     version: text,
     display: text,
-    broker: optional(v.looseObject(endpoint)),
+    broker: optional(v.looseObject({ ...endpoint, isOwn: optional(v.literal(true)) })),
     peers: optional(v.pipe(v.array(v.looseObject({ unitId: id, ...endpoint })), v.maxLength(256))),
     policyHash: text,
     startedAt: number,

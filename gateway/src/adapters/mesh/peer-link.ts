@@ -1,8 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
-import { type Channel, RETAINED } from '../../domain/messages.ts';
+import { type Birth, type Channel, RETAINED } from '../../domain/messages.ts';
 import type { Milliseconds } from '../../domain/quantities.ts';
 import type { Role } from '../../domain/role.ts';
-import type { Clock } from '../../ports/clock.ts';
+import { type Clock, sleep } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import { BrokerConnection, type ConnectionState, type UnitAddress } from '../broker/broker-connection.ts';
 import type { ClientTls } from '../broker/mqtt-socket.ts';
@@ -13,12 +13,16 @@ import { NotedTroubles } from '../log/noted-troubles.ts';
 import type { AnyDelivery } from './message-schemas.ts';
 import { rootOf, type UnitPlace } from './mqtt-topics.ts';
 import { PeerEar } from './peer-ear.ts';
+import { isRefused } from './refusal.ts';
 
 /** A unit that lives says something twice a second; a connection that is silent for so long is a dead one. */
 const SILENCE_MSEC: Milliseconds = 1_500;
 
 /** So much later than that the first word may come: it is sent when the peer has got the subscription, and takes its way. */
 const FIRST_WORD_MSEC: Milliseconds = 1_000;
+
+/** An ending process has closed all its sockets by then. */
+const LOOK_AGAIN_MSEC: Milliseconds = 25;
 
 /** What a peer keeps comes within this time after a subscription. */
 const SETTLED_MSEC: Milliseconds = 200;
@@ -45,7 +49,18 @@ export interface PeerLinkOptions {
   /** What the peer kept before is void: it is a new process, or is going to say it again. */
   readonly forget: (peerId: string) => void;
   readonly gone: (peerId: string, channel: Channel, key: string) => void;
+  /** The process of this session has ended. */
+  readonly vanished: (peerId: string, session: string) => void;
 }
+
+/** The process that was heard last, until it is known to have ended. */
+interface Living {
+  readonly session: string;
+  readonly heardAt: Milliseconds;
+}
+
+const isSamePlace = (one: UnitAddress, other: UnitAddress): boolean =>
+  one.host === other.host && one.port === other.port;
 
 /** The ear at one peer's broker: a connection that is renewed when the peer falls silent, and the judgement of what is heard. */
 export class PeerLink {
@@ -60,6 +75,10 @@ export class PeerLink {
   #connectedAt: Milliseconds | undefined;
   #hasFailed = false;
   #certificate: X509Certificate | undefined;
+  /** Where the peer itself says that its broker is. */
+  #home: Birth['broker'];
+  #living: Living | undefined;
+  #isLookingForEnd = false;
 
   constructor(options: PeerLinkOptions, addresses: readonly UnitAddress[]) {
     this.#options = options;
@@ -115,6 +134,7 @@ export class PeerLink {
   }
 
   close(): Promise<void> {
+    this.#living = undefined;
     return this.#connection.close();
   }
 
@@ -127,7 +147,10 @@ export class PeerLink {
   }
 
   #onState(state: ConnectionState): void {
-    if (state === 'disconnected') this.#hasFailed = true;
+    if (state === 'disconnected') {
+      this.#hasFailed = true;
+      void this.#lookForEnd();
+    }
     if (state !== 'connected') return;
     const now = this.#options.clock.monotonic();
     this.#heardAt = now + FIRST_WORD_MSEC;
@@ -136,23 +159,49 @@ export class PeerLink {
     this.#options.forget(this.#options.peer.unitId);
   }
 
+  /**
+   * Whoever was heard a moment ago and is refused at every place has ended: what cannot be reached refuses nothing, and
+   * for a frozen process the kernel answers. Only where the peer has said that its own process listens at one of the
+   * places: a relay may end, or a broker of another program, and the unit live on. Asked twice, and again after every
+   * attempt, since the sockets of an ending process do not all close at once.
+   */
+  async #lookForEnd(): Promise<void> {
+    const { clock, log, peer, vanished } = this.#options;
+    const living = this.#living;
+    const home = this.#home;
+    const places = this.#addresses;
+    if (this.#isLookingForEnd || living === undefined || home?.isOwn !== true) return;
+    if (clock.monotonic() - living.heardAt >= SILENCE_MSEC || !places.some((one) => isSamePlace(one, home))) return;
+    this.#isLookingForEnd = true;
+    const areRefused = async (): Promise<boolean> => (await Promise.all(places.map(isRefused))).every(Boolean);
+    const hasEnded = (await areRefused()) || (await sleep(clock, LOOK_AGAIN_MSEC).then(areRefused));
+    this.#isLookingForEnd = false;
+    if (this.#living !== living || !hasEnded) return;
+    this.#living = undefined;
+    log.info({ peer: peer.unitId, session: living.session }, 'mesh.peer-ended');
+    vanished(peer.unitId, living.session);
+  }
+
   #onMessage(topic: string, payload: Uint8Array, isRetained: boolean): void {
     const { clock, hear, forget, gone, peer } = this.#options;
     const at = { now: clock.now(), monotonic: clock.monotonic() };
     const judgement = this.#ear.judge(topic, payload, isRetained, at);
     if (judgement.kind === 'refused') this.#refuse(judgement.what, judgement.why, topic);
+    if ('delivery' in judgement && judgement.delivery.channel === 'birth')
+      this.#home = judgement.delivery.envelope.body.broker;
     if (judgement.kind === 'gone') gone(peer.unitId, judgement.channel, judgement.key);
     if (judgement.kind === 'born') {
       forget(peer.unitId);
       for (const delivery of [judgement.delivery, ...judgement.held]) hear(delivery);
     }
     if (judgement.kind !== 'message') return;
-    if (!isRetained) this.#lives(at.monotonic);
+    if (!isRetained) this.#lives(judgement.delivery.envelope.session, at.monotonic);
     hear(judgement.delivery);
   }
 
-  #lives(now: Milliseconds): void {
+  #lives(session: string, now: Milliseconds): void {
     this.#heardAt = now;
+    this.#living = { session, heardAt: now };
     this.#connection.proven();
   }
 

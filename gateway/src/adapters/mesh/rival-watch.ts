@@ -71,6 +71,7 @@ export class RivalWatch {
         hear: (delivery) => this.#hear(delivery, address),
         forget: () => {},
         gone: () => {},
+        vanished: () => {},
       },
       [address],
     );

@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { Policy } from '../src/config/policy.ts';
-import { Mortals } from './support/mortals.ts';
+import { Mortals, type MortalsOptions } from './support/mortals.ts';
 
 /** How long limits may be exceeded, on whole units and the true currents of the emulated bus (RULE-9, INV-3, INV-9). */
 
@@ -16,6 +16,8 @@ const HARDWARE_A = 2.35;
 /** One acquisition period, and one write with what it waits for. */
 const ONE_PERIOD_AND_WRITE_MSEC = 1_000 + 300;
 const SAMPLE_MSEC = 10;
+/** When `apis up` brings the converter of a gateway that has ended to WAIT. */
+const ORPHAN_MSEC = 600;
 
 /** For how long at a stretch a reference would have to carry more than its hardware, had it no limit. */
 async function longestOverload(mortals: Mortals, msec: number): Promise<number> {
@@ -47,11 +49,15 @@ const INTRUSIONS: Readonly<Record<string, Harm>> = {
 };
 
 /** The longest overload of each harm done to each unit that does not hold the voltage. */
-async function overloads(harms: Readonly<Record<string, Harm>>, policy: (policy: Policy) => Policy) {
+async function overloads(
+  harms: Readonly<Record<string, Harm>>,
+  policy: (policy: Policy) => Policy,
+  more: MortalsOptions = {},
+) {
   const found: { readonly what: string; readonly msec: number }[] = [];
   for (const [name, harm] of Object.entries(harms)) {
     for (const index of [0, 1, 3] as const) {
-      const mortals = new Mortals({ policy });
+      const mortals = new Mortals({ ...more, policy });
       await mortals.until(() => mortals.deals.some((deal) => deal.startDateTime !== undefined), 60_000);
       await mortals.clock.advance(5_000); // a second deal follows, where that is admitted
       const victim = mortals.ids[index];
@@ -71,6 +77,29 @@ t.test(
     t.ok(
       found.some(({ msec }) => msec > 0),
       'it does ask too much',
+    );
+  },
+);
+
+t.test(
+  'RULE-9, INV-9: where the end of a process is known its partners are balanced before its converter goes to WAIT',
+  async (t) => {
+    const stopped: string[] = [];
+    const killed: Harm = (mortals, victim) => {
+      mortals.kill(victim);
+      mortals.clock.after(ORPHAN_MSEC, () => {
+        stopped.push(victim);
+        mortals.world.inject({ kind: 'trip', houseId: victim, trip: 'over-temperature' });
+      });
+    };
+    const policy = withGridMaster({ admission: 'capacity' });
+    const found = await overloads({ 'is killed': killed }, policy, { endKnownMsec: 30 });
+    for (const { what, msec } of found) t.equal(msec, 0, `${what}: ${msec} ms`);
+    t.equal(stopped.length, found.length);
+    const unknown = await overloads({ 'is killed': killed }, policy);
+    t.ok(
+      unknown.some(({ msec }) => msec > 0),
+      'where only silence tells it, that is too early',
     );
   },
 );

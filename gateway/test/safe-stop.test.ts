@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { lockConverters } from '../src/cli/converter-lock.ts';
 import type { UnitConfig } from '../src/config/unit-config.ts';
-import { type SafeStopResult, safeStop } from '../src/controller/index.ts';
+import { type SafeStopOptions, type SafeStopResult, safeStop } from '../src/controller/index.ts';
 import { ConfigError, DeviceError } from '../src/domain/errors.ts';
 import { sleep } from '../src/ports/clock.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
@@ -25,12 +25,15 @@ const POLICY = { operationGridVoltageV: 350 };
 const LIMIT_MSEC = 10_000;
 
 /** A converter without owner, and its safe-stop in virtual time. */
-function anOrphan(arrange: (converter: FakeConverter, clock: VirtualClock) => void = () => {}) {
+function anOrphan(
+  arrange: (converter: FakeConverter, clock: VirtualClock) => void = () => {},
+  more: Pick<SafeStopOptions, 'currentDelayMsec'> = {},
+) {
   const clock = new VirtualClock();
   const converter = new FakeConverter(clock);
   arrange(converter, clock);
   let ended: SafeStopResult | Error | undefined;
-  safeStop({ open: async () => converter, clock, policy: POLICY, limitMsec: LIMIT_MSEC }).then(
+  safeStop({ open: async () => converter, clock, policy: POLICY, limitMsec: LIMIT_MSEC, ...more }).then(
     (result) => {
       ended = result;
     },
@@ -56,6 +59,25 @@ t.test('safe-stop.ts (RULE-7, RULE-11)', async (t) => {
       t.match(await run(), { was: mode });
       t.same(converter.writes, ['setMode WAIT 350 0 0', 'setMode WAIT 350 0 0']);
       t.ok(clock.monotonic() < 500);
+    }
+  });
+
+  t.test('a constant current goes on for as long as its partners need to be balanced (RULE-9)', async (t) => {
+    for (const mode of ['CHARGE', 'VOLTAGE_REFERENCE', 'WAIT'] as const) {
+      const { converter, clock, run } = anOrphan(
+        (converter) => {
+          converter.mode = mode;
+        },
+        { currentDelayMsec: 600 },
+      );
+      await clock.advance(50);
+      t.equal(converter.writes.length, mode === 'WAIT' ? 1 : 0, `${mode}: only one that rests is told at once`);
+      await clock.advance(540);
+      t.equal(converter.mode, mode);
+      await clock.advance(60);
+      t.equal(converter.mode, mode === 'VOLTAGE_REFERENCE' ? mode : 'WAIT', 'the reference goes last (RULE-7)');
+      t.match(await run(), { was: mode });
+      t.equal(converter.mode, 'WAIT');
     }
   });
 

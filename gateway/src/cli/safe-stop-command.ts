@@ -4,7 +4,7 @@ import { stopCommandOf } from '../config/device-field.ts';
 import { loadUnit, readParsed } from '../config/load-unit.ts';
 import type { Policy } from '../config/policy.ts';
 import type { UnitConfig } from '../config/unit-config.ts';
-import { safeStop } from '../controller/index.ts';
+import { type SafeStopOptions, safeStop } from '../controller/index.ts';
 import { ConfigError, messageOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { command, type Io } from './command.ts';
@@ -48,6 +48,8 @@ export const safeStopCommand = command({
   },
 });
 
+type StopTiming = Pick<SafeStopOptions, 'currentDelayMsec'>;
+
 /**
  * Brings the converters of unit configs to WAIT, for the command and for the supervisor. One bad file, or one dead
  * converter, keeps nobody else from WAIT. `code` is the worst of all.
@@ -56,9 +58,10 @@ export async function stopConverters(
   files: readonly string[],
   limitMsec: Milliseconds,
   io: Io,
+  timing: StopTiming = {},
 ): Promise<{ readonly outcomes: readonly Outcome[]; readonly code: number }> {
   // A reference waits by itself for the others, which therefore all go at once (RULE-7).
-  const outcomes = await Promise.all(files.map((file) => stopOne(file, limitMsec, io)));
+  const outcomes = await Promise.all(files.map((file) => stopOne(file, limitMsec, io, timing)));
   return { outcomes, code: Math.max(0, ...outcomes.map(({ code }) => code)) };
 }
 
@@ -86,7 +89,7 @@ const UNREACHED: Readonly<Record<string, (config: UnitConfig) => string>> = {
     `${unitId}: its converter stands behind a flow and is brought to WAIT by its own watchdog (RULE-18).`,
 };
 
-async function stopOne(file: string, limitMsec: Milliseconds, io: Io): Promise<Outcome> {
+async function stopOne(file: string, limitMsec: Milliseconds, io: Io, timing: StopTiming): Promise<Outcome> {
   const endAt = performance.now() + limitMsec;
   let unit = file;
   let lock: ConverterLock | undefined;
@@ -106,6 +109,7 @@ async function stopOne(file: string, limitMsec: Milliseconds, io: Io): Promise<O
       clock: new SystemClock(),
       policy,
       limitMsec: Math.max(0, endAt - performance.now()),
+      ...timing,
     });
     const before = was === undefined ? '' : `, was in ${was}`;
     return { unit, code: 0, message: `${unit}: in WAIT after ${(tookMsec / 1000).toFixed(1)} s${before}.` };

@@ -15,6 +15,11 @@ const SILENCE = { firstMsec: 60_000, silentMsec: 4_000 };
 const FIRST_ROUND_MSEC: Milliseconds = 10_000;
 /** A converter that does not confirm WAIT for so long is left to the daemon, which tries on (RULE-17). */
 const SAFE_STOP_MSEC: Milliseconds = 10_000;
+/**
+ * This process sees the end of its gateway first: the others need as long to see it, to elect a grid master where that
+ * was the one, and to balance the partners where the reference could not (RULE-9).
+ */
+const CURRENT_DELAY_MSEC: Milliseconds = 600;
 /** Exit code of a gateway that no restart mends (architecture.md §7). */
 const BAD_INPUT = 2;
 /** The daemon makes much short-lived garbage: without this its memory is mostly that, at no gain in speed. */
@@ -135,7 +140,9 @@ export class SupervisedGateway {
   async #safeStop(): Promise<number> {
     const { configs, say } = this.#options;
     const io = { out: () => undefined, err: (text: string) => say(text.trimEnd()) };
-    const { outcomes, code } = await stopConverters(configs, SAFE_STOP_MSEC, io);
+    const { outcomes, code } = await stopConverters(configs, SAFE_STOP_MSEC, io, {
+      currentDelayMsec: CURRENT_DELAY_MSEC,
+    });
     for (const { message } of outcomes) say(message);
     return code;
   }

@@ -13,6 +13,8 @@ export interface SafeStopOptions {
   /** What the WAIT command carries; may be empty when the policy cannot be read (control.md S11). */
   readonly policy: Partial<Pick<Policy, 'operationGridVoltageV'>>;
   readonly limitMsec: Milliseconds;
+  /** A constant current goes on for so long, so that its partner is balanced first (RULE-9); default 0. */
+  readonly currentDelayMsec?: Milliseconds;
 }
 
 export interface SafeStopResult {
@@ -35,13 +37,13 @@ const SETTLE_MSEC: Milliseconds = 300;
  * and `ConfigError` at once when the driver cannot be opened for good.
  */
 export async function safeStop(options: SafeStopOptions): Promise<SafeStopResult> {
-  const { clock, limitMsec } = options;
+  const { clock, limitMsec, currentDelayMsec = 0 } = options;
   const driver = new PatientDriver(options);
   const beganAt = clock.monotonic();
   const was = await driver.until(beganAt + Math.min(REFERENCE_DELAY_MSEC, limitMsec), () => driver.mode());
-  if (was === undefined || was === 'VOLTAGE_REFERENCE') {
-    await sleep(clock, Math.max(0, beganAt + REFERENCE_DELAY_MSEC - clock.monotonic()));
-  }
+  const mayHold = was === undefined || was === 'VOLTAGE_REFERENCE';
+  const delayMsec = mayHold ? REFERENCE_DELAY_MSEC : was === 'WAIT' ? 0 : currentDelayMsec;
+  await sleep(clock, Math.max(0, beganAt + delayMsec - clock.monotonic()));
   const isDone = await driver.until(beganAt + limitMsec, async () => {
     await driver.wait();
     await sleep(clock, SETTLE_MSEC);

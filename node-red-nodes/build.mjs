@@ -36,10 +36,12 @@ function editor(node) {
     const options = list === undefined ? '' : `\n    <datalist id="${list}"></datalist>`;
     return `<input type="text" id="${prefix}-${field}"${attributes}>${options}`;
   };
+  /** As wide as the fields for text: Node-RED's own width cuts what most of ours say. */
+  const wide = (content) => content.replace('<select ', '<select style="width: 70%" ');
   const row = (_, field, icon, attributes, content) =>
     `<div class="form-row">
     <label for="${prefix}-${field}"><i class="fa fa-${icon}"></i> <span data-i18n="${node}.label.${field}"></span></label>
-    ${content.trim() || textField(field, attributes)}
+    ${wide(content.trim()) || textField(field, attributes)}
   </div>`;
   const script = '<script type="text/javascript">';
   return html.replace(FORM_ROW, row).replace(script, () => `${script}\n${read(source, 'lib', 'editor.js')}\n`);

@@ -343,6 +343,17 @@ t.test('editors of fake devices offer the houses of the chosen network', async (
   }
 });
 
+t.test('lists of the editors are as wide as their fields, so that nothing they say is cut', async (t) => {
+  for (const type of nodeTypes) {
+    const lists = readText('dist', 'nodes', `${type}.html`).match(/<select [^>]*>/g) ?? [];
+    t.same(
+      lists.filter((list) => !list.includes('style="width: 70%"')),
+      [],
+      type,
+    );
+  }
+});
+
 t.test('editor of ui-apis-community lets Dashboard size it', async (t) => {
   const calls: JQueryCalls = [];
   loadEditor('ui-apis-community', { calls }).definition.oneditprepare?.call({});
@@ -407,8 +418,8 @@ t.test('flows and examples fit the editor of a laptop, and their numbers have un
       [],
       path,
     );
-    for (const { type, tostatus, complete, id } of nodes) {
-      if (type !== 'debug' || tostatus !== true) continue;
+    for (const { type, complete, id } of nodes) {
+      if (type !== 'debug') continue;
       const [asked] = Object.entries(UNITS).filter(([property]) => String(complete).includes(property));
       if (asked !== undefined)
         t.equal(complete, `$formatNumber(${asked[0]}, '0.0') & ' ${asked[1]}'`, `${path}: ${id}`);

@@ -45,7 +45,7 @@ export default function register(RED: NodeAPI): void {
         if (converter === undefined) return undefined;
         const value = `${converter.mode ?? converter.operationMode} ${converter.ig.toFixed(1)} A`;
         // Who drives a converter is reminded of what no flow can do: stop it when Node-RED is dead.
-        return valueStatus(driver === undefined ? value : `${value} ⏱ watchdog`, converter.stale);
+        return valueStatus(driver === undefined ? value : `${value}, watchdog`, converter.stale);
       },
       overrule: () => (driver?.isLost ? { fill: 'red', shape: 'ring', text: `${node.type}.status.lost` } : undefined),
     });

@@ -84,7 +84,12 @@ const mend = async (page, site) => {
   await page.getByTestId('mend-all').click();
   await at(page, site, 'faults');
   await page.waitForTimeout(SETTLE_MSEC);
-  for (const button of await page.locator('.apis-fault-foot .apis-button').all()) await button.click();
+  const acknowledge = page.locator('.apis-fault-foot .apis-button');
+  // The list grows shorter with each one.
+  for (let left = await acknowledge.count(); left > 0; left = await acknowledge.count()) {
+    await acknowledge.first().click();
+    await acknowledge.nth(left - 1).waitFor({ state: 'detached' });
+  }
 };
 
 const shoot = async (page, site, name, device) => {

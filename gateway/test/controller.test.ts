@@ -1589,7 +1589,8 @@ t.test('local-safety: L1–L10 of control.md §5.2, 5.3, as pure checks', async 
       }
       t.same(found(aSample('VOLTAGE_REFERENCE', {}, { ig: 2.3, vg: 353 })), [], 'it still holds the voltage');
       const [violation] = violationsOf(aSample('VOLTAGE_REFERENCE', {}, { ig: 2.3, vg: 379 }), 'unit');
-      t.match(violation, { stops: true, holdMsec: undefined });
+      const message = 'in VOLTAGE_REFERENCE (steady) vg is 379 V, expected 346 to 354 V, at 2.3 A';
+      t.match(violation, { stops: true, holdMsec: undefined, message });
     },
   );
 

@@ -9,6 +9,8 @@ interface Bounds {
   readonly max: number;
 }
 
+const UNITS: Readonly<Record<Bounds['what'], string>> = { vg: 'V', ig: 'A' };
+
 const around = (what: Bounds['what'], value: number, allowance: number): Bounds => ({
   what,
   min: value - allowance,
@@ -75,7 +77,9 @@ export const checkDynamics: SafetyCheck = (input) => {
   const broken = boundsOf(input).find((bounds) => !isWithin(input, bounds));
   if (broken === undefined) return [];
   const { what, min, max } = broken;
-  const message = `in ${input.mode} (${input.band}) ${what} is ${input.dcdc.meter[what]}, expected ${min} to ${max}`;
+  const unit = UNITS[what];
+  const shown = `${what} is ${input.dcdc.meter[what]} ${unit}, expected ${min} to ${max} ${unit}`;
+  const message = `in ${input.mode} (${input.band}) ${shown}`;
   if (isSteady(input) && isOverloaded(input, broken)) {
     return [
       {

@@ -284,6 +284,13 @@ t.test('situation: the guards of the table', async (t) => {
     t.same(told({ ...VR, ig: 2 }, ['E002']), isLost, 'or that of a charging party');
     t.same(told({ ...VR, ig: 1.4 }, ['E002']), isLost, 'the reference could not bear 2.4 A');
     t.same(told({ ...VR, ig: 1.2 }, ['E002']), isSilent, 'but 2.2 A');
+    const busy = [deal, running('E001', 'E004'), running('E001', 'E006')];
+    t.same(
+      told({ ...VR, ig: 1 }, ['E002'], busy),
+      isLost,
+      'it still charges 1 A for a deal whose partner has been stopped, and would take 2 A with it',
+    );
+    t.same(told({ ...VR, ig: 3 }, ['E003'], busy), isSilent, 'whose loss relieves the reference has time');
     t.same(told({ ...VR, ig: 1 }, ['E002', 'E003']), isLost, 'nobody is left');
     t.same(told(undefined), isLost, 'nobody knows what the reference bears');
     const both = [deal, running('E001', 'E004'), running('E005', 'E006')];

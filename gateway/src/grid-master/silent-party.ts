@@ -22,6 +22,8 @@ function hidingA(view: GridView, unitId: string, lostA: Amperes): Amperes {
 /**
  * RULE-9: a silent unit may go on carrying its current, and its partner balances that. So the partner is stopped when the
  * reference's own meter shows that the current is gone, or could not bear it; or when nobody knows what the meter shows.
+ * The books count beside the meter: a silent unit may still carry the current of a deal whose partner has been stopped,
+ * which the meter shows as so much head-room, and would take that with it as well.
  */
 export function isSilenceALoss(view: GridView, unitId: string): boolean {
   const vr = view.voltageReferenceUnitId;
@@ -30,9 +32,10 @@ export function isSilenceALoss(view: GridView, unitId: string): boolean {
   const limitA = view.dcdc(vr)?.param.dig;
   if (measuredA === undefined || limitA === undefined) return true;
   const lostA = runningCurrentA(view.deals, unitId);
-  const driftA = measuredA - runningCurrentA(view.deals, vr);
+  const bookedA = runningCurrentA(view.deals, vr);
+  const driftA = measuredA - bookedA;
   const isShown = (driftA - hidingA(view, unitId, lostA)) * Math.sign(lostA) > Math.abs(lostA) / 2;
-  return isShown || Math.abs(measuredA + lostA) > limitA + EPSILON_A;
+  return isShown || [measuredA, bookedA].some((presentA) => Math.abs(presentA + lostA) > limitA + EPSILON_A);
 }
 
 /** A unit that is not heard has let its current go, or will, and the reference knows (RULE-9). */

@@ -249,6 +249,8 @@ t.test('tables for people: units on every number, phases in words', (t) => {
     dealsText([aDeal('D1', { cumulateAmountWh: 12.34, pointPerWh: null })]),
     /D1 .*E002 +E001 +agreed +2\.00 A +12\.3 Wh +100 Wh +–/,
   );
+  t.match(dealsText([aDeal('D1', { cumulateAmountWh: -0.02 })]), / 0\.0 Wh/, 'what rounds to nothing has no sign');
+  t.notMatch(dealsText([aDeal('D1', { cumulateAmountWh: -0.02 })]), /-0\.0/);
   t.equal(dealsText([]), 'No deals.');
   t.equal(faultsText([]), 'No faults.');
   const fault = {

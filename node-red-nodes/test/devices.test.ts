@@ -279,7 +279,7 @@ t.test('fake devices', async (t) => {
       errors.map(({ error }) => error?.message),
       [/overdue/, /payload.command: expected get/],
     );
-    await until(() => /E001 VOLTAGE_REFERENCE/.test(statusOf('n').text ?? ''), 'the status');
+    await until(() => /E001 REFERENCE/.test(statusOf('n').text ?? ''), 'the status');
   });
 
   t.test('the watchdog of a converter stops it when no command comes any more', async (t) => {

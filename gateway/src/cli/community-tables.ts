@@ -5,8 +5,11 @@ import { faultTag } from '../domain/fault.ts';
 import { labelOfMode } from '../domain/operation-mode.ts';
 import { textTable } from './text-table.ts';
 
+/** What rounds to nothing has no sign. */
+const rounded = (value: number, digits: number): string => value.toFixed(digits).replace(/^-(?=[0.]+$)/, '');
+
 const quantity = (value: number | undefined, unit: string, digits = 0): string =>
-  value === undefined ? '–' : `${value.toFixed(digits)} ${unit}`;
+  value === undefined ? '–' : `${rounded(value, digits)} ${unit}`;
 
 function unitRow(id: string, { online, unit, mode }: UnitState): readonly string[] {
   const dcdc = unit?.dcdc;

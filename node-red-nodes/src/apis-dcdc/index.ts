@@ -6,7 +6,7 @@ import { converterState } from '../lib/converter-state.ts';
 import { FlowDriver } from '../lib/flow-driver.ts';
 import { registerNode } from '../lib/register.ts';
 import { respond } from '../lib/respond.ts';
-import { valueStatus } from '../lib/status.ts';
+import { shortMode, valueStatus } from '../lib/status.ts';
 import { whenChanged } from '../lib/when-changed.ts';
 import { isWired, replyOf } from '../lib/wired-messages.ts';
 
@@ -43,9 +43,10 @@ export default function register(RED: NodeAPI): void {
         const obstacle = attached && config.drives === true ? obstacleTo(state, attached) : undefined;
         if (obstacle !== undefined) return problem(node, obstacle);
         if (converter === undefined) return undefined;
-        const value = `${converter.mode ?? converter.operationMode} ${converter.ig.toFixed(1)} A`;
+        const mode = converter.mode === undefined ? converter.operationMode : shortMode(converter.mode);
         // Who drives a converter is reminded of what no flow can do: stop it when Node-RED is dead.
-        return valueStatus(driver === undefined ? value : `${value}, watchdog`, converter.stale);
+        const more = driver === undefined ? ` ${converter.ig.toFixed(1)} A` : ', watchdog';
+        return valueStatus(`${mode}${more}`, converter.stale);
       },
       overrule: () => (driver?.isLost ? { fill: 'red', shape: 'ring', text: `${node.type}.status.lost` } : undefined),
     });

@@ -5,7 +5,7 @@ import { numberIn } from '../lib/fake-grid-setting.ts';
 import { attachToHouse, type FakeHouseDef, houseOr } from '../lib/fake-house-node.ts';
 import { registerNode } from '../lib/register.ts';
 import { respond } from '../lib/respond.ts';
-import { valueStatus } from '../lib/status.ts';
+import { shortMode, valueStatus } from '../lib/status.ts';
 
 interface FakeDcdcDef extends FakeHouseDef {
   /** Without a command for so many ms the converter goes to WAIT; 0 or nothing: it has no watchdog. */
@@ -31,7 +31,7 @@ export default function register(RED: NodeAPI): void {
       send({ ...message, topic: 'reply', payload });
       const { status, meter } = payload as Shown; // what the emulated device tells
       if (status !== undefined)
-        show(valueStatus(`${id} ${modeOfCode(status.status) ?? '?'} ${(meter?.ig ?? 0).toFixed(1)} A`));
+        show(valueStatus(`${id} ${shortMode(modeOfCode(status.status))} ${(meter?.ig ?? 0).toFixed(1)} A`));
     });
   });
 }

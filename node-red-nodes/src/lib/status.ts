@@ -1,3 +1,4 @@
+import type { ConverterMode } from '@apis-edge/gateway/domain';
 import type { NodeStatus } from 'node-red';
 import type { LinkState } from './unit-link.ts';
 
@@ -19,6 +20,10 @@ export const linkStatus = (type: string, state: LinkState | 'noUnit'): NodeStatu
   ...LOOKS[state],
   text: `${type}.status.${state}`,
 });
+
+/** A converter's mode in the few letters that a status has. */
+export const shortMode = (mode: ConverterMode | undefined): string =>
+  mode === 'VOLTAGE_REFERENCE' ? 'REFERENCE' : (mode ?? '?');
 
 /** Text that says a value rather than a state, cut to what the editor shows. */
 export const valueStatus = (text: string, isOld = false): NodeStatus =>

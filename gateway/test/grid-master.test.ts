@@ -292,6 +292,11 @@ t.test('situation: the guards of the table', async (t) => {
     );
     t.same(told({ ...VR, ig: 3 }, ['E003'], busy), isSilent, 'whose loss relieves the reference has time');
     t.same(told({ ...VR, ig: 1 }, ['E002', 'E003']), isLost, 'nobody is left');
+    const asked = view([deal], 'E001', { E001: { ...VR, ig: 1 }, E002: { mode: 'WAIT' } });
+    t.ok(
+      holds('party-lost', at({ deal, view: { ...asked, isAlive: (unitId) => unitId !== 'E003' } })),
+      'its partner is back in WAIT, and no deal of it may take up the current of the other (INV-4)',
+    );
     t.same(told(undefined), isLost, 'nobody knows what the reference bears');
     const both = [deal, running('E001', 'E004'), running('E005', 'E006')];
     t.same(told({ ...VR, ig: 1 }, ['E003', 'E005'], both), isLost, 'two that are silent may have gone and cancel out');

@@ -1,7 +1,7 @@
 import { type Deal, isStarted } from '../domain/deal.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { runningCurrentA } from './deal-currents.ts';
-import { type GridView, gridCurrentOf, isCarrying, isMute, isSilent, othersOf } from './grid-view.ts';
+import { type GridView, gridCurrentOf, isCarrying, isMute, isSilent, modeOf, othersOf } from './grid-view.ts';
 
 const EPSILON_A = 1e-9;
 
@@ -46,10 +46,14 @@ export const isLostUnheard = (view: GridView, unitId: string): boolean =>
 export const isMuteAndLost = (view: GridView, unitId: string): boolean =>
   isMute(view, unitId) && isLostUnheard(view, unitId);
 
-/** The party whose silence a deal lasts out for the time being. */
+/**
+ * The party whose silence a deal lasts out for the time being. Not when its partner is in WAIT: nothing balances the
+ * silent one then, and a new deal of the partner would be measured as if the old one flowed (INV-4).
+ */
 export function silentParty(view: GridView, deal: Deal): string | undefined {
   const [silent, ...more] = partiesOf(deal).filter((unitId) => !view.isAlive(unitId));
   if (silent === undefined || more.length > 0 || !isStarted(deal) || !isCarrying(deal)) return undefined;
+  if (partiesOf(deal).some((unitId) => unitId !== silent && modeOf(view, unitId) === 'WAIT')) return undefined;
   return isSilenceALoss(view, silent) ? undefined : silent;
 }
 

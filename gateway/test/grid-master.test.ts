@@ -1101,7 +1101,7 @@ t.test('global-safety (§5.4)', async (t) => {
   t.test('two strikes by time, not by evaluations (S3)', async (t) => {
     const strikes = new StrikeCounter();
     const balance = { check: 'balance', message: 'x', isImmediate: false } as const;
-    const levels = (now: number, ...violations: readonly (typeof balance)[]): string[] =>
+    const levels = (now: number, ...violations: readonly (typeof balance & { direction?: number })[]): string[] =>
       strikes.faultsOf(violations, now).map((fault) => fault.level);
     t.same(levels(0, balance), ['WARN']);
     t.same(levels(1, balance), [], 'a second look at the same moment is no second strike');
@@ -1111,6 +1111,13 @@ t.test('global-safety (§5.4)', async (t) => {
     t.same(levels(1_200, balance), ['WARN']);
     strikes.clear();
     t.same(levels(9_000, balance), ['WARN'], 'so does a change on purpose');
+    strikes.clear();
+    const [outOf, into] = [
+      { ...balance, direction: -1 },
+      { ...balance, direction: 1 },
+    ];
+    t.same([levels(0, outOf), levels(1_000, into)], [['WARN'], ['WARN']], 'of the other sign it is another one');
+    t.same(levels(2_000, into), ['ERROR']);
     strikes.clear();
     const halting = (now: number): string[] => strikes.faultsOf([balance], now, true).map((fault) => fault.level);
     t.same([halting(0), halting(500)], [[], []], 'converters that leave the bus one by one are nothing to suspect');

@@ -7,6 +7,8 @@ import { type GridView, gridCurrentOf, isUntold, modeOf } from './grid-view.ts';
 export interface Violation {
   readonly check: 'balance' | 'idle-current' | 'branch' | 'voltage-spread';
   readonly message: string;
+  /** Sign of what does not add up: readings that are not of one moment err to one side, and a moment later to the other. */
+  readonly direction?: number;
   /** Acts at the first sight, without a second look. */
   readonly isImmediate: boolean;
   /** A person should look; nothing is stopped for it, because each unit guards its own voltage (control.md §5.3). */
@@ -32,7 +34,7 @@ function balanceViolation(view: GridView): Violation | undefined {
   const limitA = view.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA * units.length;
   if (Math.abs(sumA) <= limitA + EPSILON_A) return undefined;
   const message = `currents of ${units.join(', ')} add up to ${sumA.toFixed(3)} A, allowed are ${limitA.toFixed(3)} A`;
-  return { check: 'balance', message, isImmediate: false };
+  return { check: 'balance', message, direction: Math.sign(sumA), isImmediate: false };
 }
 
 /** Leakage: a converter in WAIT without a deal moves no current (control.md S6). */
@@ -91,9 +93,12 @@ export const violationsOf = (view: GridView): readonly Violation[] =>
 /** For how long a violation has to last before it counts: two strikes by time, not by evaluations (control.md S3). */
 export const STRIKE_MSEC = 1_000;
 
+/** What has to last: the same check, in the same direction. */
+const keyOf = ({ check, direction = 0 }: Violation): string => `${check} ${direction}`;
+
 /** Remembers since when a check has been violated. */
 export class StrikeCounter {
-  readonly #since = new Map<Violation['check'], Milliseconds>();
+  readonly #since = new Map<string, Milliseconds>();
 
   /**
    * The faults of this moment: WARN when a violation begins, ERROR when it lasts; a good evaluation forgets. While the
@@ -101,12 +106,11 @@ export class StrikeCounter {
    * counts when it lasts all the same.
    */
   faultsOf(violations: readonly Violation[], now: Milliseconds, isHalting = false): readonly FaultInput[] {
-    for (const check of this.#since.keys()) {
-      if (!violations.some((violation) => violation.check === check)) this.#since.delete(check);
-    }
+    const present = new Set(violations.map(keyOf));
+    for (const key of this.#since.keys()) if (!present.has(key)) this.#since.delete(key);
     return violations.flatMap((violation) => {
-      const since = this.#since.get(violation.check);
-      if (since === undefined) this.#since.set(violation.check, now);
+      const since = this.#since.get(keyOf(violation));
+      if (since === undefined) this.#since.set(keyOf(violation), now);
       const lasts = violation.isImmediate || (since !== undefined && now - since >= STRIKE_MSEC);
       if (violation.isWarning) return lasts ? [this.#fault(violation, 'WARN')] : [];
       const begins = since === undefined && !isHalting;

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { EmulatorClient } from '../../src/client/emulator-client.ts';
 import { emulatedCommunity } from '../../src/emulation/emulated-community.ts';
 import { houseIds } from '../../src/emulation/world-options.ts';
 import { VirtualClock } from '../../src/ports/virtual-clock.ts';
@@ -15,6 +16,8 @@ const SETTLE_MSEC = 30_000;
 const MEASURE_MSEC = 30_000;
 const HOUR_MSEC = 3_600_000;
 const VIRTUAL_MSEC = 600_000;
+/** Of a house that discharges by the scenario, and of one that charges. */
+const RSOCS = [90, 30];
 const CLOCK_TICKS_PER_SECOND = 100;
 
 export interface MeshFigures {
@@ -51,6 +54,7 @@ async function measureMesh(units: number, measureMsec = MEASURE_MSEC): Promise<M
   const children: ChildProcess[] = [];
   try {
     await houses.emulator.says('out', /Emulator ready/);
+    await unbalance(houses);
     for (const { config, data } of houses.houses) children.push(gateway(config, data));
     await pause(SETTLE_MSEC + units * 1_000);
     const before = await Promise.all(children.map(cpuSeconds));
@@ -59,11 +63,18 @@ async function measureMesh(units: number, measureMsec = MEASURE_MSEC): Promise<M
     const rss = await Promise.all(children.map(rssMb));
     const cpu = after.map((seconds, index) => ((seconds - (before[index] ?? 0)) / (measureMsec / 1_000)) * 100);
     const deals = await dealsIn(directory);
+    if (deals === 0) throw new Error(`${units} units made no deal: what was measured is an idle community`);
     return { units, rssMb: figuresOf(rss, 1), cpuPercent: figuresOf(cpu, 2), deals };
   } finally {
     await end(children, houses);
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** Every other house has much, the next one little: they have something to share. */
+async function unbalance({ houses, emulatorPort: port }: SeparateHouses): Promise<void> {
+  const emulator = new EmulatorClient(() => ({ host: '127.0.0.1', port }));
+  for (const [index, { unitId }] of houses.entries()) await emulator.override(unitId, { rsoc: RSOCS[index % 2] ?? 50 });
 }
 
 /** As a user starts it: compiled, with the flags of `bin/apis.js`. */

@@ -169,7 +169,11 @@ const AILMENTS: Readonly<Record<string, (data: string) => { readonly falls: stri
     falls: `dd if=/dev/zero of=${data}/fill bs=4096 2>/dev/null; true`,
     heals: `rm ${data}/fill`,
   }),
-  'read-only disk': (data) => ({ falls: `mount -o remount,ro ${data}`, heals: `mount -o remount,rw ${data}` }),
+  // Refused while a file is open for writing, and the gateway writes whenever it likes.
+  'read-only disk': (data) => ({
+    falls: `for _ in $(seq 200); do mount -o remount,ro ${data} 2>/dev/null && exit; sleep 0.05; done; exit 1`,
+    heals: `mount -o remount,rw ${data}`,
+  }),
 };
 
 const skipped = noMounts();

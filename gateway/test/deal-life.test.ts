@@ -1599,6 +1599,16 @@ t.test('compensation (§4.7)', async (t) => {
     safe(t, grid);
   });
 
+  t.test('does not take the current of a side that has let go unseen for that of a new deal (INV-4)', async (t) => {
+    const grid = await aGrid();
+    await started(t, grid, aDeal('E001', 'E002'));
+    grid.unit('E002').gain = 0;
+    const second = aDeal('E001', 'E003');
+    grid.add(second);
+    t.ok(await grid.runUntil(() => grid.isGone(second.dealId), 10_000));
+    t.match(grid.deal(second.dealId).abortReason, /deal.compensation-failed : E001 carries .* instead of 1 A/);
+  });
+
   for (const [title, gain] of [
     ['saturates (S14)', 0.8],
     ['does not converge', 0.95],

@@ -1119,6 +1119,9 @@ t.test('global-safety (§5.4)', async (t) => {
     t.same([levels(0, outOf), levels(1_000, into)], [['WARN'], ['WARN']], 'of the other sign it is another one');
     t.same(levels(2_000, into), ['ERROR']);
     strikes.clear();
+    const toAndFro = [0, 900, 1_800, 2_700, 3_000].map((at, index) => levels(at, index % 2 === 0 ? into : outOf).at(0));
+    t.same(toAndFro, ['WARN', 'WARN', 'WARN', 'WARN', 'ERROR'], 'what goes to and fro has three seconds');
+    strikes.clear();
     const halting = (now: number): string[] => strikes.faultsOf([balance], now, true).map((fault) => fault.level);
     t.same([halting(0), halting(500)], [[], []], 'converters that leave the bus one by one are nothing to suspect');
     t.same(halting(1_000), ['ERROR'], 'and a fault when it lasts');

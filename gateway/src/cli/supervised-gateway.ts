@@ -136,7 +136,7 @@ export class SupervisedGateway {
     await this.#safeStop();
   }
 
-  /** The converters have no master now: WAIT, before anything else (RULE-11, RULE-17). In this process: no time is lost. */
+  /** The converters have no master now: WAIT, before anything else (RULE-11, RULE-17), once their partners are balanced. */
   async #safeStop(): Promise<number> {
     const { configs, say } = this.#options;
     const io = { out: () => undefined, err: (text: string) => say(text.trimEnd()) };

@@ -84,7 +84,7 @@ export class Members {
   /** What it has said stays known; it is alive again with its next beacon, of whatever session. */
   #vanish(unitId: string, session: string): void {
     const member = this.#heard.get(unitId);
-    if (member?.state.session !== session || !this.isAlive(unitId)) return;
+    if (member?.state.session !== session) return;
     this.#heard.set(unitId, { ...member, heardAt: Number.NEGATIVE_INFINITY });
     for (const handle of this.#vanishedHandlers) handle(unitId);
   }

@@ -9,7 +9,7 @@ import {
   correct,
   nominalCurrentA,
 } from './compensation.ts';
-import { otherCurrentA } from './deal-currents.ts';
+import { agreedCurrentA, otherCurrentA } from './deal-currents.ts';
 import type { DealChange } from './deal-marks.ts';
 import type { Grid } from './grid.ts';
 import { masterSide, sidesOf } from './master-side.ts';
@@ -55,10 +55,22 @@ async function adjust(grid: Grid, deal: Deal, roles: CompensationRoles, targetA:
   }
 }
 
-/** What each side carries for this deal, now that it is balanced. */
+/** A share that is off by more than this part of what was agreed is not a share of this deal. */
+const FOREIGN_SHARE = 0.5;
+
+/**
+ * What each side carries for this deal, now that it is balanced. A side of another deal may have let go unseen, or the
+ * bus may leak: then the difference would be this deal's for good, and move with it (INV-4).
+ * @throws DeviceError `deal.compensation-failed` for a share that cannot be this deal's
+ */
 export function compensatedCurrents(grid: Grid, deal: Deal): DealChange {
-  const ownA = (unitId: string): Amperes =>
-    grid.units.demandDcdc(unitId).meter.ig - otherCurrentA(grid.deals.all(), deal, unitId);
+  const ownA = (unitId: string): Amperes => {
+    const shareA = grid.units.demandDcdc(unitId).meter.ig - otherCurrentA(grid.deals.all(), deal, unitId);
+    const agreedA = agreedCurrentA(deal, unitId);
+    if (Math.abs(shareA - agreedA) <= FOREIGN_SHARE * deal.dealGridCurrentA) return shareA;
+    const message = `${unitId} carries ${shareA.toFixed(3)} A for this deal instead of ${agreedA} A`;
+    throw new DeviceError('deal.compensation-failed', message);
+  };
   return {
     dischargeUnitCompensatedGridCurrentA: ownA(deal.dischargeUnitId),
     chargeUnitCompensatedGridCurrentA: ownA(deal.chargeUnitId),

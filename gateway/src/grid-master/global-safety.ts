@@ -93,6 +93,9 @@ export const violationsOf = (view: GridView): readonly Violation[] =>
 /** For how long a violation has to last before it counts: two strikes by time, not by evaluations (control.md S3). */
 export const STRIKE_MSEC = 1_000;
 
+/** For how long one that goes to and fro has to last, whatever its direction: nothing that leaves the bus takes so long. */
+const TO_AND_FRO_MSEC = 3 * STRIKE_MSEC;
+
 /** What has to last: the same check, in the same direction. */
 const keyOf = ({ check, direction = 0 }: Violation): string => `${check} ${direction}`;
 
@@ -106,12 +109,14 @@ export class StrikeCounter {
    * counts when it lasts all the same.
    */
   faultsOf(violations: readonly Violation[], now: Milliseconds, isHalting = false): readonly FaultInput[] {
-    const present = new Set(violations.map(keyOf));
+    const present = new Set(violations.flatMap((violation) => [violation.check, keyOf(violation)]));
     for (const key of this.#since.keys()) if (!present.has(key)) this.#since.delete(key);
     return violations.flatMap((violation) => {
       const since = this.#since.get(keyOf(violation));
-      if (since === undefined) this.#since.set(keyOf(violation), now);
-      const lasts = violation.isImmediate || (since !== undefined && now - since >= STRIKE_MSEC);
+      const sinceAny = this.#since.get(violation.check) ?? now;
+      this.#since.set(keyOf(violation), since ?? now).set(violation.check, sinceAny);
+      const hasLasted = now - (since ?? now) >= STRIKE_MSEC || now - sinceAny >= TO_AND_FRO_MSEC;
+      const lasts = violation.isImmediate || hasLasted;
       if (violation.isWarning) return lasts ? [this.#fault(violation, 'WARN')] : [];
       const begins = since === undefined && !isHalting;
       return lasts || begins ? [this.#fault(violation, lasts ? 'ERROR' : 'WARN')] : [];

@@ -129,9 +129,14 @@ t.test('apis-dcdc drives a converter (RULE-18)', async (t) => {
     t.match(stops()[0], { payload: { command: 'set', mode: 'WAIT' } });
     await until(() => stops().length === 2, 'and again', 2_000);
     t.match(statusOf('n'), { fill: 'red', text: 'apis-dcdc.status.lost' });
-    helper.getNode('n').receive({ ...stops()[1], payload: WAITING });
-    await new Promise((resolve) => setTimeout(resolve, 1_300));
-    t.equal(stops().length, 2, 'it is confirmed');
+    // On a busy machine a further one may be on its way before the answer to the last has come.
+    const isLeftAlone = async (): Promise<boolean> => {
+      const answered = stops().length;
+      helper.getNode('n').receive({ ...stops().at(-1), payload: WAITING });
+      await new Promise((resolve) => setTimeout(resolve, 1_300));
+      return stops().length === answered;
+    };
+    await until(isLeftAlone, 'it is confirmed');
     bus.publish('unit', '', WIRED);
     await until(() => statusOf('n').text !== 'apis-dcdc.status.lost', 'the daemon is back');
   });
@@ -294,13 +299,7 @@ t.test('fake devices', async (t) => {
     t.match(replies[0], { payload: { status: { status: '0x0014' } } });
     await helper.unload(); // whoever drove it is gone
     const emulator = new EmulatorClient(async () => grid);
-    let mode: unknown = 'VOLTAGE_REFERENCE';
-    const look = async (): Promise<void> => {
-      ({ mode } = await emulator.state('E001'));
-    };
-    const looking = setInterval(() => void look(), 50);
-    t.teardown(() => clearInterval(looking));
-    await until(() => mode === 'WAIT', 'the watchdog', 2_000);
+    await until(async () => (await emulator.state('E001')).mode === 'WAIT', 'the watchdog', 2_000);
   });
 
   t.test('a battery answers with a reading, a house takes overrides, faults come and go', async (t) => {

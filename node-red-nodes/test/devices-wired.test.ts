@@ -38,8 +38,8 @@ interface TradingSite {
   restart(): Promise<void>;
   wiredMode(): Promise<unknown>;
   wiredFaults(): readonly KnownFault[];
-  /** Deals of built-in drivers that ran at the beginning still run. */
-  areOthersUntouched(): boolean;
+  /** Of the deals of built-in drivers that ran at the beginning: why those ended that run no more. */
+  othersEnded(): readonly string[];
   silent(): Promise<void>;
   heard(): Promise<void>;
 }
@@ -151,6 +151,7 @@ async function aTradingSite(t: Test): Promise<TradingSite> {
   await client.when((state) => state.deals.some((deal) => isWired(deal) && isRunning(deal)), START_LIMIT_MSEC);
   await client.when((state) => state.deals.some((deal) => !isWired(deal) && isRunning(deal)), START_LIMIT_MSEC);
   const others = deals().filter((deal) => !isWired(deal) && isRunning(deal));
+  if (others.length === 0) throw new Error('expected a deal of built-in drivers that runs');
   const isSilent = (): boolean => client.state().units[WIRED]?.unit?.stale === true;
   return {
     client,
@@ -160,16 +161,18 @@ async function aTradingSite(t: Test): Promise<TradingSite> {
     },
     wiredMode: async () => (await emulator.state(WIRED)).mode,
     wiredFaults: () => client.state().faults.filter(({ unitId }) => unitId === WIRED),
-    areOthersUntouched: () =>
-      others.length > 0 &&
-      others.every(({ dealId }) => deals().some((deal) => deal.dealId === dealId && isRunning(deal))),
+    othersEnded: () =>
+      others.flatMap(({ dealId }) => {
+        const now = deals().find((deal) => deal.dealId === dealId);
+        return now !== undefined && isRunning(now) ? [] : [now?.abortReason ?? 'it is gone'];
+      }),
     silent: () => client.when(isSilent, 20_000),
     heard: () => client.when(() => !isSilent(), 20_000),
   };
 }
 
 t.test('wired-device.json: its unit trades like one with a driver of its own', beside(), async (t) => {
-  const { client, red, restart, wiredMode, areOthersUntouched, silent, heard } = await aTradingSite(t);
+  const { client, red, restart, wiredMode, othersEnded, silent, heard } = await aTradingSite(t);
   t.equal(await wiredMode(), 'CHARGE');
   t.not(client.state().grid?.voltageReferenceUnitId, WIRED, 'and never holds the voltage (RULE-18)');
 
@@ -177,7 +180,7 @@ t.test('wired-device.json: its unit trades like one with a driver of its own', b
     await red.process.kill();
     t.ok(await eventually(async () => (await wiredMode()) === 'WAIT', 4_000));
     await silent();
-    t.ok(areOthersUntouched());
+    t.same(othersEnded(), []);
     await restart();
     await heard();
   });
@@ -194,14 +197,14 @@ t.test('wired-device.json: its unit trades like one with a driver of its own', b
     for (const [what, flow, type] of deploys) {
       await red.process.deploy(flow, type);
       await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than any heartbeat: what must not happen has had its time
-      t.ok(areOthersUntouched(), what);
+      t.same(othersEnded(), [], what);
     }
     await silent(); // a flow that cannot start is a silent device
   });
 });
 
 t.test('a function that blocks Node-RED for 20 s stops the wired converter, and nobody else', beside(), async (t) => {
-  const { red, wiredMode, areOthersUntouched, silent, heard } = await aTradingSite(t);
+  const { red, wiredMode, othersEnded, silent, heard } = await aTradingSite(t);
   const func = 'const end = Date.now() + 20000; while (Date.now() < end) {} return msg;';
   const block = { id: 'block', type: 'function', z: 'flow.wired', ...PLACED, name: '', func, timeout: 0, outputs: 1 };
   await red.process.deploy([...WIRED_FLOW, { ...block, wires: [[]] }], 'nodes');
@@ -214,7 +217,7 @@ t.test('a function that blocks Node-RED for 20 s stops the wired converter, and 
   t.ok(await eventually(async () => (await wiredMode()) === 'WAIT', 4_000));
   t.ok(isBlocked, 'its watchdog stopped it, not the flow');
   await unblocked;
-  t.ok(areOthersUntouched());
+  t.same(othersEnded(), []);
   await heard();
 });
 
@@ -240,7 +243,7 @@ const WRONGS: Readonly<Record<string, readonly [flow: Flow, reason: RegExp]>> = 
 };
 
 t.test('a flow that answers wrongly ends in a device fault and WAIT', beside(), async (t) => {
-  const { client, red, wiredMode, wiredFaults, areOthersUntouched } = await aTradingSite(t);
+  const { client, red, wiredMode, wiredFaults, othersEnded } = await aTradingSite(t);
   for (const [what, [flow, reason]] of Object.entries(WRONGS)) {
     await t.test(what, async (t) => {
       // Equal faults are told as one, with their count.
@@ -250,7 +253,7 @@ t.test('a flow that answers wrongly ends in a device fault and WAIT', beside(), 
       await red.process.deploy(flow, 'full');
       await client.when(() => sights() > before, 30_000);
       t.ok(await eventually(async () => (await wiredMode()) === 'WAIT', 6_000));
-      t.ok(areOthersUntouched());
+      t.same(othersEnded(), []);
     });
   }
 });

@@ -101,17 +101,24 @@ t.test('RULE-1: a permit names term, session, mode, deals, the reference in its 
   t.match(holder.current(), { isAlone: false }, 'RULE-7: somebody else pushes by the same list');
 });
 
+/** Lets a unit's promises take long to become durable; tells whether one is by now. */
+function slowVowOf(mortals: Mortals, slowUnitId: string): () => boolean {
+  const isVow = (unitId: string, key: string): boolean => unitId === slowUnitId && key === 'vow';
+  let isDurable = false;
+  mortals.writeMsec = (unitId, key) => (isVow(unitId, key) ? 1_500 : 0);
+  mortals.saved = (unitId, key) => {
+    isDurable ||= isVow(unitId, key);
+  };
+  return () => isDurable;
+}
+
 t.test('RULE-3: no state is told for a term before that term is durably promised', async (t) => {
   const mortals = await ledByAnIdleUnit();
   const told: string[] = [];
-  let isDurable = false;
-  mortals.writeMsec = (unitId, key) => (unitId === 'E003' && key === 'vow' ? 1_500 : 0);
-  mortals.saved = (unitId, key) => {
-    isDurable ||= unitId === 'E003' && key === 'vow';
-  };
+  const isDurable = slowVowOf(mortals, 'E003');
   mortals.hub.tap(({ channel, envelope }) => {
     if (envelope.sender !== 'E003' || envelope.term < 2) return;
-    if (channel === 'election' || channel === 'reply') told.push(`${channel} ${isDurable}`);
+    if (channel === 'election' || channel === 'reply') told.push(`${channel} ${isDurable()}`);
   });
   mortals.kill('E001');
   await mortals.clock.advance(7_000);
@@ -122,16 +129,12 @@ t.test('RULE-3: no state is told for a term before that term is durably promised
 t.test('RULE-3: who is elected by others reads nothing here before its term is durably promised', async (t) => {
   const mortals = new Mortals();
   const replies: boolean[] = [];
-  let isDurable = false;
-  mortals.writeMsec = (unitId, key) => (unitId === 'E003' && key === 'vow' ? 1_500 : 0);
-  mortals.saved = (unitId, key) => {
-    isDurable ||= unitId === 'E003' && key === 'vow';
-  };
+  const isDurable = slowVowOf(mortals, 'E003');
   mortals.hub.tap(({ channel, envelope }) => {
-    if (channel === 'reply' && envelope.sender === 'E003') replies.push(isDurable);
+    if (channel === 'reply' && envelope.sender === 'E003') replies.push(isDurable());
   });
   t.ok(await mortals.until(() => mortals.gridMaster !== undefined, 5_000));
-  t.notOk(isDurable, 'the others are enough');
+  t.notOk(isDurable(), 'the others are enough');
   await mortals.clock.advance(10_000);
   t.ok(replies.length > 0);
   t.notOk(replies.includes(false));

@@ -81,6 +81,12 @@ export const slaveSideMustBeActive = (deal: Deal): boolean => isWarmedUp(deal) &
 export const isTransitional = (deal: Deal): boolean => masterSideMustBeActive(deal) && !slaveSideMustBeActive(deal);
 export const needsToStop = (deal: Deal): boolean => (deal.needToStopReasons?.length ?? 0) > 0;
 
+/** Both units of a deal, the charging one first. */
+export const partiesOf = ({ chargeUnitId, dischargeUnitId }: Deal): readonly string[] => [
+  chargeUnitId,
+  dischargeUnitId,
+];
+
 export const isInvolved = (deal: Deal, unitId: string): boolean =>
   deal.chargeUnitId === unitId || deal.dischargeUnitId === unitId;
 

@@ -1,4 +1,4 @@
-import type { Deal } from '../domain/deal.ts';
+import { type Deal, partiesOf } from '../domain/deal.ts';
 import { DeviceError, PeerError } from '../domain/errors.ts';
 import type { Volts } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
@@ -19,7 +19,7 @@ import { isUnheard } from './unheard.ts';
 const OBSTACLE_RETRY_MSEC = 500;
 
 const readParties = async (grid: Grid, deal: Deal): Promise<void> => {
-  await Promise.all([deal.chargeUnitId, deal.dischargeUnitId].map((unitId) => grid.read(unitId, 'unit')));
+  await Promise.all(partiesOf(deal).map((unitId) => grid.read(unitId, 'unit')));
 };
 
 const activation = (grid: Grid, deal: Deal, plan: ActivationPlan): DealChange => ({

@@ -1,5 +1,5 @@
 import type { Policy } from '../config/policy.ts';
-import type { Deal } from '../domain/deal.ts';
+import { type Deal, partiesOf } from '../domain/deal.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { branchOverload } from './branch-capacity.ts';
 import { type GridView, isCarrying, mayHoldVoltage, othersOf } from './grid-view.ts';
@@ -24,7 +24,7 @@ function directionObstacle(deal: Deal, others: readonly Deal[]): Obstacle | unde
 
 /** RULE-18: whatever ends first, one party of each deal that is left can take the voltage. */
 function referenceObstacle(view: GridView, deal: Deal): Obstacle | undefined {
-  if ([deal.chargeUnitId, deal.dischargeUnitId].some((unitId) => mayHoldVoltage(view, unitId))) return undefined;
+  if (partiesOf(deal).some((unitId) => mayHoldVoltage(view, unitId))) return undefined;
   return { reason: 'admission.no-reference', message: 'neither party may hold the bus voltage' };
 }
 

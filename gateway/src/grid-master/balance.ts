@@ -1,4 +1,4 @@
-import type { Deal } from '../domain/deal.ts';
+import { type Deal, partiesOf } from '../domain/deal.ts';
 import { DeviceError } from '../domain/errors.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
@@ -86,7 +86,7 @@ export async function compensate(grid: Grid, deal: Deal): Promise<StepResult> {
   }
   const roles = compensationRoles(grid.policy, deal, sidesOf(deal, masterSide(grid.view())), vr);
   if (roles !== undefined) await adjust(grid, deal, roles, targetA);
-  await Promise.all([deal.chargeUnitId, deal.dischargeUnitId].map((unitId) => grid.read(unitId, 'unit')));
+  await Promise.all(partiesOf(deal).map((unitId) => grid.read(unitId, 'unit')));
   accrue(grid); // until here the shares of the other deals were those without this one
   start(grid, deal);
   return 'advanced';

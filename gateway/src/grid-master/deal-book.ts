@@ -1,4 +1,4 @@
-import { type Deal, isDeactivated, isNewerCopy } from '../domain/deal.ts';
+import { type Deal, isDeactivated, isNewerCopy, partiesOf } from '../domain/deal.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { type DealChange, withChange } from './deal-marks.ts';
 import { stateOf } from './deal-table.ts';
@@ -14,8 +14,6 @@ interface Page {
 }
 
 const NOTHING = newProgress(0, 'created', 0);
-
-const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
 
 /** Both parties have published a copy: only then does a deal exist (architecture.md §3). */
 const isHeldByBoth = ({ deal, holders }: DealCopies): boolean => partiesOf(deal).every((id) => holders.includes(id));

@@ -1,4 +1,12 @@
-import { type Deal, isActivated, isDeactivated, otherSide, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
+import {
+  type Deal,
+  isActivated,
+  isDeactivated,
+  otherSide,
+  partiesOf,
+  slaveSideMustBeActive,
+  unitOnSide,
+} from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import { accrue, cumulated } from './accrue.ts';
 import { canBear, releaseCommand, type Succession, successionOf } from './deactivation-plan.ts';
@@ -48,7 +56,7 @@ async function releaseBoth(grid: Grid, deal: Deal, isDone = (_unitId: string): b
 function isWaitingForLoss(grid: Grid, deal: Deal): boolean {
   const { unbalancedSince, notBefore } = grid.deals.progress(deal.dealId);
   const view = grid.view();
-  const mute = [deal.chargeUnitId, deal.dischargeUnitId].filter((unitId) => isMute(view, unitId));
+  const mute = partiesOf(deal).filter((unitId) => isMute(view, unitId));
   return (
     unbalancedSince !== undefined && grid.now < notBefore && mute.some((unitId) => mustBeBalanced(view, deal, unitId))
   );

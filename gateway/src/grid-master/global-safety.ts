@@ -1,5 +1,5 @@
 import { modeOfCode } from '../domain/converter-mode.ts';
-import { isInvolved, masterSideMustBeActive, slaveSideMustBeActive } from '../domain/deal.ts';
+import { isInvolved, masterSideMustBeActive, partiesOf, slaveSideMustBeActive } from '../domain/deal.ts';
 import type { FaultInput } from '../domain/fault.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { type GridView, gridCurrentOf, isUntold, modeOf } from './grid-view.ts';
@@ -24,7 +24,7 @@ const EPSILON_A = 1e-9;
 function balanceViolation(view: GridView): Violation | undefined {
   if (!view.deals.some(slaveSideMustBeActive)) return undefined;
   const present = view.deals.filter(masterSideMustBeActive);
-  const parties = [...new Set(present.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]))];
+  const parties = [...new Set(present.flatMap(partiesOf))];
   const units = parties.filter((unitId) => modeOf(view, unitId) !== 'WAIT');
   const currents = units.map((unitId) => (isUntold(view, unitId) ? undefined : gridCurrentOf(view, unitId)));
   const known = currents.filter((currentA) => currentA !== undefined);
@@ -112,13 +112,11 @@ export class StrikeCounter {
     const present = new Set(violations.flatMap((violation) => [violation.check, keyOf(violation)]));
     for (const key of this.#since.keys()) if (!present.has(key)) this.#since.delete(key);
     return violations.flatMap((violation) => {
-      const since = this.#since.get(keyOf(violation));
-      const sinceAny = this.#since.get(violation.check) ?? now;
-      this.#since.set(keyOf(violation), since ?? now).set(violation.check, sinceAny);
-      const hasLasted = now - (since ?? now) >= STRIKE_MSEC || now - sinceAny >= TO_AND_FRO_MSEC;
-      const lasts = violation.isImmediate || hasLasted;
+      const begins = !this.#since.has(keyOf(violation)) && !isHalting;
+      const oneWayMsec = this.#lastedMsec(keyOf(violation), now);
+      const anyWayMsec = this.#lastedMsec(violation.check, now);
+      const lasts = violation.isImmediate || oneWayMsec >= STRIKE_MSEC || anyWayMsec >= TO_AND_FRO_MSEC;
       if (violation.isWarning) return lasts ? [this.#fault(violation, 'WARN')] : [];
-      const begins = since === undefined && !isHalting;
       return lasts || begins ? [this.#fault(violation, lasts ? 'ERROR' : 'WARN')] : [];
     });
   }
@@ -126,6 +124,13 @@ export class StrikeCounter {
   /** The bus is being changed on purpose: what was seen so far does not count. */
   clear(): void {
     this.#since.clear();
+  }
+
+  /** Counts from the first time that it is asked. */
+  #lastedMsec(key: string, now: Milliseconds): Milliseconds {
+    const since = this.#since.get(key) ?? now;
+    this.#since.set(key, since);
+    return now - since;
   }
 
   #fault(violation: Violation, level: 'WARN' | 'ERROR'): FaultInput {

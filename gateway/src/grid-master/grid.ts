@@ -1,6 +1,5 @@
 import type { Policy } from '../config/policy.ts';
-import type { Deal } from '../domain/deal.ts';
-import { unitOnSide } from '../domain/deal.ts';
+import { type Deal, partiesOf, unitOnSide } from '../domain/deal.ts';
 import { AT_REST, type DeviceCommand, type DeviceCommandName } from '../domain/device-command.ts';
 import { InternalError, messageOf, PeerError, reasonOf } from '../domain/errors.ts';
 import type { FaultInput } from '../domain/fault.ts';
@@ -282,7 +281,7 @@ export class Grid {
     const deal = this.deals.change(dealId, change, this.now);
     if (deal === undefined) return;
     this.#demandAlive(deal);
-    await Promise.all([deal.chargeUnitId, deal.dischargeUnitId].map((unitId) => this.#update(deal, unitId)));
+    await Promise.all(partiesOf(deal).map((unitId) => this.#update(deal, unitId)));
     this.#demandStep();
   }
 

@@ -5,6 +5,7 @@ import {
   type DealSide,
   isInvolved,
   masterSideMustBeActive,
+  partiesOf,
   slaveSideMustBeActive,
   unitOnSide,
 } from '../domain/deal.ts';
@@ -33,8 +34,6 @@ export interface PermitView {
   /** Has this unit shown that it heard a late `grid` of ours? */
   hearsUs(unitId: string): boolean;
 }
-
-const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
 
 const isInHandOver = (view: PermitView, unitId: string): boolean =>
   unitId === view.handOver?.from || unitId === view.handOver?.to;

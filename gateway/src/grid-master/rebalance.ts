@@ -1,4 +1,4 @@
-import { type Deal, isStarted, masterSideMustBeActive } from '../domain/deal.ts';
+import { type Deal, isStarted, masterSideMustBeActive, partiesOf } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
@@ -20,7 +20,7 @@ export function referenceDriftA(view: GridView): Amperes | undefined {
   if (vr === undefined || present.length === 0) return undefined;
   if (!present.every((deal) => isStarted(deal) && isRunning(deal))) return undefined;
   const measuredA = gridCurrentOf(view, vr);
-  const parties = present.flatMap((deal) => [deal.chargeUnitId, deal.dischargeUnitId]);
+  const parties = present.flatMap(partiesOf);
   if (parties.some((unitId) => gridCurrentOf(view, unitId) === undefined)) return undefined;
   return measuredA === undefined ? undefined : measuredA - agreedRunningCurrentA(present, vr);
 }
@@ -48,7 +48,7 @@ export async function rebalance(grid: Grid, vr: string): Promise<void> {
     if (typeof correction === 'string') return;
     accrue(grid); // until here the shares were those without the correction
     await grid.raise(roles.adjustedUnitId, { command: 'current', gridCurrentA: correction.gridCurrentA });
-    await Promise.all([deal.chargeUnitId, deal.dischargeUnitId].map((unitId) => grid.read(unitId, 'status')));
+    await Promise.all(partiesOf(deal).map((unitId) => grid.read(unitId, 'status')));
     grid.note(deal.dealId, compensatedCurrents(grid, deal));
     grid.needs.log.info({ dealId: deal.dealId, unitId: roles.adjustedUnitId, ...correction }, 'deal.rebalanced');
   } catch (error) {

@@ -1,11 +1,9 @@
-import { type Deal, isStarted } from '../domain/deal.ts';
+import { type Deal, isStarted, partiesOf } from '../domain/deal.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { runningCurrentA } from './deal-currents.ts';
 import { type GridView, gridCurrentOf, isCarrying, isMute, isSilent, modeOf, othersOf } from './grid-view.ts';
 
 const EPSILON_A = 1e-9;
-
-const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
 
 /**
  * What other silent units would have taken with them that hides the loss of this one from the reference: their currents

@@ -1,4 +1,4 @@
-import { type Deal, isDeactivated, isStarted, masterSideMustBeActive, needsToStop } from '../domain/deal.ts';
+import { type Deal, isDeactivated, isStarted, masterSideMustBeActive, needsToStop, partiesOf } from '../domain/deal.ts';
 import type { OperationMode } from '../domain/operation-mode.ts';
 import type { Amperes, Milliseconds } from '../domain/quantities.ts';
 import { admissionObstacle, type Obstacle } from './admission.ts';
@@ -21,8 +21,6 @@ export interface Situation {
   /** Current kept for converters that may still be active (RULE-10). */
   readonly reservedA: Amperes;
 }
-
-const partiesOf = (deal: Deal): readonly string[] => [deal.chargeUnitId, deal.dischargeUnitId];
 
 const isGone = ({ view }: Situation, unitId: string): boolean => !view.isAlive(unitId);
 

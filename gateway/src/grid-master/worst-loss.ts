@@ -1,4 +1,4 @@
-import type { Deal } from '../domain/deal.ts';
+import { type Deal, partiesOf } from '../domain/deal.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { agreedCurrentA } from './deal-currents.ts';
 
@@ -15,7 +15,7 @@ export interface Loss {
 export function worstLoss(deals: readonly Deal[], vr: string): Loss | undefined {
   const currents = new Map<string, Amperes>();
   for (const deal of deals) {
-    for (const unitId of [deal.chargeUnitId, deal.dischargeUnitId]) {
+    for (const unitId of partiesOf(deal)) {
       currents.set(unitId, (currents.get(unitId) ?? 0) + agreedCurrentA(deal, unitId));
     }
   }

@@ -161,9 +161,10 @@ export class PeerLink {
 
   /**
    * Whoever was heard a moment ago and is refused at every place has ended: a cut refuses nothing, and for a frozen
-   * process the kernel answers. (A firewall that rejects looks like an end; it costs deals, and votes decide as ever.) Only where the peer has said that its own process listens at one of the
-   * places: a relay may end, or a broker of another program, and the unit live on. Asked twice, and again after every
-   * attempt, since the sockets of an ending process do not all close at once.
+   * process the kernel answers. (A firewall that rejects looks like an end; it costs deals, and votes decide as ever.)
+   * Only where the peer has said that its own process listens at one of the places: a relay may end, or a broker of
+   * another program, and the unit live on. Asked twice, and again after every attempt, since the sockets of an ending
+   * process do not all close at once.
    */
   async #lookForEnd(): Promise<void> {
     const { clock, log, peer, vanished } = this.#options;

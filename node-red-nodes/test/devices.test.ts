@@ -18,7 +18,7 @@ import { hostedGrid } from '../src/lib/fake-grid-setting.ts';
 import { overridesOf } from '../src/lib/fake-house-state.ts';
 import { FreshCommands } from '../src/lib/fresh-commands.ts';
 import { replyOf } from '../src/lib/wired-messages.ts';
-import { aFakeCommunity, type FakeCommunity } from './support/community.ts';
+import { aFakeCommunity, aWiredUnitData, type FakeCommunity } from './support/community.ts';
 import { catchNode, collect, helper, type Received, statusOf } from './support/helper.ts';
 import { until } from './support/until.ts';
 
@@ -39,14 +39,12 @@ t.before(() => new Promise<void>((resolve) => helper.startServer(resolve)));
 t.teardown(() => new Promise<void>((resolve) => helper.stopServer(resolve)));
 t.afterEach(() => helper.unload());
 
-/** What a unit says whose devices a flow drives. */
-const WIRED = { ...aUnit('E001'), apis: { ...aUnit('E001').apis, wired_device: true as const } };
+const WIRED = aWiredUnitData('E001');
 
 async function aWiredUnit(test: Test): Promise<FakeCommunity> {
   const community = await aFakeCommunity(['E001'], { wired: true });
   process.env.APIS_DATA = community.dataDir;
   test.teardown(() => community.stop());
-  community.unit('E001').bus.publish('unit', '', WIRED);
   return community;
 }
 

@@ -6,6 +6,7 @@ import { MqttMirror } from '../../../gateway/src/adapters/mesh/mqtt-mirror.ts';
 import type { EmulationBody, EmulationState } from '../../../gateway/src/domain/emulation.ts';
 import type { OperatorBody } from '../../../gateway/src/domain/messages.ts';
 import type { DealQuestion } from '../../../gateway/src/domain/question.ts';
+import type { UnitData } from '../../../gateway/src/domain/unit-data.ts';
 import type { WiredCommand } from '../../../gateway/src/domain/wired-device.ts';
 import type { Bus } from '../../../gateway/src/ports/bus.ts';
 import { silentLog } from '../../../gateway/src/ports/log.ts';
@@ -81,6 +82,12 @@ async function aFakeUnit(hub: MemoryBusHub, unitId: string, options: FakeCommuni
 
 const host = '127.0.0.1';
 
+/** What a unit says whose devices a flow drives. */
+export function aWiredUnitData(unitId: string): UnitData {
+  const unit = aUnit(unitId);
+  return { ...unit, apis: { ...unit.apis, wired_device: true } };
+}
+
 /** Units with real brokers on loopback that say what a test lets them say; nothing behind them. */
 export async function aFakeCommunity(
   unitIds: readonly string[],
@@ -94,7 +101,7 @@ export async function aFakeCommunity(
     const peers = addresses.filter((address) => address.unitId !== unitId);
     bus.publish('birth', '', aBirth(unitId, { peers }));
     bus.publish('mode', '', aMode());
-    bus.publish('unit', '', aUnit(unitId));
+    bus.publish('unit', '', options.wired ? aWiredUnitData(unitId) : aUnit(unitId));
   }
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'apis-nodes-')));
   const daemon = { pid: process.pid, units: addresses, speed: options.speed ?? 1 };

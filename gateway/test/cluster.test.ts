@@ -39,8 +39,6 @@ const IDS = ['E001', 'E002', 'E003', 'E004'];
 const HEARTBEAT_MSEC = 500;
 const PERMIT_MSEC = 5_000;
 
-type VanishedHandler = Parameters<NonNullable<Bus['onVanished']>>[0];
-
 interface Node {
   readonly id: string;
   readonly bus: Bus;
@@ -65,7 +63,6 @@ class Cluster {
   fullDisk: string | undefined;
   /** Terms that were announced before they were durable. */
   readonly tooEarly: string[] = [];
-  readonly #vanished = new Map<string, VanishedHandler[]>();
   #sessions = 0;
 
   constructor(ids: readonly string[] = IDS) {
@@ -74,15 +71,7 @@ class Cluster {
 
   start(id: string, vow?: Vow, founder = 'E001', isOutdated = false): Node {
     this.#sessions += 1;
-    const told: VanishedHandler[] = [];
-    this.#vanished.set(id, told);
-    const bus: Bus = {
-      ...this.hub.join(id, `s${this.#sessions}`),
-      onVanished: (handle) => {
-        told.push(handle);
-        return () => {};
-      },
-    };
+    const bus = this.hub.join(id, `s${this.#sessions}`);
     const members = new Members({ bus, clock: this.clock, memberUnitIds: () => this.ids });
     let beacon = 0;
     let alive = true;
@@ -139,7 +128,7 @@ class Cluster {
   /** A unit learns that the process of another has ended. */
   vanished(at: string, unitId: string): void {
     const { session } = this.get(at).members.get(unitId)?.state ?? {};
-    for (const tell of this.#vanished.get(at) ?? []) tell(unitId, String(session));
+    this.hub.tellEnd(at, unitId, String(session));
   }
 
   /** A member of which only the beacons are there. */
@@ -489,18 +478,44 @@ t.test('members.ts', async (t) => {
   unsubscribe();
   members.stop();
 
+  t.test('nobody is silent while this process stands still itself', async (t) => {
+    const clock = new VirtualClock();
+    const hub = new MemoryBusHub(clock);
+    const members = new Members({ bus: hub.join('E001', 's1'), clock, memberUnitIds: () => IDS });
+    members.start();
+    const others = ['E002', 'E003'].map((id) => hub.join(id, 's'));
+    let beacon = 0;
+    /** A heartbeat of everybody who is there; the time that it takes until the next one. */
+    const beat = async (nextMsec: number, heard = others): Promise<void> => {
+      beacon += 1;
+      members.beat(HEARTBEAT_MSEC);
+      for (const bus of heard) bus.publish('election', '', { ...state, session: 's', beacon });
+      await clock.advance(nextMsec);
+    };
+    await beat(HEARTBEAT_MSEC);
+    t.notOk(members.awaitsEchoes);
+    await beat(1_400);
+    t.strictSame(members.alive(), ['E001', 'E002', 'E003'], 'it has not come to its heartbeat: it has heard nobody');
+    t.ok(members.awaitsEchoes);
+    await beat(50, others.slice(0, 1));
+    t.ok(members.isAlive('E003'), 'what arrived meanwhile is on its way');
+    await clock.advance(60);
+    t.notOk(members.isAlive('E003'), 'nothing has');
+    t.ok(members.isAlive('E002'));
+    t.ok(members.awaitsEchoes, 'E002 has had no heartbeat since');
+    await clock.advance(390);
+    await beat(110, others.slice(0, 1));
+    t.notOk(members.awaitsEchoes);
+    for (let standstill = 0; standstill < 3; standstill += 1) await beat(800, others.slice(0, 1));
+    t.notOk(members.isAlive('E003'), 'one standstill after the other hides no silence');
+    members.stop();
+  });
+
   t.test('a session that has ended is not alive from then on, and its next word counts again', async (t) => {
     const clock = new VirtualClock();
     const hub = new MemoryBusHub(clock);
-    let tell: VanishedHandler = () => {};
-    const bus: Bus = {
-      ...hub.join('E001', 's1'),
-      onVanished: (handle) => {
-        tell = handle;
-        return () => {};
-      },
-    };
-    const members = new Members({ bus, clock, memberUnitIds: () => IDS });
+    const tell = (unitId: string, session: string): void => hub.tellEnd('E001', unitId, session);
+    const members = new Members({ bus: hub.join('E001', 's1'), clock, memberUnitIds: () => IDS });
     members.start();
     const ended: string[] = [];
     members.onVanished((unitId) => ended.push(unitId));

@@ -1,6 +1,9 @@
 import t from 'tap';
+import { SystemClock } from '../src/adapters/system/system-clock.ts';
+import { demoPolicy } from '../src/config/defaults.ts';
 import { emulatedCommunity } from '../src/emulation/emulated-community.ts';
-import { collectingLog, type LogLine, SeededEntropy, VirtualClock } from '../src/ports/index.ts';
+import { CONVERTER_PRESETS } from '../src/emulation/physics/converter-options.ts';
+import { collectingLog, type LogLine, SeededEntropy, sleep, VirtualClock } from '../src/ports/index.ts';
 import {
   aCommunity,
   allWaiting,
@@ -142,6 +145,38 @@ t.test('a unit whose device is heard late trades at once, not in the next period
   await running.until(() => openDeals(running).length > 0, 60_000, 'a deal');
   const tookMsec = clock.monotonic() - healedAt;
   t.ok(tookMsec < 10_000, `${(tookMsec / 1000).toFixed(1)} s after the device was heard`);
+});
+
+t.test('a process that stands still for a while ends no deal: nobody was silent but it', async (t) => {
+  const clock = new SystemClock(0);
+  const running = emulatedCommunity({
+    clock,
+    seed: 1,
+    units: IDS.length,
+    rsoc: [92, 80, 55, 30],
+    policy: demoPolicy(IDS, { gridCurrentA: 1, amountWh: 100 }),
+    world: {
+      converter: { ...CONVERTER_PRESETS.standard, rampSeconds: 0, voltageSlewVPerS: 0, currentSlewAPerS: 0 },
+      latency: { kind: 'fixed', msec: 20 },
+    },
+  });
+  await running.community.start();
+  t.teardown(async () => {
+    await running.community.stop();
+    running.world.close();
+  });
+  const going = (): readonly string[] =>
+    openDeals(running).flatMap(({ dealId, startDateTime, stopDateTime }) =>
+      startDateTime !== undefined && stopDateTime === undefined ? [dealId] : [],
+    );
+  while (going().length < 2) await sleep(clock, 50);
+  await sleep(clock, 1_500);
+  const before = going();
+  for (const standstillMsec of [900, 1_500, 2_400]) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, standstillMsec);
+    await sleep(clock, 1_500);
+    t.strictSame(going(), before, `${standstillMsec} ms`);
+  }
 });
 
 t.test('an operator can end one deal', async (t) => {

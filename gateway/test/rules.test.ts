@@ -216,8 +216,35 @@ t.test(
     t.ok(words.every(({ granting }) => !granting));
     t.ok(words.at(-1)?.permits.length, 'permits are renewed');
     t.strictSame(raises, []);
-    await mortals.clock.advance(6_000);
+    await mortals.clock.advance(8_000);
     t.equal(words.at(-1)?.granting, true, 'the permits of the older term have run out');
+  },
+);
+
+t.test(
+  'RULE-4, RULE-5: who is taken for ended and lives on behind a cut may grant until its lease is over: nothing is raised before that has run out',
+  async (t) => {
+    const mortals = new Mortals({ rsoc: [30, 92, 60, 50] });
+    await mortals.untilRunning(1);
+    const former = mortals.gridMaster?.unitId ?? '';
+    t.strictSame(mortals.references, [former], 'it holds the voltage by its own leave');
+    const { permitMsec } = mortals.policy.gridMaster;
+    let grantedAt = 0;
+    let raisesAt = Number.POSITIVE_INFINITY;
+    mortals.hub.tap(({ channel, envelope }) => {
+      if (channel !== 'grid') return;
+      const { permits, granting } = envelope.body as GridState;
+      const now = mortals.clock.monotonic();
+      if (envelope.sender === former && permits.length > 0) grantedAt = now;
+      if (envelope.sender !== former && granting) raisesAt = Math.min(raisesAt, now);
+    });
+    const cutAt = mortals.clock.monotonic();
+    mortals.refuse(former);
+    t.ok(await mortals.until(() => mortals.units.some((one) => one.isGridMaster && one.unitId !== former), 1_000));
+    t.ok(await mortals.until(() => raisesAt < Number.POSITIVE_INFINITY, 20_000), 'the others go on in the end');
+    t.ok(grantedAt - cutAt > 1_000, `the former one granted for ${grantedAt - cutAt} ms more`);
+    const delayMsec = mortals.policy.controller.scramVoltageReferenceDelayMsec;
+    t.ok(raisesAt - grantedAt >= permitMsec + delayMsec, `raised ${raisesAt - grantedAt} ms after its last grant`);
   },
 );
 
@@ -301,15 +328,7 @@ t.test(
 t.test('RULE-7: a reference whose process is known to have ended is missed at once', async (t) => {
   const clock = new VirtualClock();
   const hub = new MemoryBusHub(clock);
-  let vanished: (unitId: string, session: string) => void = () => {};
-  const bus = {
-    ...hub.join('E001', 's1'),
-    onVanished: (handle: typeof vanished) => {
-      vanished = handle;
-      return () => {};
-    },
-  };
-  const members = new Members({ bus, clock, memberUnitIds: () => ['E001', 'E002', 'E003'] });
+  const members = new Members({ bus: hub.join('E001', 's1'), clock, memberUnitIds: () => ['E001', 'E002', 'E003'] });
   const stopped: string[] = [];
   const watch = new ReferenceWatch({
     unitId: 'E001',
@@ -324,9 +343,9 @@ t.test('RULE-7: a reference whose process is known to have ended is missed at on
   for (const id of ['E002', 'E003'])
     hub.join(id, `s${id.at(-1)}`).publish('election', '', aBeacon({ session: `s${id.at(-1)}` }));
   await clock.advance(5);
-  vanished('E003', 's3');
+  hub.tellEnd('E001', 'E003', 's3');
   t.strictSame(stopped, [], 'another unit');
-  vanished('E002', 's2');
+  hub.tellEnd('E001', 'E002', 's2');
   t.strictSame(stopped, ['voltage reference E002 is silent']);
   watch.stop();
   members.stop();

@@ -232,6 +232,8 @@ export class Election {
       this.#quorumLostAt = undefined;
       return;
     }
+    // Its own standstill has used up the lease. Nothing is granted; whether anybody hears it yet, the next echoes tell.
+    if (this.#needs.members.awaitsEchoes) return;
     if (this.#quorumLostAt === undefined) {
       this.#needs.log.warn({ term: this.#term, at: now }, 'election.quorum-lost');
       this.#quorumLostAt = now;

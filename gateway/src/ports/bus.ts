@@ -30,7 +30,7 @@ export interface Bus {
   listen<C extends Channel>(channel: C, handle: (delivery: Delivery<C>) => void): Unsubscribe;
   /**
    * Calls `handle` when the process of a unit is known to have ended, after all that it has said. A hint to look sooner:
-   * of most ends only silence tells. Absent where units share a process.
+   * of most ends only silence tells. Absent where nobody can know.
    */
   onVanished?(handle: (unitId: string, session: string) => void): Unsubscribe;
 }

@@ -7,6 +7,7 @@ type AnyDelivery = { [C in Channel]: Delivery<C> }[Channel];
 type Handler = (delivery: AnyDelivery) => void;
 /** Sees that a retained message is gone. */
 type SeeGone = (unitId: string, channel: Channel, key: string) => void;
+type HearEnd = (unitId: string, session: string) => void;
 
 export interface MemoryBusOptions {
   /** Delay of a delivery; default 1 ms. A function may draw it, and says `undefined` for a lost message. */
@@ -18,6 +19,7 @@ export class MemoryBusHub {
   readonly #clock: Clock;
   readonly #delay: NonNullable<MemoryBusOptions['delay']>;
   readonly #handlers = new Map<string, Map<Channel, Set<Handler>>>();
+  readonly #endListeners = new Map<string, Set<HearEnd>>();
   readonly #retained = new Map<string, AnyDelivery>();
   readonly #taps = new Set<{ readonly see: (delivery: AnyDelivery) => void; readonly seeGone: SeeGone }>();
   /** Earliest next delivery from one unit to another, which keeps the order per sender under varying delays. */
@@ -44,7 +46,9 @@ export class MemoryBusHub {
   /** The bus as one unit sees it. A session is one process start. */
   join(unitId: string, session: string): Bus {
     const handlers = new Map<Channel, Set<Handler>>();
+    const endListeners = new Set<HearEnd>();
     this.#handlers.set(unitId, handlers);
+    this.#endListeners.set(unitId, endListeners);
     return {
       unitId,
       session,
@@ -75,12 +79,17 @@ export class MemoryBusHub {
         }
         return () => set.delete(handler);
       },
+      onVanished: (handle) => {
+        endListeners.add(handle);
+        return () => endListeners.delete(handle);
+      },
     };
   }
 
   /** Takes a unit off the bus, its retained messages included, as if its process had gone. */
   leave(unitId: string): void {
     this.#handlers.delete(unitId);
+    this.#endListeners.delete(unitId);
     for (const key of this.#retained.keys()) if (key.startsWith(`${unitId}/`)) this.#forget(key);
   }
 
@@ -91,6 +100,11 @@ export class MemoryBusHub {
     for (const delivery of this.#retained.values()) {
       if (delivery.envelope.sender === from) this.#deliver(to, delivery, () => this.#hand(to, handlers, delivery));
     }
+  }
+
+  /** Tells one unit now that this process of another one has ended, be it so or not (`Bus.onVanished`). */
+  tellEnd(to: string, unitId: string, session: string): void {
+    for (const handle of [...(this.#endListeners.get(to) ?? [])]) handle(unitId, session);
   }
 
   #forget(retainedKey: string): void {

@@ -416,6 +416,7 @@ export class Unit {
         clock,
         () => policy().gridMaster.heartbeatMsec,
         () => {
+          this.#members.beat(policy().gridMaster.heartbeatMsec);
           this.#election.tick();
           this.#referenceWatch.check();
           this.#noteMembers();

@@ -33,8 +33,6 @@ export interface MortalsOptions {
   readonly endKnownMsec?: Milliseconds;
 }
 
-type VanishedHandler = Parameters<NonNullable<Bus['onVanished']>>[0];
-
 /** One process start: what it is given works while it lives, as with kill -9. */
 class Life {
   isAlive = true;
@@ -58,14 +56,9 @@ class Life {
     };
   }
 
-  bus(bus: Bus, vanished: Set<VanishedHandler>): Bus {
+  bus(bus: Bus): Bus {
     return {
       ...bus,
-      onVanished: (handle) => {
-        const own: VanishedHandler = (...told) => this.isAlive && handle(...told);
-        vanished.add(own);
-        return () => vanished.delete(own);
-      },
       publish: (...said) => this.isAlive && bus.publish(...said),
       retract: (...said) => this.isAlive && bus.retract(...said),
       listen: (channel, handle) => bus.listen(channel, (delivery) => this.isAlive && handle(delivery)),
@@ -103,7 +96,7 @@ export class Mortals {
   readonly stores = new Map<string, MemoryStore>();
   readonly ledgers = new Map<string, Map<string, Deal>>();
   /** Says whether a message gets through. */
-  reaches: (from: string, to: string, channel: Channel) => boolean = () => true;
+  reaches: (from: string, to: string, channel?: Channel) => boolean = () => true;
   /** How long the disk of a unit takes. */
   writeMsec: (unitId: string, key: string) => Milliseconds = () => 0;
   /** Whose disk takes nothing more. */
@@ -116,7 +109,6 @@ export class Mortals {
   /** By which policy the next process of a unit works. */
   policyHash: (unitId: string, policy: Policy) => string;
   readonly #units = new Map<string, { readonly unit: Unit; readonly life: Life; readonly session: string }>();
-  readonly #vanished = new Set<VanishedHandler>();
   readonly #endKnownMsec: Milliseconds | undefined;
   readonly #entropy: SeededEntropy;
   #starts = 0;
@@ -160,7 +152,7 @@ export class Mortals {
     const unit = new Unit({
       identity: identityOf(demoUnitConfig(unitId), NO_NETWORK),
       device: life.device(this.world.device(unitId)),
-      bus: life.bus(this.hub.join(unitId, session), this.#vanished),
+      bus: life.bus(this.hub.join(unitId, session)),
       clock: life.clock(this.clock),
       entropy,
       log: silentLog,
@@ -202,7 +194,7 @@ export class Mortals {
     this.#units.delete(unitId);
     if (this.#endKnownMsec === undefined) return;
     this.clock.after(this.#endKnownMsec, () => {
-      for (const tell of this.#vanished) tell(unitId, one.session);
+      for (const other of this.ids) this.hub.tellEnd(other, unitId, one.session);
     });
   }
 
@@ -225,6 +217,14 @@ export class Mortals {
   /** Nobody of `part` hears anybody else, and the other way round; `heal` ends it. */
   cut(...part: readonly string[]): void {
     this.reaches = (from, to) => part.includes(from) === part.includes(to);
+  }
+
+  /** As `cut`, where what is between them turns connections away: each part takes the other for ended. */
+  refuse(...part: readonly string[]): void {
+    this.cut(...part);
+    for (const [unitId, { session }] of this.#units) {
+      for (const other of this.ids) if (!this.reaches(unitId, other)) this.hub.tellEnd(other, unitId, session);
+    }
   }
 
   heal(): void {

@@ -11,7 +11,8 @@
  *   beacon of the receiver, so the age of the one is the age of the other. Beacons may go unheard for ever.
  * - The deal is one journalled record of both its parties, units 0 and 1; either may hold the voltage. Unit 2 votes,
  *   and is grid master of term 1. A term has one grid master (asserted), so a term names it.
- * - A planned transfer (RULE-6) is contained: any unit may `stand` for the next term at any time here, offered or not.
+ * - Any unit may `stand` for the next term at any time here: offered or not, which contains a planned transfer (RULE-6),
+ *   and whether it has heard the grid master long ago or takes it for ended by mistake (`vacate`).
  * - A crash leaves the converter as it is; `apis safe-stop` reaches it before its permit and the reference's delay have
  *   passed (RULE-11, RULE-17). A new process forgets its permit, and what was said to its former session is void.
  *

@@ -4,7 +4,7 @@ import { ChaosWorker } from '../src/cli/chaos-worker.ts';
 import { demoHwConfig, demoPolicy } from '../src/config/defaults.ts';
 import type { Dcdc, Deal, ElectionState, GridState } from '../src/domain/index.ts';
 import { chaosSeed, type SeedReport } from '../src/emulation/chaos/chaos.ts';
-import { describeFault, type PlannedFault } from '../src/emulation/chaos/chaos-fault.ts';
+import { describeFault, type Mishap, type PlannedFault } from '../src/emulation/chaos/chaos-fault.ts';
 import { ChaosNetwork } from '../src/emulation/chaos/chaos-network.ts';
 import { ChaosRun } from '../src/emulation/chaos/chaos-run.ts';
 import { chaosSetting } from '../src/emulation/chaos/chaos-setting.ts';
@@ -541,6 +541,35 @@ t.test('chaos-network.ts: cuts, losses and delays', async (t) => {
   t.equal(network.delay('E003', 'E004'), 1);
 });
 
+t.test('mishaps.ts: which ends the neighbours learn of, and which they only believe to', async (t) => {
+  const stage = new ChaosStage({ seed: 1, units: 3, violated: () => {} });
+  const [E001, ...others] = stage.houses;
+  E001?.start();
+  const mishaps = new Mishaps(stage);
+  const told: string[] = [];
+  for (const { unitId } of others)
+    stage.hub.join(unitId, `s-${unitId}`).onVanished?.((ended) => told.push(`${unitId}: ${ended}`));
+  const at = (atMsec: number, mishap: Mishap): PlannedFault => ({ atMsec, forMsec: 500, mishap });
+  mishaps.schedule([
+    at(1_000, { kind: 'crash', victim: 'E001', endOf: 'process' }),
+    at(2_000, { kind: 'crash', victim: 'E001', endOf: 'machine' }),
+    at(3_000, { kind: 'network', trouble: { kind: 'messageLoss', units: ['E002'], probability: 0.5 } }),
+    at(3_000, { kind: 'crash', victim: 'E001', endOf: 'process' }),
+    at(4_000, { kind: 'network', trouble: { kind: 'partition', units: ['E003'], refuses: true } }),
+  ]);
+  const toldWithin = async (): Promise<readonly string[]> => {
+    await stage.clock.advance(1_000);
+    return told.splice(0);
+  };
+  t.strictSame(await toldWithin(), []);
+  t.strictSame(await toldWithin(), ['E002: E001', 'E003: E001'], 'a process');
+  t.strictSame(await toldWithin(), [], 'a machine');
+  t.strictSame(await toldWithin(), ['E003: E001'], 'not where something is wrong on the way');
+  t.strictSame(await toldWithin(), ['E003: E001'], 'it lives, behind a cut that refuses');
+  t.ok(E001?.life.isAwake);
+  stage.close();
+});
+
 t.test(
   'mishaps.ts: a locked battery excuses on the bus once it has tripped its converter, and not for long',
   async (t) => {
@@ -603,6 +632,9 @@ t.test('fault-plan.ts', async (t) => {
   t.ok(NOT_YET.every((name) => FAULT_NAMES.includes(name)));
   const described = describeFault({ atMsec: 3_723_456, forMsec: 1_500, mishap: { kind: 'crash', victim: 'E001' } });
   t.equal(described, '1:02:03.456 crash {"victim":"E001"} for 1.5 s');
+  const ends = new Set(drawn.map(({ mishap }) => ('endOf' in mishap ? mishap.endOf : undefined)));
+  t.strictSame(ends, new Set([undefined, 'process', 'machine']), 'neighbours learn of some ends, and not of others');
+  t.ok(drawn.some(({ mishap }) => mishap.kind === 'network' && 'refuses' in mishap.trouble && mishap.trouble.refuses));
 });
 
 t.test('chaos-setting.ts: both admissions are tried', async (t) => {

@@ -8,19 +8,29 @@ export type Victim = string;
 /** Victims that are named by their role; E001 stands in when nobody has it. */
 export const ROLES = ['grid-master', 'voltage-reference', 'charging', 'discharging'] as const;
 
+/** How a process ends: by itself, which its neighbours learn at once, or with its machine, of which only silence tells. */
+export type EndOf = 'process' | 'machine';
+
 /** What can go wrong in a run. */
 export type Mishap =
   | { readonly kind: 'house'; readonly victim: Victim; readonly fault: HouseFault }
   | { readonly kind: 'lineBreak'; readonly branch: string }
   | { readonly kind: 'network'; readonly trouble: NetworkTrouble }
   /** The process dies at once. */
-  | { readonly kind: 'crash'; readonly victim: Victim }
+  | { readonly kind: 'crash'; readonly victim: Victim; readonly endOf?: EndOf }
   /** The process dies at one of its next durable writes. */
-  | { readonly kind: 'crashAtWrite'; readonly victim: Victim; readonly skip: number; readonly when: 'before' | 'after' }
+  | {
+      readonly kind: 'crashAtWrite';
+      readonly victim: Victim;
+      readonly endOf?: EndOf;
+      readonly skip: number;
+      readonly when: 'before' | 'after';
+    }
   /** The process dies so long after the next device command that the grid master gives. */
   | {
       readonly kind: 'crashAtCommand';
       readonly victim: Victim;
+      readonly endOf?: EndOf;
       readonly skip: number;
       readonly delayMsec: Milliseconds;
     }

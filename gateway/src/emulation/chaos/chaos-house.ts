@@ -39,6 +39,7 @@ export class ChaosHouse {
   readonly #needs: ChaosHouseNeeds;
   #life = new ProcessLife();
   #unit: Unit | undefined;
+  #session = '';
   #starts = 0;
   #upSince: Milliseconds = 0;
   /** How far the wall time of the gateway is off. */
@@ -62,6 +63,11 @@ export class ChaosHouse {
     return this.#life.isAlive ? this.#unit : undefined;
   }
 
+  /** Of the present process, or of the last one. */
+  get session(): string {
+    return this.#session;
+  }
+
   /** Since when the present process runs. */
   get upSince(): Milliseconds {
     return this.#upSince;
@@ -82,10 +88,11 @@ export class ChaosHouse {
     this.#life = life;
     this.#starts += 1;
     this.#upSince = clock.monotonic();
+    this.#session = entropy.uuid();
     this.#unit = new Unit({
       identity: identityOf(demoUnitConfig(unitId), NO_NETWORK),
       device: deviceOf(this.#watched(), life),
-      bus: busOf(hub.join(unitId, entropy.uuid()), life),
+      bus: busOf(hub.join(unitId, this.#session), life),
       clock: clockOf(clock, life, () => this.skewMsec),
       entropy,
       log: log.child({ unitId }),

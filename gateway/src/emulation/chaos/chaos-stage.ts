@@ -16,6 +16,8 @@ import { Traffic } from './traffic.ts';
 const START = Date.UTC(2020, 4, 15, 9);
 /** The event log of a failure tells so much of what came before it. */
 const LOG_MSEC: Milliseconds = 240_000;
+/** A closed connection is noticed, and the next one refused, after so long. */
+const REFUSED_MSEC: Milliseconds = 100;
 
 export interface StageOptions {
   readonly seed: number;
@@ -79,6 +81,18 @@ export class ChaosStage {
   reconnect(): void {
     for (const { unitId: from } of this.houses)
       for (const { unitId: to } of this.houses) if (from !== to) this.hub.resend(from, to);
+  }
+
+  /**
+   * Connections to the present process of a unit are refused from here on: those of its neighbours that `isRefused` names
+   * when they have noticed take it for ended.
+   */
+  refuse({ unitId, session }: ChaosHouse, isRefused: (neighbour: string) => boolean): void {
+    this.clock.after(REFUSED_MSEC, () => {
+      for (const { unitId: neighbour } of this.houses) {
+        if (neighbour !== unitId && isRefused(neighbour)) this.hub.tellEnd(neighbour, unitId, session);
+      }
+    });
   }
 
   /** Ends everything that still runs. */

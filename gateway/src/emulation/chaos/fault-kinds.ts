@@ -1,6 +1,6 @@
 import type { SeededEntropy } from '../../ports/entropy.ts';
 import type { HouseFault } from '../world-fault.ts';
-import { type Mishap, ROLES } from './chaos-fault.ts';
+import { type EndOf, type Mishap, ROLES } from './chaos-fault.ts';
 
 /** Draws the parts of a fault. */
 export class Lot {
@@ -36,6 +36,8 @@ export class Lot {
     return Array.from({ length: count }, (_, index) => this.unitIds[(first + index) % this.unitIds.length] as string);
   }
 }
+
+const ENDS = ['process', 'machine'] as const satisfies readonly EndOf[];
 
 interface FaultKind {
   /** How often it comes, against the others. */
@@ -102,21 +104,27 @@ export const FAULT_KINDS = {
     const index = lot.whole(0, lot.unitIds.length - 2);
     return { kind: 'lineBreak', branch: `${lot.unitIds[index]}-${lot.unitIds[index + 1]}` };
   }),
-  crash: fault(6, [200, 40_000], (lot) => ({ kind: 'crash', victim: lot.victim() })),
+  crash: fault(6, [200, 40_000], (lot) => ({ kind: 'crash', victim: lot.victim(), endOf: lot.of(ENDS) })),
   'crash at a journal write': fault(5, [200, 40_000], (lot) => ({
     kind: 'crashAtWrite',
     victim: lot.victim(),
+    endOf: lot.of(ENDS),
     skip: lot.whole(0, 12),
     when: lot.of(['before', 'after'] as const),
   })),
   'crash at a command': fault(5, [200, 40_000], (lot) => ({
     kind: 'crashAtCommand',
     victim: lot.victim(),
+    endOf: lot.of(ENDS),
     skip: lot.whole(0, 6),
     delayMsec: lot.between(0, 400),
   })),
   freeze: fault(2, [200, 15_000], (lot) => ({ kind: 'freeze', victim: lot.victim() })),
   partition: fault(4, [500, 60_000], (lot) => ({ kind: 'network', trouble: { kind: 'partition', units: lot.some() } })),
+  'cut that refuses': fault(2, [500, 60_000], (lot) => ({
+    kind: 'network',
+    trouble: { kind: 'partition', units: lot.some(), refuses: true },
+  })),
   'message loss': fault(3, [2_000, 60_000], (lot) => ({
     kind: 'network',
     trouble: { kind: 'messageLoss', units: lot.some(), probability: lot.between(0.05, 0.8) },

@@ -1,8 +1,9 @@
 import type { OperatorBody } from '../../domain/messages.ts';
 import type { Cancel } from '../../ports/clock.ts';
 import type { FaultTarget } from '../world-fault.ts';
-import { type Mishap, type PlannedFault, ROLES } from './chaos-fault.ts';
+import { type EndOf, type Mishap, type PlannedFault, ROLES } from './chaos-fault.ts';
 import type { ChaosHouse } from './chaos-house.ts';
+import { isBetween, type NetworkTrouble } from './chaos-network.ts';
 import type { ChaosStage } from './chaos-stage.ts';
 import { Troubles } from './troubles.ts';
 
@@ -130,6 +131,7 @@ export class Mishaps {
         };
       case 'network':
         network.begin(mishap.trouble);
+        this.#refuse(mishap.trouble);
         return () => {
           network.end(mishap.trouble);
           this.#stage.reconnect();
@@ -145,16 +147,22 @@ export class Mishaps {
       case 'house':
         return this.#houseFault(unitId, mishap.fault);
       case 'crash':
-        house.kill();
+        this.#kill(house, mishap.endOf);
         return () => house.start();
       case 'crashAtWrite':
-        house.disk.setTrap({ skip: mishap.skip, when: mishap.when, spring: () => this.#down(house, forMsec) });
+        house.disk.setTrap({
+          skip: mishap.skip,
+          when: mishap.when,
+          spring: () => this.#down(house, forMsec, mishap.endOf),
+        });
         return () => {};
       case 'crashAtCommand':
         this.#traps.push({
           skip: mishap.skip,
           fire: () =>
-            void this.#stage.clock.after(mishap.delayMsec, () => this.#down(this.#victim(mishap.victim), forMsec)),
+            void this.#stage.clock.after(mishap.delayMsec, () =>
+              this.#down(this.#victim(mishap.victim), forMsec, mishap.endOf),
+            ),
         });
         return () => {};
       case 'freeze': {
@@ -209,17 +217,33 @@ export class Mishaps {
   }
 
   /** A process dies at its trap, and is back after its time. */
-  #down(house: ChaosHouse, forMsec: number): void {
+  #down(house: ChaosHouse, forMsec: number, endOf: EndOf | undefined): void {
     if (house.unit === undefined) return;
     const marker: PlannedFault = {
       atMsec: this.#stage.clock.monotonic(),
       forMsec,
       mishap: { kind: 'crash', victim: house.unitId },
     };
-    house.kill();
+    this.#kill(house, endOf);
     this.#deaths += 1;
     this.#active.set(marker, () => house.start());
     this.#cancels.push(this.#stage.clock.after(forMsec, () => this.#end(marker)));
+  }
+
+  /** The end of a process shows wherever nothing is wrong on the way; that of its machine nowhere. */
+  #kill(house: ChaosHouse, endOf: EndOf = 'machine'): void {
+    const { network } = this.#stage;
+    house.kill();
+    if (endOf === 'process') this.#stage.refuse(house, (neighbour) => network.isClear(house.unitId, neighbour));
+  }
+
+  /** A cut that refuses: each part takes the processes of the other for ended, for as long as it hears nothing of them. */
+  #refuse(trouble: NetworkTrouble): void {
+    if (trouble.kind !== 'partition' || trouble.refuses !== true) return;
+    for (const house of this.#stage.houses) {
+      if (house.unit !== undefined)
+        this.#stage.refuse(house, (neighbour) => isBetween(trouble, house.unitId, neighbour));
+    }
   }
 
   #commandSaid(): void {

@@ -74,6 +74,8 @@ export const busOf = (bus: Bus, life: ProcessLife): Bus => ({
     if (life.isAlive) bus.retract(channel, key);
   },
   listen: (channel, handle) => bus.listen(channel, (delivery) => life.enter(() => handle(delivery))),
+  onVanished: (handle) =>
+    bus.onVanished?.((unitId, session) => life.enter(() => handle(unitId, session))) ?? (() => {}),
 });
 
 /** The device as one process reaches it: a request that is on its way when the process dies is carried out all the same. */

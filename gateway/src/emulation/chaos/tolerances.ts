@@ -10,7 +10,10 @@ export const acquisitionAndWriteMsec = ({ controller }: Policy): Milliseconds =>
 
 /** Longest election and longest fence of a new grid master (RULE-4), with a second to act. */
 export const newGridMasterMsec = ({ gridMaster, controller }: Policy): Milliseconds =>
-  5_000 + 1.1 * (gridMaster.permitMsec + controller.scramVoltageReferenceDelayMsec + 500) + 1_000;
+  5_000 +
+  gridMaster.leaseMsec +
+  1.1 * (gridMaster.permitMsec + controller.scramVoltageReferenceDelayMsec + 500) +
+  1_000;
 
 /** With admission by capacity the reference's limit may be demanded for so long after a loss (RULE-9). */
 export const LOSS_MSEC: Milliseconds = 1_000;

@@ -1277,9 +1277,9 @@ t.test('a grid master that takes over (RULE-4, RULE-8)', async (t) => {
     const deal = aDeal('E001', 'E002');
     grid.add(deal);
     grid.master.start();
-    await grid.run(7_500);
+    await grid.run(9_500);
     t.same(grid.commands, []);
-    t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 2_000), '5.5 s + 0.5 s + 2 s');
+    t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 2_000), '5.5 s + 0.5 s + 2 s, and the lease of 2 s');
   });
 
   t.test('a member that is alive and does not answer delays nothing but the start', async (t) => {

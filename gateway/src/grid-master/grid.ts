@@ -63,12 +63,13 @@ export class Grid {
 
   /**
    * RULE-4: no permit of an older term can be alive, because every member has answered in this one, or because the
-   * longest of them has run out. Until then nothing is raised.
+   * longest of them has run out. Until then nothing is raised. Whoever led before may have been taken for ended and live
+   * on, with a part of the members: it grants until its lease has run out as well (RULE-5).
    */
   get isFenced(): boolean {
     this.#hasFence ||=
       this.policy.memberUnitIds.every((unitId) => this.units.hasBeenHeard(unitId)) ||
-      this.now >= permitsEnd(this.policy, this.#startedAt);
+      this.now >= permitsEnd(this.policy, this.#startedAt + this.policy.gridMaster.leaseMsec);
     return this.#hasFence;
   }
 

@@ -23,14 +23,14 @@ const CUT_MSEC = 10_000;
 
 type Heal = () => Promise<void>;
 
-/** Drops, in the namespace of each of `members`, what a rule names. */
-async function drop(members: readonly Member[], rule: string): Promise<Heal> {
+/** Puts rules for what comes in into the namespace of each of `members`. */
+async function filter(members: readonly Member[], ...rules: readonly string[]): Promise<Heal> {
   const nft = ({ host }: Member, ...words: readonly string[]): Promise<string> =>
     system('ip', 'netns', 'exec', host.namespace, 'nft', ...words);
   for (const member of members) {
     await nft(member, 'add', 'table', 'inet', 'lab');
     await nft(member, 'add chain inet lab input { type filter hook input priority 0; }');
-    await nft(member, `add rule inet lab input ${rule} drop`);
+    for (const rule of rules) await nft(member, `add rule inet lab input ${rule}`);
   }
   return async () => {
     for (const member of members) await nft(member, 'delete', 'table', 'inet', 'lab');
@@ -38,8 +38,16 @@ async function drop(members: readonly Member[], rule: string): Promise<Heal> {
 }
 
 /** `deaf` hear nothing any more of what `from` send. */
-const cut = (from: readonly Member[], deaf: readonly Member[]): Promise<Heal> =>
-  drop(deaf, `ip saddr { ${from.map(({ host }) => host.address).join(', ')} }`);
+type Cut = (from: readonly Member[], deaf: readonly Member[]) => Promise<Heal>;
+
+const sentBy = (members: readonly Member[]): string =>
+  `ip saddr { ${members.map(({ host }) => host.address).join(', ')} }`;
+
+const cut: Cut = (from, deaf) => filter(deaf, `${sentBy(from)} drop`);
+
+/** As a firewall that turns connections away: they look as those to a process that has ended. */
+const refuse: Cut = (from, deaf) =>
+  filter(deaf, `${sentBy(from)} meta l4proto tcp reject with tcp reset`, `${sentBy(from)} drop`);
 
 /** After the heal current flows again by itself. */
 async function healed(lab: ClusterLab, since: number): Promise<readonly Figure[]> {
@@ -47,7 +55,7 @@ async function healed(lab: ClusterLab, since: number): Promise<readonly Figure[]
   return [{ name: 'trading after the heal, ms', value: resumed - since, limit: 20_000 }];
 }
 
-const partition = (name: string, left: number): Scenario => ({
+const partition = (name: string, left: number, separate = cut): Scenario => ({
   name,
   times: 5,
   run: async (lab) => {
@@ -56,7 +64,7 @@ const partition = (name: string, left: number): Scenario => ({
     const minority = [master, ...lab.members.filter((one) => one !== master)].slice(0, left);
     const others = lab.members.filter((one) => !minority.includes(one));
     const began = performance.now();
-    const heals = await Promise.all([cut(minority, others), cut(others, minority)]);
+    const heals = await Promise.all([separate(minority, others), separate(others, minority)]);
     const rest = async (members: readonly Member[]): Promise<number> => (await restOfAll(lab, members, began)) - began;
     const figures: Figure[] = [];
     try {
@@ -151,6 +159,7 @@ const lateFromTheStart: Scenario = {
 export const PARTITIONS: readonly Scenario[] = [
   partition('partition 2+2', 2),
   partition('partition 1+3, the grid master alone', 1),
+  partition('partition 1+3, the grid master behind a firewall that refuses', 1, refuse),
   partyAlone,
 ];
 
@@ -164,7 +173,7 @@ export const LOSSES: readonly Scenario[] = [
     );
   }),
   // What a gateway says to its converter is lost as well: WAIT may take longer than the reference stays for it (RULE-7).
-  badNetwork('30 % packet loss', (lab) => drop(lab.members, 'numgen random mod 100 < 30'), always),
+  badNetwork('30 % packet loss', (lab) => filter(lab.members, 'numgen random mod 100 < 30 drop'), always),
 ];
 
 /** Of a cluster whose units know each other by relays: messages come late. */

@@ -234,19 +234,29 @@ export const gridMasterExists: Check = (moment) => {
   ];
 };
 
-/** INV-6: of one term there is one grid master, so two that work at the same time have different terms, for a lease at most. */
+/**
+ * INV-6: of one term there is one grid master, so two that work at the same time have different terms. The older one may
+ * have been taken for ended by mistake: it grants for a lease at most, and has as long again to stop whom it reaches (RULE-5).
+ */
 export const oneGridMaster: Check = ({ houses, policy }) => {
-  const masters = houses.filter(({ isGridMaster, isAwake }) => isGridMaster && isAwake);
-  if (masters.length < 2) return [];
-  const names = masters.map(({ houseId }) => houseId).join(', ');
-  return [
-    {
-      invariant: 'INV-6',
-      subject: 'grid masters',
-      message: `${names} are grid masters at the same time`,
-      toleranceMsec: policy.gridMaster.leaseMsec + 2 * policy.gridMaster.heartbeatMsec,
-    },
+  const { leaseMsec, heartbeatMsec } = policy.gridMaster;
+  const working = houses.filter(({ isGridMaster, isAwake }) => isGridMaster && isAwake);
+  const cases = [
+    { what: 'grid masters', who: working, msec: 2 * leaseMsec },
+    { what: 'granting grid masters', who: working.filter(({ grants }) => grants), msec: leaseMsec },
   ];
+  return cases.flatMap(({ what, who, msec }): Finding[] => {
+    if (who.length < 2) return [];
+    const names = who.map(({ houseId }) => houseId).join(', ');
+    return [
+      {
+        invariant: 'INV-6',
+        subject: what,
+        message: `${names} are ${what} at the same time`,
+        toleranceMsec: msec + 2 * heartbeatMsec,
+      },
+    ];
+  });
 };
 
 /** Every check of a moment, in the order of the invariants. */

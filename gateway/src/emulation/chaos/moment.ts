@@ -24,6 +24,8 @@ export interface HouseMoment
   /** Deals that the unit has journalled and not finished. */
   readonly deals: readonly Deal[];
   readonly isGridMaster: boolean;
+  /** Its last word as grid master raised or granted something. */
+  readonly grants: boolean;
   /** Names of the faults that are at work in this house, or were until a moment ago. */
   readonly troubles: ReadonlySet<string>;
   /** A fault holds its converter in a mode now, whatever it is told: no unit can help that. */

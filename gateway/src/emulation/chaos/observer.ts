@@ -126,6 +126,7 @@ export class Observer {
       permitUntil: this.#stage.traffic.permitUntil(unitId, truth.mode),
       deals: unit?.deals() ?? [],
       isGridMaster: unit?.isGridMaster === true,
+      grants: this.#stage.traffic.grants(unitId),
       troubles,
       isPinned: truth.faults.includes('wrongMode'),
     };

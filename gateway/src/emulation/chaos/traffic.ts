@@ -26,6 +26,8 @@ interface Speaker {
   /** Terms of the device commands that it has been sent and has not answered. */
   readonly commands: Map<string, number>;
   promisedTerm: number;
+  /** As grid master it has raised or granted with its last word. */
+  grants: boolean;
 }
 
 const RAISING: ReadonlySet<string> = new Set(['CHARGE', 'DISCHARGE', 'VOLTAGE_REFERENCE']);
@@ -52,12 +54,17 @@ export class Traffic {
     return this.#speakers.get(unitId)?.permits.get(mode) ?? Number.NEGATIVE_INFINITY;
   }
 
+  /** The last `grid` of the unit's present session raised or granted something. */
+  grants(unitId: string): boolean {
+    return this.#speakers.get(unitId)?.grants === true;
+  }
+
   /** A message at the moment in which it is said. */
   see(delivery: AnyDelivery): void {
     const { channel, key, envelope } = delivery as Delivery<AnyDelivery['channel']>;
     const speaker = this.#speaker(envelope.sender, envelope.session);
     if (channel === 'election') this.#election(envelope.sender, speaker, envelope.body as ElectionState);
-    else if (channel === 'grid') this.#grid(envelope.body as GridState);
+    else if (channel === 'grid') this.#grid(speaker, envelope.body as GridState);
     else if (channel === 'deal') this.#deal(envelope.sender, envelope.body as Deal);
     else if (channel === 'command') this.#command(key, envelope.body as CommandBody, envelope.term);
     else if (channel === 'reply') speaker.commands.delete(key.slice(key.indexOf('/') + 1));
@@ -81,7 +88,7 @@ export class Traffic {
     const known = this.#speakers.get(unitId);
     if (known?.session === session) return known;
     const promisedTerm = known?.promisedTerm ?? 0;
-    const fresh = { session, beacons: new Map(), permits: new Map(), commands: new Map(), promisedTerm };
+    const fresh = { session, beacons: new Map(), permits: new Map(), commands: new Map(), promisedTerm, grants: false };
     this.#speakers.set(unitId, fresh);
     return fresh;
   }
@@ -104,7 +111,8 @@ export class Traffic {
     }
   }
 
-  #grid(grid: GridState): void {
+  #grid(speaker: Speaker, grid: GridState): void {
+    speaker.grants = grid.granting || grid.permits.length > 0;
     const master = this.#masters.get(grid.term);
     if (master !== undefined && master !== grid.gridMasterUnitId) {
       const message = `${master} and ${grid.gridMasterUnitId} are both grid master of term ${grid.term}`;
@@ -112,12 +120,12 @@ export class Traffic {
     }
     this.#masters.set(grid.term, grid.gridMasterUnitId);
     for (const permit of grid.permits) {
-      const speaker = this.#speakers.get(permit.unitId);
-      const sentAt = speaker?.session === permit.session ? speaker.beacons.get(permit.beacon) : undefined;
-      if (speaker === undefined || sentAt === undefined) continue;
+      const holder = this.#speakers.get(permit.unitId);
+      const sentAt = holder?.session === permit.session ? holder.beacons.get(permit.beacon) : undefined;
+      if (holder === undefined || sentAt === undefined) continue;
       const until = sentAt + grid.permitMsec;
       for (const mode of permit.modes) {
-        speaker.permits.set(mode, Math.max(until, speaker.permits.get(mode) ?? until));
+        holder.permits.set(mode, Math.max(until, holder.permits.get(mode) ?? until));
       }
     }
   }

@@ -52,6 +52,7 @@ import { UnitBook } from '../src/grid-master/unit-book.ts';
 import { optimalGridVoltageV } from '../src/grid-master/voltage-optimisation.ts';
 import { Wake } from '../src/grid-master/wake.ts';
 import { worstLoss } from '../src/grid-master/worst-loss.ts';
+import { sleep } from '../src/ports/clock.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { aDeal, gridPolicy, ScriptedGrid, UNITS } from './support/scripted-grid.ts';
 
@@ -1281,6 +1282,25 @@ t.test('wake: never two runs at a time, the earliest wish counts', async (t) => 
   await stopped;
   await clock.advance(1_000);
   t.same(runs, [50, 100]);
+});
+
+t.test('wake: a run that wishes for another one with its first step is alone all the same', async (t) => {
+  const clock = new VirtualClock();
+  let running = 0;
+  let most = 0;
+  let runs = 0;
+  const wake = new Wake(clock, async () => {
+    runs += 1;
+    running += 1;
+    most = Math.max(most, running);
+    if (runs < 3) wake.within(5);
+    await sleep(clock, 20);
+    running -= 1;
+  });
+  wake.within(0);
+  await clock.advance(200);
+  t.equal(runs, 3, 'its wish is kept');
+  t.equal(most, 1);
 });
 
 t.test('the members of these tests are those of the policy', async (t) => {

@@ -346,7 +346,8 @@ t.test('RULE-7: a reference whose process is known to have ended is missed at on
   hub.tellEnd('E001', 'E003', 's3');
   t.strictSame(stopped, [], 'another unit');
   hub.tellEnd('E001', 'E002', 's2');
-  t.strictSame(stopped, ['voltage reference E002 is silent']);
+  watch.check();
+  t.strictSame(stopped, ['voltage reference E002 is silent'], 'told once');
   watch.stop();
   members.stop();
 });

@@ -7,6 +7,7 @@ export class Wake {
   readonly #work: () => Promise<void>;
   #cancel: Cancel = () => {};
   #dueAt = Number.POSITIVE_INFINITY;
+  #isRunning = false;
   #running: Promise<void> | undefined;
   #isStopped = false;
 
@@ -22,7 +23,7 @@ export class Wake {
     if (this.#isStopped || at >= this.#dueAt) return;
     this.#cancel();
     this.#dueAt = at;
-    if (this.#running === undefined) this.#arm(delay);
+    if (!this.#isRunning) this.#arm(delay);
   }
 
   /** No run begins any more; resolves when the present one has ended. */
@@ -35,11 +36,13 @@ export class Wake {
   #arm(delay: Milliseconds): void {
     this.#cancel = this.#clock.after(delay, () => {
       this.#dueAt = Number.POSITIVE_INFINITY;
+      this.#isRunning = true; // before the work, whose first steps may wish for another run already
       this.#running = this.#work().finally(() => this.#ended());
     });
   }
 
   #ended(): void {
+    this.#isRunning = false;
     this.#running = undefined;
     if (!this.#isStopped && this.#dueAt < Number.POSITIVE_INFINITY) {
       this.#arm(Math.max(0, this.#dueAt - this.#clock.monotonic()));

@@ -25,6 +25,8 @@ const ROUNDING_MSEC: Milliseconds = 1;
 export class ReferenceWatch {
   readonly #needs: ReferenceWatchNeeds;
   #cancel: Cancel = () => {};
+  /** Why it has told the converter to stop, until that is over. */
+  #stoppedFor: string | undefined;
 
   constructor(needs: ReferenceWatchNeeds) {
     this.#needs = needs;
@@ -47,14 +49,21 @@ export class ReferenceWatch {
 
   /** To be called with every heartbeat and `grid`, too: the permit may name another reference. */
   check(): void {
+    const loss = this.#loss();
+    const isNews = loss !== this.#stoppedFor;
+    this.#stoppedFor = loss; // a stop that does not succeed is tried again where it is carried out
+    if (loss !== undefined && isNews) this.#needs.stopNow(loss);
+  }
+
+  /** How the reference of the current that flows here was lost; undefined while it is there, or nothing flows. */
+  #loss(): string | undefined {
     const mode = this.#needs.converterMode();
     const reference = this.#needs.permit()?.voltageReference;
-    if (mode === undefined || CURRENT_SIGN[mode] === 0 || reference === undefined) return;
+    if (mode === undefined || CURRENT_SIGN[mode] === 0 || reference === undefined) return undefined;
     const { unitId, session } = reference;
-    if (unitId === this.#needs.unitId) return;
+    if (unitId === this.#needs.unitId) return undefined;
     const { members } = this.#needs;
-    if (!members.isAlive(unitId)) this.#needs.stopNow(`voltage reference ${unitId} is silent`);
-    else if (members.get(unitId)?.state.session !== session)
-      this.#needs.stopNow(`voltage reference ${unitId} has restarted`);
+    if (!members.isAlive(unitId)) return `voltage reference ${unitId} is silent`;
+    return members.get(unitId)?.state.session === session ? undefined : `voltage reference ${unitId} has restarted`;
   }
 }

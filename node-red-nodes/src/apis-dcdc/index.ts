@@ -15,6 +15,9 @@ interface DcdcDef extends UnitNodeDef {
   readonly drives?: boolean;
 }
 
+/** By the conventions of nodes; the mode of a converter that the product does not know may have any length. */
+const LONGEST_STATUS = 19;
+
 /** A set-point as it was sent; what is wrong in it the client says. */
 const manualOrder = (payload: unknown): OperatorBody => ({ ...Object(payload), kind: 'manual' });
 
@@ -46,7 +49,7 @@ export default function register(RED: NodeAPI): void {
         const mode = converter.mode === undefined ? converter.operationMode : shortMode(converter.mode);
         // Who drives a converter is reminded of what no flow can do: stop it when Node-RED is dead.
         const more = driver === undefined ? ` ${converter.ig.toFixed(1)} A` : ', watchdog';
-        return valueStatus(`${mode}${more}`, converter.stale);
+        return valueStatus(`${mode.slice(0, LONGEST_STATUS - more.length)}${more}`, converter.stale);
       },
       overrule: () => (driver?.isLost ? { fill: 'red', shape: 'ring', text: `${node.type}.status.lost` } : undefined),
     });

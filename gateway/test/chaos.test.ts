@@ -180,6 +180,10 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
       house('E002', { mode: 'CHARGE', deals: [aDeal(STARTED)], dig: 2.02, ...over });
     t.same(found(checks.balancedCurrents, [charging({})]), []);
     t.match(found(checks.balancedCurrents, [charging({ dig: 1 })]), [{ invariant: 'INV-4' }]);
+    t.match(found(checks.balancedCurrents, [charging({ dig: 2.15 })]), [{ invariant: 'INV-4' }]);
+    const liar = house('E001', { troubles: new Set(['meterOffset']) });
+    t.same(found(checks.balancedCurrents, [charging({ dig: 2.15 }), liar]), [], 'a meter misleads the compensation');
+    t.match(found(checks.balancedCurrents, [charging({ dig: 2.25 }), liar]), [{}], 'which has its bound');
     t.match(found(checks.balancedCurrents, [charging({ deals: [] })]), [{ subject: 'E002 current' }]);
     t.same(found(checks.balancedCurrents, [charging({ deals: [], isAwake: false })]), []);
     const partner = house('E001', { mode: 'VOLTAGE_REFERENCE' });

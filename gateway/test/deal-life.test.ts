@@ -1678,7 +1678,7 @@ t.test('a reference that drifts is brought back while the deals run (S15)', asyn
     const deal = aDeal('E001', 'E002');
     await started(t, grid, deal);
     const before = grid.commands.length;
-    grid.unit('E002').gain = 0.9;
+    grid.unit('E002').gain = 0.95;
     await grid.run(3_000);
     t.same(grid.commands.slice(before), [], 'what the allowance covers is left alone');
     grid.unit('E002').gain = 0.85;

@@ -1,12 +1,20 @@
+import type { Policy } from '../config/policy.ts';
 import { type Deal, slaveSideMustBeActive } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { Milliseconds, Volts } from '../domain/quantities.ts';
+import type { Amperes, Milliseconds, Volts } from '../domain/quantities.ts';
 import { StrikeCounter, violationsOf } from './global-safety.ts';
 import type { Grid } from './grid.ts';
 import { isCarrying, modeOf } from './grid-view.ts';
 import type { Halting } from './halting.ts';
 import { rebalance, referenceDriftA } from './rebalance.ts';
 import { nextGridVoltageV, optimalGridVoltageV } from './voltage-optimisation.ts';
+
+/**
+ * From what drift on the reference is balanced anew (control.md S15): well before its deals are out of balance, and well
+ * beyond what a correction leaves.
+ */
+const driftLimitA = ({ gridMaster, safety }: Policy): Amperes =>
+  Math.min(2 * gridMaster.currentCompensation.driftAllowanceA, safety.sumOfDealingUnitGridCurrentAllowancePerUnitA);
 
 /** What is watched over on the bus as a whole, once in a pass. */
 export class BusGuard {
@@ -122,8 +130,8 @@ export class BusGuard {
   #isDrifting(): boolean {
     const view = this.#grid.alignedView();
     const driftA = referenceDriftA(view);
-    const allowanceA = view.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA;
-    return driftA !== undefined && Math.abs(driftA) > allowanceA && violationsOf(view).length === 0;
+    const limitA = driftLimitA(view.policy);
+    return driftA !== undefined && Math.abs(driftA) > limitA && violationsOf(view).length === 0;
   }
 
   /** A violation that lasts stops everything in order (control.md §5.4). */

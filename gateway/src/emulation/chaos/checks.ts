@@ -1,5 +1,6 @@
 import { CURRENT_SIGN } from '../../domain/converter-mode.ts';
 import { type Deal, isStarted, isStopped, sideOf } from '../../domain/deal.ts';
+import { CORRECTION_SHARE } from '../../grid-master/compensation.ts';
 import type { Finding } from './finding.ts';
 import type { Check, HouseMoment, Moment } from './moment.ts';
 import { acquisitionAndWriteMsec, HAND_OVER_MSEC, LOSS_MSEC, newGridMasterMsec, WRITE_MSEC } from './tolerances.ts';
@@ -120,11 +121,16 @@ export const localSafety: Check = (moment) =>
 const dealtA = ({ deals }: HouseMoment): number =>
   deals.filter(isRunning).reduce((sum, deal) => sum + deal.dealGridCurrentA, 0);
 
-/** INV-4: a constant-current side carries the current of its running deals, within what compensation may change. */
-export const balancedCurrents: Check = (moment) =>
-  moment.houses.flatMap((house): Finding[] => {
+/**
+ * INV-4: a constant-current side carries the current of its running deals, within the meters' allowance; while a meter
+ * lies, within what compensation may change at most.
+ */
+export const balancedCurrents: Check = (moment) => {
+  const isMisled = moment.houses.some((house) => has(house.troubles, ['meterOffset', 'stuckMeter']));
+  return moment.houses.flatMap((house): Finding[] => {
     if (CURRENT_SIGN[house.mode] === 0 || !canAct(house)) return [];
-    const allowanceA = moment.hwConfig.gridCurrentAllowanceA * Math.max(1, house.deals.length);
+    const usualA = moment.hwConfig.gridCurrentAllowanceA * Math.max(1, house.deals.length);
+    const allowanceA = isMisled ? Math.max(usualA, CORRECTION_SHARE * dealtA(house)) : usualA;
     const offA = house.dig - dealtA(house);
     if (Math.abs(offA) <= allowanceA) return [];
     return [
@@ -136,6 +142,7 @@ export const balancedCurrents: Check = (moment) =>
       },
     ];
   });
+};
 
 /** INV-4: no side of a deal goes on alone when the other has gone, longer than a new grid master needs. */
 export const partnersTogether: Check = (moment) => {

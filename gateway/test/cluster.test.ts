@@ -57,6 +57,8 @@ class Cluster {
   /** Says whether a message from one unit reaches another. */
   reaches: (from: string, to: string) => boolean = () => true;
   readonly hub = new MemoryBusHub(this.clock, { delay: (from, to) => (this.reaches(from, to) ? 2 : undefined) });
+  /** How late a unit comes to its heartbeat, every time. */
+  lateMsec: (id: string) => number = () => 0;
   /** How long a durable write takes; 0: at once. */
   diskMsec = 0;
   /** Whose disk takes nothing. */
@@ -106,13 +108,14 @@ class Cluster {
     election.start(vow, isOutdated);
     const beat = (): void => {
       if (!alive) return;
+      members.beat(HEARTBEAT_MSEC);
       election.tick();
       if (election.isLeading) {
         pass += 1;
         election.sentGrid(pass);
         bus.publish('grid', '', gridOf(id, election.term, pass));
       }
-      this.clock.after(HEARTBEAT_MSEC, beat);
+      this.clock.after(HEARTBEAT_MSEC + this.lateMsec(id), beat);
     };
     beat();
     node.kill = () => {
@@ -386,6 +389,23 @@ t.test('election.ts', async (t) => {
     t.strictSame(cluster.get('E001').led.at(-1), [false, 1]);
   });
 
+  t.test('RULE-5: a leader that was late by itself waits for its echoes, and once only', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(5_000);
+    const leader = cluster.get('E001');
+    t.ok(leader.election.isLeading);
+    cluster.lateMsec = (id) => (id === 'E001' ? 1_700 : 0);
+    await cluster.clock.advance(2_300);
+    cluster.lateMsec = () => 0;
+    await cluster.clock.advance(3_000);
+    t.ok(leader.election.isLeading && leader.election.hasQuorum, 'the lease was over, and the others are there');
+    cluster.lateMsec = (id) => (id === 'E001' ? 260 : 0);
+    await cluster.clock.advance(3_000);
+    cluster.reaches = (_, to) => to !== 'E001';
+    await cluster.clock.advance(2_000 + 600 + 2 * 760);
+    t.notOk(leader.election.isLeading, 'one standstill after the other does not keep it in office');
+  });
+
   t.test('RULE-5: one-way loss counts as not being heard', async (t) => {
     const cluster = new Cluster().startAll();
     await cluster.clock.advance(3_000);
@@ -483,31 +503,44 @@ t.test('members.ts', async (t) => {
     const hub = new MemoryBusHub(clock);
     const members = new Members({ bus: hub.join('E001', 's1'), clock, memberUnitIds: () => IDS });
     members.start();
-    const others = ['E002', 'E003'].map((id) => hub.join(id, 's'));
+    const caughtUpAt: number[] = [];
+    members.onCaughtUp(() => caughtUpAt.push(clock.monotonic()));
+    const [E002, E003, E004] = ['E002', 'E003', 'E004'].map((id) => hub.join(id, 's'));
     let beacon = 0;
-    /** A heartbeat of everybody who is there; the time that it takes until the next one. */
-    const beat = async (nextMsec: number, heard = others): Promise<void> => {
+    const say = async (...heard: readonly (Bus | undefined)[]): Promise<void> => {
       beacon += 1;
-      members.beat(HEARTBEAT_MSEC);
-      for (const bus of heard) bus.publish('election', '', { ...state, session: 's', beacon });
-      await clock.advance(nextMsec);
+      for (const bus of heard) bus?.publish('election', '', { ...state, session: 's', beacon });
+      await clock.advance(2);
     };
-    await beat(HEARTBEAT_MSEC);
-    t.notOk(members.awaitsEchoes);
-    await beat(1_400);
-    t.strictSame(members.alive(), ['E001', 'E002', 'E003'], 'it has not come to its heartbeat: it has heard nobody');
-    t.ok(members.awaitsEchoes);
-    await beat(50, others.slice(0, 1));
-    t.ok(members.isAlive('E003'), 'what arrived meanwhile is on its way');
-    await clock.advance(60);
-    t.notOk(members.isAlive('E003'), 'nothing has');
+    const beat = async (...heard: readonly (Bus | undefined)[]): Promise<void> => {
+      members.beat(HEARTBEAT_MSEC);
+      await say(...heard);
+    };
+    await beat(E002, E003, E004);
+    t.ok(members.echoesBy < clock.monotonic());
+    await clock.advance(1_400);
+    t.strictSame(members.alive(), IDS, 'it has not come to its heartbeat: it has heard nobody');
+    await say(E002); // what has arrived may be heard before the own heartbeat, one after the other
+    t.ok(members.isAlive('E003'));
+    await say(E003);
+    t.ok(members.isAlive('E004'), 'it is on its way');
+    await beat();
+    t.ok(members.echoesBy > clock.monotonic() + HEARTBEAT_MSEC - 10, 'nobody has had a heartbeat since');
+    await clock.advance(95);
+    t.notOk(members.isAlive('E004'), 'it was not');
     t.ok(members.isAlive('E002'));
-    t.ok(members.awaitsEchoes, 'E002 has had no heartbeat since');
-    await clock.advance(390);
-    await beat(110, others.slice(0, 1));
-    t.notOk(members.awaitsEchoes);
-    for (let standstill = 0; standstill < 3; standstill += 1) await beat(800, others.slice(0, 1));
-    t.notOk(members.isAlive('E003'), 'one standstill after the other hides no silence');
+    await clock.advance(5);
+    t.strictSame(
+      caughtUpAt.map((at) => Math.round(at - 1_402)),
+      [102],
+      'who waits for a silence looks again then',
+    );
+    await clock.advance(398);
+    for (let silentMsec = 0; silentMsec < 1_900; silentMsec += 750) {
+      await beat(E002);
+      t.equal(members.isAlive('E003'), silentMsec < 1_000, `silent for ${silentMsec + 500} ms and more`);
+      await clock.advance(750);
+    }
     members.stop();
   });
 

@@ -195,6 +195,22 @@ t.test('flow-device (RULE-18)', async (t) => {
     t.match(await wire.settled(wire.device.setMode({ mode: 'WAIT', ...setting })), { status: { status: '0x0000' } });
   });
 
+  t.test('a flow that could not be heard because the own process stood still is no silent one', async (t) => {
+    for (const isBeating of [true, false]) {
+      const wire = new Wire();
+      const monotonic = wire.clock.monotonic.bind(wire.clock);
+      wire.isBeating = false;
+      await wire.clock.advance(900);
+      wire.clock.monotonic = () => monotonic() + 500; // the timer of the silence will come late by as much
+      await wire.clock.advance(150);
+      t.same(wire.troubles, []);
+      if (isBeating) wire.hear('heartbeat', {});
+      await wire.clock.advance(100);
+      t.same(wire.troubles, isBeating ? [] : ['device.no-heartbeat']);
+      t.equal(wire.stops.length, isBeating ? 0 : 1);
+    }
+  });
+
   t.test('a flow that is only starting, and speaks only when asked, is asked until it is heard', async (t) => {
     const wire = new Wire({ isBeating: false });
     wire.flow = () => {}; // nobody is there yet

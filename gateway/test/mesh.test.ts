@@ -168,6 +168,13 @@ t.test('a silent peer is given up within 2 s, and heard again when it speaks', a
   await lives(one, 'E002');
 });
 
+t.test('a process that stood still takes its peers for silent no sooner than it could hear them', async (t) => {
+  const [one] = await pair(t);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
+  await pause(1_000); // four looks
+  t.notOk(events(one).includes('mesh.peer-silent'));
+});
+
 /** A unit E002 in a process of its own, and what E001, which hears it, is told of its end. */
 async function aMortal(test: Test, elsewhere: readonly number[] = []) {
   const [port = 0] = await freePorts(1);

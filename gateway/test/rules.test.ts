@@ -3,6 +3,7 @@ import { Members } from '../src/cluster/members.ts';
 import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import type { Policy } from '../src/config/policy.ts';
+import { CURRENT_SIGN } from '../src/domain/converter-mode.ts';
 import { isInvolved } from '../src/domain/deal.ts';
 import { PeerError } from '../src/domain/errors.ts';
 import type { Fault } from '../src/domain/fault.ts';
@@ -15,6 +16,8 @@ import {
   type PublishedPolicy,
 } from '../src/domain/messages.ts';
 import type { UnitData } from '../src/domain/unit-data.ts';
+import type { ChaosHouse } from '../src/emulation/chaos/chaos-house.ts';
+import { ChaosStage } from '../src/emulation/chaos/chaos-stage.ts';
 import { UnitBook } from '../src/grid-master/unit-book.ts';
 import { MemoryBusHub, MemoryStore, silentLog, VirtualClock } from '../src/ports/index.ts';
 import { differingKeys } from '../src/unit/policy-watch.ts';
@@ -453,6 +456,29 @@ t.test('RULE-5: a grid master that loses its majority orders those it reaches to
     t.ok(partners.every((id) => mortals.mode(id) === 'WAIT'));
     mortals.heal();
     t.ok(await mortals.until(() => mortals.deals.some((deal) => deal.startDateTime !== undefined), 60_000), 'INV-10');
+  }
+});
+
+t.test('RULE-7, RULE-9: a unit that stood still for a while leaves nobody who is there', async (t) => {
+  const frozenMsecs = [600, 900, 1_500];
+  for (const [run, frozenMsec] of [...frozenMsecs, ...frozenMsecs, ...frozenMsecs].entries()) {
+    const stage = new ChaosStage({ seed: 1, units: 4, violated: () => {} });
+    for (const [index, house] of stage.houses.entries()) stage.clock.after(1 + 137 * index, () => house.start());
+    const hasCurrent = ({ unitId }: ChaosHouse): boolean => CURRENT_SIGN[stage.world.house(unitId).mode] !== 0;
+    await stage.clock.runUntil(() => stage.houses.some(hasCurrent), 180_000);
+    await stage.clock.advance(4_000 + 57 * run);
+    const [house] = stage.houses.filter(hasCurrent);
+    house?.life.freeze();
+    await stage.clock.advance(frozenMsec);
+    house?.life.thaw();
+    await stage.clock.advance(3_000);
+    const lines = stage.log.lines(stage.clock.monotonic());
+    t.strictSame(
+      lines.filter((line) => line.includes('stopped-itself')),
+      [],
+      `${house?.unitId} stood still for ${frozenMsec} ms, run ${run}`,
+    );
+    stage.close();
   }
 });
 

@@ -74,6 +74,8 @@ export class Election {
   #heardLeaderAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #cancelStanding: Cancel = () => {};
   #quorumLostAt: Milliseconds | undefined;
+  /** Without a majority: by when its echoes must have come. */
+  #echoesBy: Milliseconds | undefined;
   /** Until then this unit may have forgotten a promise: it neither votes nor stands (RULE-16). */
   #mutedUntil: Milliseconds = 0;
   /** It has never promised anything, as far as its disk tells: a unit of a new cluster. */
@@ -230,10 +232,13 @@ export class Election {
   #checkQuorum(now: Milliseconds): void {
     if (this.hasQuorum) {
       this.#quorumLostAt = undefined;
+      this.#echoesBy = undefined;
       return;
     }
-    // Its own standstill has used up the lease. Nothing is granted; whether anybody hears it yet, the next echoes tell.
-    if (this.#needs.members.awaitsEchoes) return;
+    // Its own standstill may have used up the lease. Nothing is granted; whether anybody hears it yet, the echoes tell,
+    // which are waited for once: other standstills may follow.
+    this.#echoesBy ??= this.#needs.members.echoesBy;
+    if (now < this.#echoesBy) return;
     if (this.#quorumLostAt === undefined) {
       this.#needs.log.warn({ term: this.#term, at: now }, 'election.quorum-lost');
       this.#quorumLostAt = now;
@@ -346,8 +351,8 @@ export class Election {
       if (this.#role !== 'candidate' || this.#term !== term) return;
       this.#role = 'leader';
       this.#leader = this.#needs.unitId;
-      const now = this.#needs.clock.monotonic();
-      for (const id of this.#needs.members.alive()) this.#echoedAt.set(id, now);
+      const { members } = this.#needs;
+      for (const id of members.alive()) this.#echoedAt.set(id, members.get(id)?.heardAt ?? Number.NEGATIVE_INFINITY);
       this.#needs.log.info({ term }, 'election.won');
       this.#needs.lead(true, term);
       this.#announce();
@@ -373,6 +378,7 @@ export class Election {
     this.#leader = undefined;
     this.#successor = undefined;
     this.#quorumLostAt = undefined;
+    this.#echoesBy = undefined;
     this.#echoedAt.clear();
     this.#sentPasses.clear();
     this.#rest();

@@ -1,15 +1,11 @@
 import type { ElectionState } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
-import type { Clock } from '../ports/clock.ts';
+import type { Cancel, Clock } from '../ports/clock.ts';
+import { CATCH_UP_MSEC, Standstill } from './standstill.ts';
 
 /** A member is alive while its last beacon is younger than this (cluster-safety.md, "Words"). */
 export const ALIVE_MSEC: Milliseconds = 1_000;
-
-/** A process whose heartbeat is so late has stood still meanwhile, and has heard nobody. */
-const STALL_MSEC: Milliseconds = 250;
-/** What has arrived while it stood still has been heard so long afterwards. */
-const CATCH_UP_MSEC: Milliseconds = 100;
 
 /** What a member said last, and when it was heard here (monotonic). */
 export interface Member {
@@ -35,13 +31,9 @@ export class Members {
   readonly #handlers = new Set<(member: Member) => void>();
   readonly #vanishedHandlers = new Set<(unitId: string) => void>();
   #unsubscribe: readonly Unsubscribe[] = [];
-  /** When this process came to something last, and by when its next heartbeat shows that it does not stand still. */
-  #awakeAt: Milliseconds = Number.NEGATIVE_INFINITY;
-  #beatsBy: Milliseconds = Number.POSITIVE_INFINITY;
-  #periodMsec: Milliseconds = 0;
-  /** When it last began to stand still, and until when it hears what has arrived since. */
-  #stalledAt: Milliseconds = 0;
-  #caughtUpAt: Milliseconds = Number.NEGATIVE_INFINITY;
+  readonly #standstill = new Standstill();
+  readonly #caughtUpHandlers = new Set<() => void>();
+  #cancelCatchUp: Cancel = () => {};
 
   constructor(needs: MembersNeeds) {
     this.#needs = needs;
@@ -56,7 +48,7 @@ export class Members {
       const before = this.#heard.get(unitId)?.state;
       if (before?.session === envelope.body.session && before.beacon >= envelope.body.beacon) return;
       const member = { unitId, state: envelope.body, heardAt: this.#needs.clock.monotonic() };
-      this.#noteAwake(member.heardAt);
+      if (this.#standstill.noteAwake(member.heardAt)) this.#catchUp();
       this.#heard.set(unitId, member);
       for (const handle of this.#handlers) handle(member);
     });
@@ -66,6 +58,7 @@ export class Members {
 
   stop(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#cancelCatchUp();
   }
 
   onBeacon(handle: (member: Member) => void): Unsubscribe {
@@ -83,42 +76,35 @@ export class Members {
     return this.#heard.get(unitId);
   }
 
-  /** To be called with every heartbeat of this process; the next one is due after `nextMsec`. */
-  beat(nextMsec: Milliseconds): void {
-    const now = this.#needs.clock.monotonic();
-    this.#noteAwake(now);
-    this.#beatsBy = now + nextMsec + STALL_MSEC;
-    this.#periodMsec = nextMsec;
+  /** Calls `handle` when whoever stayed silent while this process stood still has had the time to be heard. */
+  onCaughtUp(handle: () => void): Unsubscribe {
+    this.#caughtUpHandlers.add(handle);
+    return () => this.#caughtUpHandlers.delete(handle);
   }
 
-  /**
-   * This process has stood still, and whoever is there has not had a heartbeat yet to show that he heard what it has said
-   * since: no echo of it can be expected.
-   */
-  get awaitsEchoes(): boolean {
-    const now = this.#needs.clock.monotonic();
-    return now > this.#beatsBy || now < this.#caughtUpAt + this.#periodMsec;
+  /** To be called with every heartbeat of this process; the next one is due after `nextMsec`. */
+  beat(nextMsec: Milliseconds): void {
+    if (this.#standstill.beat(this.#needs.clock.monotonic(), nextMsec)) this.#catchUp();
+  }
+
+  /** By when what this process has said since it last stood still must have come back to it. */
+  get echoesBy(): Milliseconds {
+    return this.#standstill.echoesBy;
   }
 
   isAlive(unitId: string): boolean {
     if (unitId === this.#needs.bus.unitId) return true;
     const member = this.#heard.get(unitId);
-    return member !== undefined && this.#silenceCountsTo() - member.heardAt < ALIVE_MSEC;
+    const now = this.#standstill.silenceCountsTo(this.#needs.clock.monotonic());
+    return member !== undefined && now - member.heardAt < ALIVE_MSEC;
   }
 
-  /** Nobody is silent for the time in which this process could not hear him. */
-  #silenceCountsTo(): Milliseconds {
-    const now = this.#needs.clock.monotonic();
-    if (now > this.#beatsBy) return this.#awakeAt;
-    return now < this.#caughtUpAt ? this.#stalledAt : now;
-  }
-
-  #noteAwake(now: Milliseconds): void {
-    if (now > this.#beatsBy) {
-      this.#stalledAt = this.#awakeAt;
-      this.#caughtUpAt = now + CATCH_UP_MSEC;
-    }
-    this.#awakeAt = now;
+  /** A timer that is to tell a silence may have run out in between, and nobody else looks. */
+  #catchUp(): void {
+    this.#cancelCatchUp();
+    this.#cancelCatchUp = this.#needs.clock.after(CATCH_UP_MSEC + 1, () => {
+      for (const handle of this.#caughtUpHandlers) handle();
+    });
   }
 
   /** Members that are alive, this unit included, in the policy's order. */

@@ -397,6 +397,10 @@ export class Unit {
         this.#referenceWatch.check();
         this.#noteMembers();
       }),
+      this.#members.onCaughtUp(() => {
+        this.#referenceWatch.check();
+        this.#noteMembers();
+      }),
       () => this.#referenceWatch.stop(),
       bus.listen('grid', ({ envelope }) => {
         if (!this.#election.hearGrid(envelope.sender, envelope.body)) return;

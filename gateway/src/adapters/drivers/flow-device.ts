@@ -35,6 +35,10 @@ const CONVERTER_ONLY: readonly WiredPart[] = ['dcdc'];
 /** What the reply to a `set` may tell; the controller asks for the status where it needs it and it is not among them. */
 const TOLD: readonly PartName[] = ['status', 'meter', 'vdis', 'param'];
 
+/** A timer that is so late tells that the own process stood still: what the flow said meanwhile is heard after it. */
+const LATE_MSEC: Milliseconds = 20;
+const CATCH_UP_MSEC: Milliseconds = 100;
+
 /** Of the time for an answer: whoever waits for one hears that no flow is there before that time is over. */
 const FIRST_BEAT_SHARE = 0.9;
 
@@ -174,9 +178,15 @@ export class FlowDevice implements Device {
     this.#firstBeat.resolve();
     this.#cancelSilence();
     this.#cancelSilence = clock.after(WIRED_SILENCE_MSEC, () => {
-      this.#stopPastFlow();
-      this.#trouble(this.#silence());
+      const lateMsec = clock.monotonic() - Number(this.#heardAt) - WIRED_SILENCE_MSEC;
+      if (lateMsec < LATE_MSEC) this.#fallSilent();
+      else this.#cancelSilence = clock.after(CATCH_UP_MSEC, () => this.#fallSilent());
     });
+  }
+
+  #fallSilent(): void {
+    this.#stopPastFlow();
+    this.#trouble(this.#silence());
   }
 
   /** The flow cannot be asked: the converter has another way to WAIT, or a watchdog of its own (RULE-18). */

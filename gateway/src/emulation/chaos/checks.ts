@@ -1,9 +1,15 @@
 import { CURRENT_SIGN } from '../../domain/converter-mode.ts';
 import { type Deal, isStarted, isStopped, sideOf } from '../../domain/deal.ts';
-import { CORRECTION_SHARE } from '../../grid-master/compensation.ts';
 import type { Finding } from './finding.ts';
 import type { Check, HouseMoment, Moment } from './moment.ts';
-import { acquisitionAndWriteMsec, HAND_OVER_MSEC, LOSS_MSEC, newGridMasterMsec, WRITE_MSEC } from './tolerances.ts';
+import {
+  acquisitionAndWriteMsec,
+  HAND_OVER_MSEC,
+  LOSS_MSEC,
+  MOST_CORRECTION,
+  newGridMasterMsec,
+  WRITE_MSEC,
+} from './tolerances.ts';
 
 /** Faults under which a unit cannot see, or cannot stop, its converter. */
 const BLINDING = ['noReply', 'lateReply', 'duplicate', 'stuckMeter', 'meterOffset', 'houseOffline', 'wrongMode'];
@@ -130,7 +136,7 @@ export const balancedCurrents: Check = (moment) => {
   return moment.houses.flatMap((house): Finding[] => {
     if (CURRENT_SIGN[house.mode] === 0 || !canAct(house)) return [];
     const usualA = moment.hwConfig.gridCurrentAllowanceA * Math.max(1, house.deals.length);
-    const allowanceA = isMisled ? Math.max(usualA, CORRECTION_SHARE * dealtA(house)) : usualA;
+    const allowanceA = isMisled ? Math.max(usualA, MOST_CORRECTION * dealtA(house)) : usualA;
     const offA = house.dig - dealtA(house);
     if (Math.abs(offA) <= allowanceA) return [];
     return [

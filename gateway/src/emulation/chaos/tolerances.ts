@@ -20,3 +20,6 @@ export const LOSS_MSEC: Milliseconds = 1_000;
 
 /** Two references with droop: the steps of a hand-over and their retries, with a change of grid master in between. */
 export const HAND_OVER_MSEC: Milliseconds = 30_000;
+
+/** The part of its deals' current by which compensation may move a side at most (control.md S14). */
+export const MOST_CORRECTION = 0.1;

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { aHwConfig, aPolicy, aScenario, aUnitConfig } from './config/samples.ts';
 import { aDirectory, cli } from './support/cli.ts';
@@ -118,6 +120,17 @@ t.test('apis gateway and the commands that talk to it (architecture §7)', async
   t.match(await cli(['emergency-stop', '--data', data]), { code: 3 }, 'nobody was told: that is no success');
   await writeFile(join(data, 'daemon.json'), JSON.stringify({ pid: 1, units: [units[0]], speed: 1 }));
   t.match(await cli(['emergency-stop', '--data', data]), { code: 3, err: /no unit answers/, out: /0 of 1 units/ });
+});
+
+t.test('node-http: a gateway loads neither the second HTTP client of Node nor HTTP/2', async (t) => {
+  const load = ['commands', 'run-gateway'].map((name) => {
+    const url = new URL(`../src/cli/${name}.ts`, import.meta.url);
+    return `await import(${JSON.stringify(url.href)});`;
+  });
+  const program = `${load.join('')} console.log(process.moduleLoadList.join('\\n'))`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
+  t.match(stdout, /NativeModule http\n/);
+  t.notMatch(stdout, /undici|NativeModule http2/);
 });
 
 t.test('apis up without Node-RED: restarts a crashed gateway, leaves no orphan', async (t) => {

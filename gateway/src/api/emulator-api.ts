@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createServer } from '../adapters/system/node-http.ts';
 import { ConfigError, DeviceError, messageOf } from '../domain/errors.ts';
 import type { World } from '../emulation/world.ts';
 import { type Log, silentLog } from '../ports/log.ts';

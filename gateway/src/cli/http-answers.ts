@@ -1,5 +1,5 @@
-import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
+import { get } from '../adapters/system/node-http.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 
 const ask = (url: string, headers: Readonly<Record<string, string>>): Promise<number> =>

@@ -1,5 +1,6 @@
-import { get, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { DeviceError, messageOf } from '../../domain/errors.ts';
+import { get } from '../system/node-http.ts';
 
 export interface HttpEndpoint {
   readonly host: string;

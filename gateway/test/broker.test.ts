@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -123,6 +124,14 @@ t.test('who is no member of the cluster is not let in, and that is logged once',
   }
   t.ok(await enter(t, station.port, revoked), 'revoked, but the unit has not heard of it');
   t.equal(refusals(station).length, Object.keys(attempts).length, refusals(station).join('; '));
+});
+
+t.test('a broker that has served somebody keeps no table of prepared numbers, which would be 9 MB', async (t) => {
+  const certificates = await someCertificates(t);
+  const station = await aStation(t, await certificates.unit('E001'));
+  t.ok(await enter(t, station.port, await certificates.issue('E002', 'unit')));
+  const { cache } = createRequire(import.meta.url)('mqtt-packet/numbers') as { cache: object }; // has no types
+  t.same(cache, {});
 });
 
 t.test('who leaves while something is on the way to him is nothing to warn of', async (t) => {

@@ -7,6 +7,7 @@ import { type ClientPacket, type InboundChannel, refusalOf } from './broker-acce
 import type { UnitAddress } from './broker-connection.ts';
 import { BrokerDoor, CONNECT_TIMEOUT_MSEC, type DoorOptions, type Guest } from './broker-door.ts';
 import { limitPacketSize } from './packet-size-limit.ts';
+import './unprepared-numbers.ts';
 
 export interface EmbeddedBrokerOptions extends DoorOptions {
   readonly place: UnitPlace;

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=2
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=1
 // Both keep a gateway's memory small: much of it would be short-lived garbage and threads' pools of free memory, at no
 // gain in speed.
 // Plain JavaScript, so that it can say what is missing on any Node version and before anything is built.

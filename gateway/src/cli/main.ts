@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { COMMANDS } from './commands.ts';
-import { runCli } from './run-cli.ts';
+import { stayLean } from './lean-process.ts';
 
 const versionText = (): string => {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -14,6 +13,10 @@ process.stdout.on('error', () => {});
 
 /** What is still open then is not worth waiting for. */
 const LINGER_MSEC = 500;
+
+stayLean(process.argv[2]);
+const { COMMANDS } = await import('./commands.ts');
+const { runCli } = await import('./run-cli.ts');
 
 process.exitCode = await runCli(COMMANDS, versionText(), process.argv.slice(2), {
   out: (text) => process.stdout.write(text),

@@ -22,8 +22,8 @@ const SAFE_STOP_MSEC: Milliseconds = 10_000;
 const CURRENT_DELAY_MSEC: Milliseconds = 600;
 /** Exit code of a gateway that no restart mends (architecture.md §7). */
 const BAD_INPUT = 2;
-/** The daemon makes much short-lived garbage: without this its memory is mostly that, at no gain in speed. */
-const SMALL_MEMORY = '--max-semi-space-size=1';
+/** As in `bin/apis.js`, which may not have been the way here. */
+const SMALL_MEMORY = { flag: '--max-semi-space-size=1', env: { MALLOC_ARENA_MAX: '1' } };
 
 export interface SupervisedGatewayOptions {
   readonly dataDir: string;
@@ -58,8 +58,8 @@ export class SupervisedGateway {
     this.#child = new SupervisedChild({
       name: 'The gateway',
       execPath: process.execPath,
-      args: () => [SMALL_MEMORY, ...apisCommand('gateway', ...options.args)],
-      env: { ...options.env, [SUPERVISED_ENV]: '1' },
+      args: () => [SMALL_MEMORY.flag, ...apisCommand('gateway', ...options.args)],
+      env: { ...SMALL_MEMORY.env, ...options.env, [SUPERVISED_ENV]: '1' },
       say: options.say,
       silence: SILENCE,
       afterDeath: () => this.#safeStop(),

@@ -1027,6 +1027,25 @@ t.test('a grid master that takes over (RULE-4, RULE-8)', async (t) => {
     safe(t, grid);
   });
 
+  t.test(
+    'ends a deal of which a side was lowered before the former one could note that (RULE-11, INV-4)',
+    async (t) => {
+      const grid = await aGrid();
+      const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+      await started(t, grid, first, second);
+      const [low = ''] = ['E003', 'E004'].filter((unitId) => unitId !== grid.grid?.voltageReferenceUnitId);
+      await takenOver(grid, () => {
+        grid.unit(low).dig = 0; // in its mode yet: the stop was overtaken by the new term
+      });
+      t.ok(await grid.runUntil(() => grid.isGone(second.dealId), 20_000));
+      t.match(grid.deal(second.dealId).abortReason, /party-lost/);
+      t.notOk(grid.isGone(first.dealId), 'the other one goes on');
+      t.ok(await grid.runUntil(() => grid.isGone(first.dealId)));
+      t.equal(grid.deal(first.dealId).abortReason, undefined);
+      safe(t, grid);
+    },
+  );
+
   t.test('stops to act when it is stopped itself', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002');

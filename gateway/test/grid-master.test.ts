@@ -254,7 +254,9 @@ t.test('situation: the guards of the table', async (t) => {
     const lost = (deal: Deal, units: Record<string, Scripted>, isAlive = true): boolean =>
       holds('party-lost', at({ deal, view: { ...view([deal], 'E001', units), isAlive: () => isAlive } }));
     t.ok(lost(running('E001', 'E002'), { E001: VR, E002: {} }));
-    t.notOk(lost(running('E001', 'E002'), { E001: VR, E002: { mode: 'DISCHARGE' } }));
+    t.notOk(lost(running('E001', 'E002'), { E001: VR, E002: { mode: 'DISCHARGE', dig: 0.9 } }));
+    t.ok(lost(running('E001', 'E002'), { E001: VR, E002: { mode: 'DISCHARGE', dig: 0.4 } }), 'lowered for its end');
+    t.notOk(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: { mode: 'DISCHARGE' } }), 'it is only going up');
     t.notOk(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: {} }));
     t.ok(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: {} }, false));
     t.notOk(lost(running('E001', 'E002', LINGERING), { E001: VR, E002: {} }));
@@ -268,7 +270,9 @@ t.test('situation: the guards of the table', async (t) => {
       deals = [deal, running('E001', 'E004')],
     ) => {
       const parties = deals.flatMap((one) => [one.chargeUnitId, one.dischargeUnitId]);
-      const heard = Object.fromEntries(parties.map((unitId): [string, Scripted] => [unitId, { mode: 'CHARGE' }]));
+      const heard = Object.fromEntries(
+        parties.map((unitId): [string, Scripted] => [unitId, { mode: 'CHARGE', dig: 2 }]),
+      );
       const given = view(deals, 'E001', vr === undefined ? {} : { ...heard, E001: vr });
       const situation = at({ deal, view: { ...given, isAlive: (unitId) => !silent.includes(unitId) } });
       return [holds('party-lost', situation), holds('party-silent', situation)];

@@ -1,10 +1,12 @@
+import { CURRENT_SIGN } from '../domain/converter-mode.ts';
 import { type Deal, isDeactivated, isStarted, masterSideMustBeActive, needsToStop, partiesOf } from '../domain/deal.ts';
 import type { OperationMode } from '../domain/operation-mode.ts';
 import type { Amperes, Milliseconds } from '../domain/quantities.ts';
 import { admissionObstacle, type Obstacle } from './admission.ts';
+import { agreedRunningCurrentA } from './deal-currents.ts';
 import type { DealEventName, GuardedEvent } from './deal-table.ts';
 import { forceStopReason } from './force-stop.ts';
-import { type GridView, isCarrying, masterDealOf, modeOf, othersOf } from './grid-view.ts';
+import { type GridView, isCarrying, isRunning, masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import type { Progress } from './progress.ts';
 import { isMuteAndLost, silentParty } from './silent-party.ts';
@@ -24,12 +26,26 @@ export interface Situation {
 
 const isGone = ({ view }: Situation, unitId: string): boolean => !view.isAlive(unitId);
 
+/**
+ * A side that was told less than its running deals need: it was lowered for the end of one of them, by a grid master that
+ * died before it could note that (RULE-11).
+ */
+function isLowered({ view, deal }: Situation, unitId: string): boolean {
+  const mode = modeOf(view, unitId);
+  const toldA = view.dcdc(unitId)?.param.dig;
+  if (mode === undefined || CURRENT_SIGN[mode] === 0 || toldA === undefined) return false;
+  const neededA = Math.abs(agreedRunningCurrentA(view.deals.filter(isRunning), unitId));
+  return toldA < neededA - deal.dealGridCurrentA / 2;
+}
+
 /** A party that is gone for the deal, or whose current has gone by itself while the deal runs. */
 function isPartyLost(at: Situation): boolean {
   const { deal, view } = at;
   if (partiesOf(deal).some((unitId) => isGone(at, unitId))) return silentParty(view, deal) === undefined;
   if (!isStarted(deal) || !isCarrying(deal)) return false;
-  return partiesOf(deal).some((unitId) => modeOf(view, unitId) === 'WAIT' || isMuteAndLost(view, unitId));
+  return partiesOf(deal).some(
+    (unitId) => modeOf(view, unitId) === 'WAIT' || isLowered(at, unitId) || isMuteAndLost(view, unitId),
+  );
 }
 
 function isReferenceLost(at: Situation): boolean {

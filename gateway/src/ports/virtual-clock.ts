@@ -4,17 +4,40 @@ import type { Cancel, Clock } from './clock.ts';
 interface Entry {
   readonly at: Milliseconds;
   readonly sequence: number;
+  /** Undefined once it was cancelled or has fired. */
   fire: (() => void) | undefined;
 }
 
 const before = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.sequence < b.sequence);
 
+/** So few cancelled timers are not worth the trouble. */
+const FEW_CANCELLED = 16;
+
 /** Binary min-heap of timers by (due time, order of arrival): the same program always fires in the same order. */
 class TimerHeap {
-  readonly #entries: Entry[] = [];
+  #entries: Entry[] = [];
+  #cancelled = 0;
 
-  get first(): Entry | undefined {
-    return this.#entries[0];
+  /** The first that was not cancelled. */
+  next(): Entry | undefined {
+    for (let first = this.#entries[0]; first !== undefined; first = this.#entries[0]) {
+      if (first.fire !== undefined) return first;
+      this.pop();
+    }
+    return undefined;
+  }
+
+  /**
+   * Cancelled entries leave once they are the half: the deadline of a minute for what takes a moment would stay for
+   * the minute, and each push and pop would go through hundreds of them. A sorted list is a heap.
+   */
+  cancel(entry: Entry): void {
+    if (entry.fire === undefined) return;
+    entry.fire = undefined;
+    this.#cancelled += 1;
+    if (this.#cancelled < FEW_CANCELLED || 2 * this.#cancelled < this.#entries.length) return;
+    this.#entries = this.#entries.filter(({ fire }) => fire !== undefined).sort((a, b) => (before(a, b) ? -1 : 1));
+    this.#cancelled = 0;
   }
 
   push(entry: Entry): void {
@@ -30,11 +53,13 @@ class TimerHeap {
     entries[index] = entry;
   }
 
-  pop(): Entry | undefined {
+  pop(): void {
     const entries = this.#entries;
     const top = entries[0];
     const last = entries.pop();
-    if (top === undefined || last === undefined || entries.length === 0) return top;
+    if (top === undefined || last === undefined) return;
+    if (top.fire === undefined) this.#cancelled -= 1;
+    if (entries.length === 0) return;
     let index = 0;
     for (;;) {
       let child = 2 * index + 1;
@@ -47,7 +72,6 @@ class TimerHeap {
       index = child;
     }
     entries[index] = last;
-    return top;
   }
 }
 
@@ -94,26 +118,23 @@ export class VirtualClock implements Clock {
     const at = this.#elapsed + Math.max(0, delay);
     const entry: Entry = { at, sequence: this.#sequence++, fire };
     this.#timers.push(entry);
-    return () => {
-      entry.fire = undefined;
-    };
+    return () => this.#timers.cancel(entry);
   }
 
   /** Monotonic time of the next timer that will fire; undefined when there is none. */
   nextAt(): Milliseconds | undefined {
-    for (let first = this.#timers.first; first !== undefined; first = this.#timers.first) {
-      if (first.fire !== undefined) return first.at;
-      this.#timers.pop();
-    }
-    return undefined;
+    return this.#timers.next()?.at;
   }
 
   /** Fires the next timer that is due by `end`; false when there is none. */
   #fireNext(end: Milliseconds): boolean {
-    const next = this.nextAt();
-    if (next === undefined || next > end) return false;
-    this.#elapsed = next;
-    this.#timers.pop()?.fire?.();
+    const next = this.#timers.next();
+    if (next === undefined || next.at > end) return false;
+    const { at, fire } = next;
+    this.#elapsed = at;
+    this.#timers.pop();
+    next.fire = undefined;
+    fire?.();
     return true;
   }
 

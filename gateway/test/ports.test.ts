@@ -55,6 +55,29 @@ t.test('virtual-clock.ts', async (t) => {
     t.equal(await clock.step(), false);
   });
 
+  t.test('cancelled timers, however many, leave the others in their order, and never count twice', async (t) => {
+    const clock = new VirtualClock();
+    const entropy = new SeededEntropy(11);
+    const seen: number[] = [];
+    const timers = Array.from({ length: 400 }, (_, index) => {
+      const delay = Math.floor(entropy.next() * 100);
+      return { index, delay, cancel: clock.after(delay, () => seen.push(index)) };
+    });
+    await clock.advance(20);
+    const isCancelled = ({ index }: { readonly index: number }): boolean => index % 5 !== 0;
+    for (const timer of timers) if (isCancelled(timer)) timer.cancel(); // those that have fired are cancelled in vain
+    for (const timer of timers) if (isCancelled(timer)) timer.cancel();
+    clock.after(50, () => seen.push(-1));
+    await clock.advance(100);
+    const byTime = timers.toSorted((a, b) => a.delay - b.delay || a.index - b.index);
+    t.strictSame(
+      seen.filter((index) => index >= 0),
+      byTime.filter((timer) => timer.delay <= 20 || !isCancelled(timer)).map(({ index }) => index),
+    );
+    t.ok(seen.includes(-1));
+    t.equal(clock.nextAt(), undefined);
+  });
+
   t.test('everything that follows from an event settles before the next one', async (t) => {
     const clock = new VirtualClock();
     const seen: string[] = [];
@@ -229,6 +252,18 @@ t.test('memory-bus.ts', async (t) => {
     b.listen('unit', () => t.fail('has left'));
     await clock.advance(5);
     t.equal(seen.length, 1);
+  });
+
+  t.test('a unit hears itself at once, in order, and never while it is still speaking', async (t) => {
+    const clock = new VirtualClock();
+    const a = new MemoryBusHub(clock, { delay: () => undefined }).join('E001', 's1');
+    const seen: string[] = [];
+    a.listen('deal', ({ key }) => seen.push(key));
+    a.publish('deal', 'd1', {} as never);
+    a.publish('deal', 'd2', {} as never);
+    t.strictSame(seen, []);
+    await clock.advance(0);
+    t.strictSame(seen, ['d1', 'd2']);
   });
 
   t.test('a unit that left hears nothing through its former handlers; a lost message is lost', async (t) => {

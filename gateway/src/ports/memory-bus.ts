@@ -9,6 +9,12 @@ type Handler = (delivery: AnyDelivery) => void;
 type SeeGone = (unitId: string, channel: Channel, key: string) => void;
 type HearEnd = (unitId: string, session: string) => void;
 
+/** Deliveries that share a timer. */
+interface Batch {
+  readonly at: Milliseconds;
+  readonly gives: (() => void)[];
+}
+
 export interface MemoryBusOptions {
   /** Delay of a delivery; default 1 ms. A function may draw it, and says `undefined` for a lost message. */
   readonly delay?: (from: string, to: string, channel: Channel) => Milliseconds | undefined;
@@ -24,8 +30,8 @@ export class MemoryBusHub {
   readonly #taps = new Set<{ readonly see: (delivery: AnyDelivery) => void; readonly seeGone: SeeGone }>();
   /** Earliest next delivery from one unit to another, which keeps the order per sender under varying delays. */
   readonly #notBefore = new Map<string, Map<string, Milliseconds>>();
-  /** Deliveries under way, by the time at which they arrive. */
-  readonly #due = new Map<Milliseconds, (() => void)[]>();
+  /** The deliveries under way that were sent last, and when they arrive. */
+  #last: Batch | undefined;
   #nextId = 0;
 
   constructor(clock: Clock, options: MemoryBusOptions = {}) {
@@ -132,7 +138,11 @@ export class MemoryBusHub {
 
   #deliver(to: string, delivery: AnyDelivery, give: () => void): void {
     const from = delivery.envelope.sender;
-    const delay = from === to ? 0 : this.#delay(from, to, delivery.channel);
+    if (from === to) {
+      queueMicrotask(give); // nothing delays it, and what is queued keeps its order without a timer
+      return;
+    }
+    const delay = this.#delay(from, to, delivery.channel);
     if (delay === undefined) return;
     const now = this.#clock.monotonic();
     const earliest = this.#earliestFrom(from);
@@ -149,18 +159,17 @@ export class MemoryBusHub {
     return earliest;
   }
 
-  /** What arrives at the same moment shares one timer, in the order in which it was sent. */
+  /** What is sent on end and arrives at the same moment shares one timer; timers of one moment fire in order. */
   #at(at: Milliseconds, now: Milliseconds, give: () => void): void {
-    const due = this.#due.get(at);
-    if (due !== undefined) {
-      due.push(give);
+    if (this.#last?.at === at) {
+      this.#last.gives.push(give);
       return;
     }
-    const gives = [give];
-    this.#due.set(at, gives);
+    const batch: Batch = { at, gives: [give] };
+    this.#last = batch;
     this.#clock.after(at - now, () => {
-      this.#due.delete(at);
-      for (const one of gives) one();
+      if (this.#last === batch) this.#last = undefined;
+      for (const one of batch.gives) one();
     });
   }
 }

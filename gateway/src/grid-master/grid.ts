@@ -52,6 +52,12 @@ export class Grid {
   /** A planned transfer is under way: permits run on and none is renewed, nothing is raised (RULE-6). */
   holdsBack = false;
   #pass: Pick<GridDraft, 'pass' | 'passMsec'> = { pass: 0, passMsec: 0 };
+  #view: GridView | undefined;
+  readonly #seen: Pick<GridView, 'unit' | 'dcdc' | 'isAlive'> = {
+    unit: (unitId) => this.units.unit(unitId),
+    dcdc: (unitId) => this.units.dcdc(unitId),
+    isAlive: (unitId) => this.needs.community.isAlive(unitId),
+  };
 
   constructor(needs: GridMasterNeeds) {
     this.needs = needs;
@@ -81,15 +87,16 @@ export class Grid {
     return this.needs.clock.monotonic();
   }
 
+  /** The moment as it is now: the same view as long as policy, deals and reference are the same. */
   view(): GridView {
-    return {
-      policy: this.policy,
-      deals: this.deals.all(),
-      voltageReferenceUnitId: this.voltageReferenceUnitId,
-      unit: (unitId) => this.units.unit(unitId),
-      dcdc: (unitId) => this.units.dcdc(unitId),
-      isAlive: (unitId) => this.needs.community.isAlive(unitId),
-    };
+    const { policy, voltageReferenceUnitId } = this;
+    const deals = this.deals.all();
+    const last = this.#view;
+    if (last?.deals === deals && last.policy === policy && last.voltageReferenceUnitId === voltageReferenceUnitId)
+      return last;
+    const view = { policy, deals, voltageReferenceUnitId, ...this.#seen };
+    this.#view = view;
+    return view;
   }
 
   /** Who holds the voltage beside the reference, outside a hand-over (INV-1); nobody while no reference is named. */

@@ -33,9 +33,9 @@ export class Suspects {
   }
 
   get doubtful(): ReadonlyMap<string, Milliseconds> {
-    return new Map(
-      [...this.#active].flatMap(([unitId, { doubtedAt }]) => (doubtedAt === undefined ? [] : [[unitId, doubtedAt]])),
-    );
+    const doubtful = new Map<string, Milliseconds>();
+    for (const [unitId, { doubtedAt }] of this.#active) if (doubtedAt !== undefined) doubtful.set(unitId, doubtedAt);
+    return doubtful;
   }
 
   /** Current to keep free for converters that may still be active. */

@@ -11,6 +11,14 @@ interface Told<T> {
   readonly at: Milliseconds;
 }
 
+/** What counts of a unit at present, put together once for all who ask until something newer comes. */
+interface Known {
+  readonly pushed: Told<UnitData> | undefined;
+  readonly full: Told<UnitData> | undefined;
+  readonly converter: Told<Pick<UnitData, 'dcdc'>> | undefined;
+  readonly unit: UnitData | undefined;
+}
+
 const newest = <T>(pushed: Told<T> | undefined, answered: Told<T> | undefined): Told<T> | undefined =>
   pushed === undefined || (answered !== undefined && answered.at >= pushed.at) ? answered : pushed;
 
@@ -20,6 +28,7 @@ export class UnitBook {
   readonly #clock: Clock;
   readonly #units = new Map<string, Told<UnitData>>();
   readonly #dcdcs = new Map<string, Told<Pick<UnitData, 'dcdc'>>>();
+  readonly #known = new Map<string, Known>();
   readonly #fresh = new Set<string>();
   /** Has answered in this term at least once, whatever became of it since. */
   readonly #heard = new Set<string>();
@@ -39,6 +48,7 @@ export class UnitBook {
     if (reply.unit !== undefined) this.#units.set(unitId, { data: reply.unit, at });
     const dcdc = reply.dcdc ?? reply.unit?.dcdc;
     if (dcdc !== undefined) this.#dcdcs.set(unitId, { data: { dcdc }, at });
+    this.#known.delete(unitId);
   }
 
   /** Has the unit answered anything in this term? */
@@ -56,33 +66,40 @@ export class UnitBook {
     this.#fresh.delete(unitId);
     this.#units.delete(unitId);
     this.#dcdcs.delete(unitId);
+    this.#known.delete(unitId);
   }
 
-  #full(unitId: string): Told<UnitData> | undefined {
-    const found = newest(this.#community.unit(unitId), this.#units.get(unitId));
-    return found?.data.stale === true ? undefined : found;
+  #knownOf(unitId: string): Known {
+    const pushed = this.#community.unit(unitId);
+    const before = this.#known.get(unitId);
+    if (before !== undefined && before.pushed === pushed) return before;
+    const known = this.#combine(unitId, pushed);
+    this.#known.set(unitId, known);
+    return known;
+  }
+
+  #combine(unitId: string, pushed: Told<UnitData> | undefined): Known {
+    const found = newest(pushed, this.#units.get(unitId));
+    const full = found?.data.stale === true ? undefined : found;
+    const converter = newest<Pick<UnitData, 'dcdc'>>(full, this.#dcdcs.get(unitId));
+    const dcdc = converter?.data.dcdc;
+    if (full === undefined || dcdc === undefined) return { pushed, full, converter, unit: undefined };
+    return { pushed, full, converter, unit: full.data.dcdc === dcdc ? full.data : { ...full.data, dcdc } };
   }
 
   /** Newest full data of a unit, with the converter's newest answer in it; undefined when unknown or stale. */
   unit(unitId: string): UnitData | undefined {
-    const full = this.#full(unitId);
-    const dcdc = this.dcdc(unitId);
-    if (full === undefined || dcdc === undefined) return undefined;
-    return full.data.dcdc === dcdc ? full.data : { ...full.data, dcdc };
-  }
-
-  #dcdc(unitId: string): Told<Pick<UnitData, 'dcdc'>> | undefined {
-    return newest<Pick<UnitData, 'dcdc'>>(this.#full(unitId), this.#dcdcs.get(unitId));
+    return this.#knownOf(unitId).unit;
   }
 
   /** Newest converter data of a unit. */
   dcdc(unitId: string): Dcdc | undefined {
-    return this.#dcdc(unitId)?.data.dcdc;
+    return this.#knownOf(unitId).converter?.data.dcdc;
   }
 
   /** When the newest converter data of a unit came in. */
   seenAt(unitId: string): Milliseconds | undefined {
-    return this.#dcdc(unitId)?.at;
+    return this.#knownOf(unitId).converter?.at;
   }
 
   /** Newest converter data, for a step that cannot do without. */
@@ -95,7 +112,7 @@ export class UnitBook {
 
   /** Newest word of a unit on its energy. */
   energySample(unitId: string): EnergySample | undefined {
-    const full = this.#full(unitId);
+    const { full } = this.#knownOf(unitId);
     if (full === undefined) return undefined;
     return { at: full.at, energyWh: full.data.apis.energy_wh, batteryPowerW: full.data.dcdc.meter.wb };
   }

@@ -3,7 +3,7 @@ import type { Members } from '../cluster/members.ts';
 import type { GridState, Permit } from '../domain/messages.ts';
 import type { StampedMode } from '../domain/operation-mode.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import { type GridDraft, GridMaster, type GridMasterNeeds } from '../grid-master/index.ts';
+import { type GridDraft, GridMaster, type GridMasterNeeds, type PermitDraft } from '../grid-master/index.ts';
 import type { Bus } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
@@ -29,7 +29,7 @@ export interface GridMasterHostNeeds {
 export class GridMasterHost {
   readonly #needs: GridMasterHostNeeds;
   #gridMaster: GridMaster | undefined;
-  #told = '';
+  #told: GridDraft | undefined;
   #pass = 0;
   #saidAt: Milliseconds = Number.NEGATIVE_INFINITY;
   #draft: GridDraft = NOTHING_YET;
@@ -76,9 +76,8 @@ export class GridMasterHost {
       term,
       publish: (draft) => {
         if (this.#gridMaster !== gridMaster) return; // out of office: its last step may still be at work
-        const told = toldBy(draft);
-        const isNews = told !== this.#told;
-        this.#told = told;
+        const isNews = this.#told === undefined || !saysTheSame(draft, this.#told);
+        this.#told = draft;
         this.#draft = draft;
         if (isNews) this.publish();
         else this.beat();
@@ -116,5 +115,26 @@ export class GridMasterHost {
   }
 }
 
-/** A draft but for which pass made it and how long that took: equal texts say the same. */
-const toldBy = ({ pass: _pass, passMsec: _passMsec, ...rest }: GridDraft): string => JSON.stringify(rest);
+/** What a draft says; which pass made it and how long that took is no news. */
+type Said = Omit<GridDraft, 'pass' | 'passMsec'>;
+type IsSame = (a: Said, b: Said) => boolean;
+
+const isSameList = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((one, index) => one === b[index]);
+
+const isSamePermit = (a: PermitDraft, b: PermitDraft | undefined): boolean =>
+  a.unitId === b?.unitId && isSameList(a.modes, b.modes) && isSameList(a.dealIds, b.dealIds);
+
+/** Is each field the same? Asked in every pass, for which drafts as texts would be too dear. */
+const IS_SAME: { readonly [F in keyof Required<Said>]: IsSame } = {
+  granting: (a, b) => a.granting === b.granting,
+  voltageReferenceUnitId: (a, b) => a.voltageReferenceUnitId === b.voltageReferenceUnitId,
+  masterDealId: (a, b) => a.masterDealId === b.masterDealId,
+  handOver: (a, b) => a.handOver?.from === b.handOver?.from && a.handOver?.to === b.handOver?.to,
+  hasGlobalErrors: (a, b) => a.hasGlobalErrors === b.hasGlobalErrors,
+  permits: ({ permits: a }, { permits: b }) =>
+    a.length === b.length && a.every((one, index) => isSamePermit(one, b[index])),
+};
+const COMPARISONS = Object.values(IS_SAME);
+
+const saysTheSame: IsSame = (a, b) => COMPARISONS.every((isSame) => isSame(a, b));

@@ -87,6 +87,13 @@ export const partiesOf = ({ chargeUnitId, dischargeUnitId }: Deal): readonly str
   dischargeUnitId,
 ];
 
+/** The units that are a party of any of the deals, each once. */
+export function partiesOfAll(deals: readonly Deal[]): readonly string[] {
+  const unitIds: string[] = [];
+  for (const deal of deals) for (const unitId of partiesOf(deal)) if (!unitIds.includes(unitId)) unitIds.push(unitId);
+  return unitIds;
+}
+
 export const isInvolved = (deal: Deal, unitId: string): boolean =>
   deal.chargeUnitId === unitId || deal.dischargeUnitId === unitId;
 

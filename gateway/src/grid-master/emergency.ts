@@ -1,4 +1,4 @@
-import { isActivated, isDeactivated, partiesOf, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
+import { isActivated, isDeactivated, partiesOfAll, slaveSideMustBeActive, unitOnSide } from '../domain/deal.ts';
 import type { Descent } from '../domain/device-command.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
@@ -34,7 +34,7 @@ function stopsOf({ policy, rivals }: Grid): { readonly currents: Stop; readonly 
 /** Parties of the deals that have been activated. */
 const busyUnitsOf = (grid: Grid): readonly string[] => {
   const active = grid.deals.all().filter((deal) => isActivated(deal) && !isDeactivated(deal));
-  return [...new Set(active.flatMap(partiesOf))];
+  return partiesOfAll(active);
 };
 
 const without = (units: readonly string[], those: readonly string[]): readonly string[] =>

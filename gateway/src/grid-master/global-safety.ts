@@ -1,7 +1,7 @@
 import { modeOfCode } from '../domain/converter-mode.ts';
-import { isInvolved, masterSideMustBeActive, partiesOf, slaveSideMustBeActive } from '../domain/deal.ts';
+import { isInvolved, masterSideMustBeActive, partiesOfAll, slaveSideMustBeActive } from '../domain/deal.ts';
 import type { FaultInput } from '../domain/fault.ts';
-import type { Milliseconds } from '../domain/quantities.ts';
+import type { Milliseconds, Volts } from '../domain/quantities.ts';
 import { type GridView, gridCurrentOf, isUntold, modeOf } from './grid-view.ts';
 
 export interface Violation {
@@ -24,8 +24,7 @@ const EPSILON_A = 1e-9;
 function balanceViolation(view: GridView): Violation | undefined {
   if (!view.deals.some(slaveSideMustBeActive)) return undefined;
   const present = view.deals.filter(masterSideMustBeActive);
-  const parties = [...new Set(present.flatMap(partiesOf))];
-  const units = parties.filter((unitId) => modeOf(view, unitId) !== 'WAIT');
+  const units = partiesOfAll(present).filter((unitId) => modeOf(view, unitId) !== 'WAIT');
   const currents = units.map((unitId) => (isUntold(view, unitId) ? undefined : gridCurrentOf(view, unitId)));
   const known = currents.filter((currentA) => currentA !== undefined);
   // A unit that does not tell is the business of the guard on lost parties.
@@ -70,13 +69,15 @@ function branchViolation(view: GridView): Violation | undefined {
 
 /** Who is active sees the same bus, but for the drop that lines may have and what meters may be off: else a line is open or shorted (control.md S5). */
 function spreadViolation(view: GridView): Violation | undefined {
-  const seen = view.policy.memberUnitIds.flatMap((unitId) => {
+  let lowest: { readonly unitId: string; readonly vg: Volts } | undefined;
+  let highest: typeof lowest;
+  for (const unitId of view.policy.memberUnitIds) {
     const dcdc = view.dcdc(unitId);
-    const isActive = dcdc !== undefined && modeOfCode(dcdc.status.status) !== 'WAIT';
-    return isActive ? [{ unitId, vg: dcdc.meter.vg }] : [];
-  });
-  const sorted = seen.toSorted((a, b) => a.vg - b.vg);
-  const [lowest, highest] = [sorted[0], sorted.at(-1)];
+    if (dcdc === undefined || modeOfCode(dcdc.status.status) === 'WAIT') continue;
+    const seen = { unitId, vg: dcdc.meter.vg };
+    if (lowest === undefined || seen.vg < lowest.vg) lowest = seen;
+    if (highest === undefined || seen.vg >= highest.vg) highest = seen;
+  }
   if (lowest === undefined || highest === undefined) return undefined;
   const limitV = view.policy.gridVoltageDropAllowanceV + 2 * view.policy.gridVoltageAllowanceV;
   if (highest.vg - lowest.vg <= limitV) return undefined;

@@ -6,6 +6,7 @@ import {
   isInvolved,
   masterSideMustBeActive,
   partiesOf,
+  partiesOfAll,
   slaveSideMustBeActive,
   unitOnSide,
 } from '../domain/deal.ts';
@@ -50,9 +51,10 @@ function dealsFor(view: PermitView, unitId: string, deals: readonly Deal[]): rea
 
 /** Constant current by its role, constant voltage as reference, both while the reference is handed over. */
 function modesOf(view: PermitView, unitId: string, deals: readonly Deal[]): readonly ConverterMode[] {
+  const isHandedOver = isInHandOver(view, unitId);
+  if (unitId === view.voltageReferenceUnitId && !isHandedOver) return ['VOLTAGE_REFERENCE'];
   const roles = [...new Set(deals.map((deal) => currentModeOf(deal, unitId)))];
-  if (isInHandOver(view, unitId)) return ['VOLTAGE_REFERENCE', ...roles];
-  return unitId === view.voltageReferenceUnitId ? ['VOLTAGE_REFERENCE'] : roles;
+  return isHandedOver ? ['VOLTAGE_REFERENCE', ...roles] : roles;
 }
 
 /**
@@ -67,11 +69,14 @@ export function permitsOf(view: PermitView): readonly PermitDraft[] {
   const isKnown = (unitId: string): boolean => view.isFresh(unitId);
   const active = view.deals.filter(masterSideMustBeActive);
   const known = view.hearsUs(vr) ? active.filter((deal) => partiesOf(deal).every(isKnown)) : [];
-  const unitIds = [...new Set([vr, ...known.flatMap(partiesOf)])].filter((unitId) => view.isAlive(unitId)).sort();
-  return unitIds.flatMap((unitId) => {
+  const parties = partiesOfAll(known);
+  const named = parties.includes(vr) ? parties : [vr, ...parties];
+  const unitIds = named.filter((unitId) => view.isAlive(unitId)).sort();
+  const permits: PermitDraft[] = [];
+  for (const unitId of unitIds) {
     const own = dealsFor(view, unitId, unitId === vr ? active : known);
-    return own.length === 0
-      ? []
-      : [{ unitId, modes: modesOf(view, unitId, own), dealIds: own.map((deal) => deal.dealId) }];
-  });
+    if (own.length === 0) continue;
+    permits.push({ unitId, modes: modesOf(view, unitId, own), dealIds: own.map((deal) => deal.dealId) });
+  }
+  return permits;
 }

@@ -20,8 +20,8 @@ export function referenceDriftA(view: GridView): Amperes | undefined {
   if (vr === undefined || present.length === 0) return undefined;
   if (!present.every((deal) => isStarted(deal) && isRunning(deal))) return undefined;
   const measuredA = gridCurrentOf(view, vr);
-  const parties = present.flatMap(partiesOf);
-  if (parties.some((unitId) => gridCurrentOf(view, unitId) === undefined)) return undefined;
+  const isUnseen = (unitId: string): boolean => gridCurrentOf(view, unitId) === undefined;
+  if (present.some((deal) => partiesOf(deal).some(isUnseen))) return undefined;
   return measuredA === undefined ? undefined : measuredA - agreedRunningCurrentA(present, vr);
 }
 

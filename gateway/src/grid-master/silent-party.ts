@@ -1,4 +1,4 @@
-import { type Deal, isStarted, partiesOf } from '../domain/deal.ts';
+import { type Deal, isStarted, partiesOf, partiesOfAll } from '../domain/deal.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { runningCurrentA } from './deal-currents.ts';
 import { type GridView, gridCurrentOf, isCarrying, isMute, isSilent, modeOf, othersOf } from './grid-view.ts';
@@ -10,7 +10,7 @@ const EPSILON_A = 1e-9;
  * the other way. Two that are cut off together leave a bus in balance, and partners that go on alone.
  */
 function hidingA(view: GridView, unitId: string, lostA: Amperes): Amperes {
-  const silent = [...new Set(view.deals.flatMap(partiesOf))].filter(
+  const silent = partiesOfAll(view.deals).filter(
     (other) => other !== unitId && other !== view.voltageReferenceUnitId && isSilent(view, other),
   );
   const currents = silent.map((other) => runningCurrentA(view.deals, other));

@@ -43,20 +43,20 @@ async function joinBus({ grid, deal }: Step): Promise<StepResult> {
   return vr === undefined ? retryIn(QUEUE_MSEC) : join(grid, deal, vr);
 }
 
-/** The actions that the deal table names. */
-export const ACTIONS: Readonly<Record<DealAction, (step: Step) => Promise<StepResult>>> = {
-  wait: async () => retryIn(QUEUE_MSEC),
+/** The actions that the deal table names; what needs nobody's answer is done at once. */
+export const ACTIONS: Readonly<Record<DealAction, (step: Step) => StepResult | Promise<StepResult>>> = {
+  wait: () => retryIn(QUEUE_MSEC),
   energise: ({ grid, deal, watch }) => energise(grid, deal, watch),
   join: joinBus,
   watchRampUp: ({ grid, deal }) => watchRampUp(grid, deal),
-  noteRampUp: async ({ grid, deal }) => noteRampUp(grid, deal),
+  noteRampUp: ({ grid, deal }) => noteRampUp(grid, deal),
   failRampUp,
   authorise: ({ grid, deal }) => authorise(grid, deal),
   warmUp: ({ grid, deal }) => warmUp(grid, deal),
   compensate: ({ grid, deal }) => compensate(grid, deal),
   cumulate: ({ grid, deal }) => cumulate(grid, deal),
   halt: ({ grid, deal }) => halt(grid, deal),
-  linger: async ({ grid, at }) => retryIn(grid.policy.gridMaster.lingerMsec - (at.now - at.progress.stateSince)),
+  linger: ({ grid, at }) => retryIn(grid.policy.gridMaster.lingerMsec - (at.now - at.progress.stateSince)),
   deactivate: ({ grid, deal }) => deactivate(grid, deal),
   abort: ({ grid, deal, event, at }) => abort(grid, deal, abortReason(event, at)),
   dispose: ({ grid, deal }) => dispose(grid, deal),

@@ -51,9 +51,14 @@ function recordNowAndThen(grid: Grid, deal: Deal): void {
  * Keeps the account of a running deal from what its reference unit pushes, reads it when the predicted end is near
  * or the data are old, and comes back at the predicted end (control.md §4.9).
  */
-export async function cumulate(grid: Grid, deal: Deal): Promise<StepResult> {
+export function cumulate(grid: Grid, deal: Deal): StepResult | Promise<StepResult> {
   const isNear = (predictedMsec(grid, deal) ?? CLOSE_MSEC) < CLOSE_MSEC;
-  if (isNear || isOld(grid, deal)) await readReference(grid, deal);
+  if (!isNear && !isOld(grid, deal)) return account(grid, deal);
+  return readReference(grid, deal).then(() => account(grid, deal));
+}
+
+/** How the deal stands, and when to look again. */
+function account(grid: Grid, deal: Deal): StepResult {
   recordNowAndThen(grid, deal);
   if (grid.deals.progress(deal.dealId).amountWh > deal.dealAmountWh) return 'advanced';
   const waitMsec = predictedMsec(grid, deal) ?? grid.policy.gridMaster.mainLoopPeriodMsec;

@@ -137,7 +137,9 @@ export class DealRunner {
   async #act(action: DealAction, step: Step): Promise<StepResult> {
     const { dealId } = step.deal;
     try {
-      return await withDeadline(this.#grid.needs.clock, STEP_LIMIT_MSEC, ACTIONS[action](step), () => {
+      const result = ACTIONS[action](step);
+      if (!(result instanceof Promise)) return result;
+      return await withDeadline(this.#grid.needs.clock, STEP_LIMIT_MSEC, result, () => {
         this.#grid.raiseEpoch(); // whatever it still wants comes too late
         return new StepHung(`${action} of deal ${dealId} did not end within ${STEP_LIMIT_MSEC} ms`);
       });

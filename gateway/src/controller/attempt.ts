@@ -29,11 +29,19 @@ export function attempt<T>(options: AttemptOptions, call: (signal: AbortSignal) 
     signal.addEventListener('abort', onAbort, { once: true });
     // Async, so that a driver that throws at once is heard like one that rejects.
     const replied = async (): Promise<T> => call(inner.signal);
-    replied()
-      .then(resolve, reject)
-      .finally(() => {
-        cancel();
-        signal.removeEventListener('abort', onAbort);
-      });
+    const end = (): void => {
+      cancel();
+      signal.removeEventListener('abort', onAbort);
+    };
+    replied().then(
+      (reply) => {
+        end();
+        resolve(reply);
+      },
+      (error: unknown) => {
+        end();
+        reject(error);
+      },
+    );
   });
 }

@@ -68,7 +68,8 @@ export class DeviceState {
 
   /** The last full reading with all that was merged since. @throws DeviceError `device.unknown-state` before it */
   get reading(): DeviceReading {
-    return { ...this.#lastOrThrow.reading, dcdc: this.dcdc };
+    const { reading } = this.#lastOrThrow;
+    return reading.dcdc === this.#known ? reading : { ...reading, dcdc: this.dcdc };
   }
 
   /** Monotonic time at which the last full reading was begun. @throws DeviceError `device.unknown-state` before it */

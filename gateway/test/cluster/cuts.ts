@@ -159,8 +159,12 @@ const lateFromTheStart: Scenario = {
 export const PARTITIONS: readonly Scenario[] = [
   partition('partition 2+2', 2),
   partition('partition 1+3, the grid master alone', 1),
-  partition('partition 1+3, the grid master behind a firewall that refuses', 1, refuse),
   partyAlone,
+];
+
+/** What is between the parts looks like the end of the other one to each. */
+export const REFUSALS: readonly Scenario[] = [
+  partition('partition 1+3, the grid master behind a firewall that refuses', 1, refuse),
 ];
 
 /** Messages go missing. */

@@ -1,4 +1,4 @@
-import { DELAYS, LOSSES, PARTITIONS } from './cuts.ts';
+import { DELAYS, LOSSES, PARTITIONS, REFUSALS } from './cuts.ts';
 import { KILLS } from './kills.ts';
 import type { Scenario } from './scenario.ts';
 import { SILENT_DRIVERS, SILENT_GATEWAYS } from './silences.ts';
@@ -23,6 +23,7 @@ export const SUITES: readonly Suite[] = [
   { name: 'kills, 1 A, capacity', gridCurrentA: 1, admission: 'capacity', isLong: true, scenarios: KILLS },
   { name: 'delays', ...N_1, delayMsec: 500, scenarios: DELAYS },
   { name: 'partitions', ...N_1, scenarios: PARTITIONS },
+  { name: 'refusals', ...N_1, isLong: true, scenarios: REFUSALS },
   { name: 'losses', ...N_1, scenarios: LOSSES },
   { name: 'silent drivers', ...N_1, scenarios: SILENT_DRIVERS },
 ];

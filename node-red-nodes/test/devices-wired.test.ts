@@ -30,6 +30,8 @@ const PLACED = { x: 0, y: 0 };
 const hasBegun = ({ startDateTime }: Deal): boolean => startDateTime?.startsWith('2') === true;
 const isRunning = (deal: Deal): boolean => hasBegun(deal) && deal.stopDateTime === undefined;
 const isWired = ({ chargeUnitId, dischargeUnitId }: Deal): boolean => [chargeUnitId, dischargeUnitId].includes(WIRED);
+/** How a deal ended, for whoever has to find out why. */
+const endOf = (deal: Deal | undefined): string => (deal === undefined ? 'it is gone' : JSON.stringify(deal));
 type Test = { teardown(act: () => unknown): unknown };
 
 interface TradingSite {
@@ -164,7 +166,7 @@ async function aTradingSite(t: Test): Promise<TradingSite> {
     othersEnded: () =>
       others.flatMap(({ dealId }) => {
         const now = deals().find((deal) => deal.dealId === dealId);
-        return now !== undefined && isRunning(now) ? [] : [now?.abortReason ?? 'it is gone'];
+        return now !== undefined && isRunning(now) ? [] : [endOf(now)];
       }),
     silent: () => client.when(isSilent, 20_000),
     heard: () => client.when(() => !isSilent(), 20_000),

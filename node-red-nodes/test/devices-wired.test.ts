@@ -19,9 +19,9 @@ const WIRED_FLOW = flowOf('wired-device.json');
 // Everything runs at the speed of life, and a flow that blocks for 20 s takes its time: side by side, each test with a
 // gateway and a Node-RED of its own.
 t.setTimeout(230_000);
-t.jobs = 6;
+t.jobs = 3;
 
-/** Six gateways and six Node-REDs start at once: until a current flows takes 10 s on two idle cores. */
+/** Three gateways and three Node-REDs start at once, beside other tests. */
 const START_LIMIT_MSEC = 100_000;
 
 /** Node-RED tells nodes from config nodes by their having a place. */

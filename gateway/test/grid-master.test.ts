@@ -257,6 +257,10 @@ t.test('situation: the guards of the table', async (t) => {
     t.notOk(lost(running('E001', 'E002'), { E001: VR, E002: { mode: 'DISCHARGE', dig: 0.9 } }));
     t.ok(lost(running('E001', 'E002'), { E001: VR, E002: { mode: 'DISCHARGE', dig: 0.4 } }), 'lowered for its end');
     t.notOk(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: { mode: 'DISCHARGE' } }), 'it is only going up');
+    const deal = running('E001', 'E002');
+    const { startDateTime: _, ...joining } = running('E003', 'E002');
+    const beside = view([deal, joining], 'E001', { E001: VR, E002: { mode: 'DISCHARGE', dig: 1 }, E003: {} });
+    t.notOk(holds('party-lost', at({ deal, view: beside })), 'nor is one that runs when another has still to come');
     t.notOk(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: {} }));
     t.ok(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: {} }, false));
     t.notOk(lost(running('E001', 'E002', LINGERING), { E001: VR, E002: {} }));

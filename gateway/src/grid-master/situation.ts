@@ -6,7 +6,7 @@ import { admissionObstacle, type Obstacle } from './admission.ts';
 import { agreedRunningCurrentA } from './deal-currents.ts';
 import type { DealEventName, GuardedEvent } from './deal-table.ts';
 import { forceStopReason } from './force-stop.ts';
-import { type GridView, isCarrying, isRunning, masterDealOf, modeOf, othersOf } from './grid-view.ts';
+import { type GridView, isCarrying, masterDealOf, modeOf, othersOf } from './grid-view.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 import type { Progress } from './progress.ts';
 import { isMuteAndLost, silentParty } from './silent-party.ts';
@@ -34,7 +34,7 @@ function isLowered({ view, deal }: Situation, unitId: string): boolean {
   const mode = modeOf(view, unitId);
   const toldA = view.dcdc(unitId)?.param.dig;
   if (mode === undefined || CURRENT_SIGN[mode] === 0 || toldA === undefined) return false;
-  const neededA = Math.abs(agreedRunningCurrentA(view.deals.filter(isRunning), unitId));
+  const neededA = Math.abs(agreedRunningCurrentA(view.deals.filter(isStarted), unitId)); // one on its way up has it to come
   return toldA < neededA - deal.dealGridCurrentA / 2;
 }
 

@@ -1013,6 +1013,18 @@ t.test('permits (INV-2)', async (t) => {
     ['E001 VOLTAGE_REFERENCE 1'],
     'both parties have to be; the reference stays for the others',
   );
+  t.same(
+    short(
+      permitsOf({
+        ...base,
+        deals: [first, running('E003', 'E004')],
+        isAlive: (unitId) => unitId !== 'E004',
+        isFresh: (unitId) => unitId !== 'E004',
+      }),
+    ),
+    ['E001 VOLTAGE_REFERENCE 1', 'E002 DISCHARGE 1', 'E003 CHARGE 1'],
+    'but for one that is gone: its converter may go on, and its partner with it (RULE-9)',
+  );
 });
 
 t.test('voltage-optimisation (§13.1)', async (t) => {

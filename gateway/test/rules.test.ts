@@ -251,6 +251,33 @@ t.test(
   },
 );
 
+t.test(
+  'RULE-4, RULE-9: the partner of a grid master that dies goes on beside its converter, for those who never heard it',
+  async (t) => {
+    const mortals = new Mortals({
+      rsoc: [92, 30, 80, 40],
+      policy: (base) => ({
+        ...withGridMaster({ admission: 'n-1' })(base),
+        mediator: { ...base.mediator, deal: { ...base.mediator.deal, gridCurrentA: 1 } },
+      }),
+    });
+    await mortals.untilRunning(2);
+    t.equal(mortals.gridMaster?.unitId, 'E001');
+    t.strictSame(mortals.references, ['E002'], 'the one that dies holds no voltage');
+    t.equal(mortals.mode('E004'), 'CHARGE', 'from the one that dies');
+    mortals.kill('E001');
+    t.strictSame(await changesWithin(mortals, 20_000, ['E002', 'E004']), [], 'what goes on is balanced');
+    t.ok(mortals.gridMaster, 'another one leads');
+    t.equal(mortals.mode('E001'), 'DISCHARGE');
+    const toWait = { mode: 'WAIT', dvg: 0, dig: 0, drg: 0 } as const;
+    void mortals.world.device('E001').setMode(toWait, new AbortController().signal);
+    t.ok(
+      await mortals.until(() => mortals.mode('E004') === 'WAIT', 5_000),
+      'until the reference shows that it is gone',
+    );
+  },
+);
+
 t.test('RULE-4: a cluster that is complete is fenced as soon as everybody has answered', async (t) => {
   const mortals = new Mortals();
   await mortals.until(() => mortals.gridMaster !== undefined, 5_000);

@@ -367,8 +367,7 @@ export class Grid {
       ...view,
       masterSide: masterSide(view),
       handOver: this.handOver,
-      // Whoever has answered in this term and is silent now may go on for its deal as long as that lasts (RULE-9).
-      isFresh: (unitId) => this.units.isFresh(unitId) || (this.units.hasBeenHeard(unitId) && !view.isAlive(unitId)),
+      isFresh: (unitId) => this.units.isFresh(unitId),
       hearsUs: (unitId) => this.needs.hearsUs(unitId),
     });
   }

@@ -30,7 +30,7 @@ export interface PermitView {
   readonly voltageReferenceUnitId: string | undefined;
   readonly handOver: HandOver | undefined;
   isAlive(unitId: string): boolean;
-  /** Has this unit answered this grid master? Before that nothing of it is renewed (RULE-4). */
+  /** Has this unit answered this grid master? Before that nothing of one that is there is renewed (RULE-4). */
   isFresh(unitId: string): boolean;
   /** Has this unit shown that it heard a late `grid` of ours? */
   hearsUs(unitId: string): boolean;
@@ -59,14 +59,16 @@ function modesOf(view: PermitView, unitId: string, deals: readonly Deal[]): read
 
 /**
  * Leave to be out of WAIT, for the units of deals whose master side must be active (INV-2). Without a reference
- * that is alive nobody gets any (RULE-7), and a deal counts only once both its parties have answered (RULE-4). The
- * reference itself holds the voltage for all: it keeps its leave when a partner of its own is lost. When it is heard
- * but does not hear us, its leave is about to end, and that of the currents has to end first (RULE-7).
+ * that is alive nobody gets any (RULE-7), and a deal counts only once those of its parties that are there have answered
+ * (RULE-4). One that is gone is left to the deal, whether it was heard in this term or not: its converter may go on, and
+ * then its partner has to balance it (RULE-9). The reference itself holds the voltage for all: it keeps its leave when a
+ * partner of its own is lost. When it is heard but does not hear us, its leave is about to end, and that of the currents
+ * has to end first (RULE-7).
  */
 export function permitsOf(view: PermitView): readonly PermitDraft[] {
   const vr = view.voltageReferenceUnitId;
   if (vr === undefined || !view.isAlive(vr) || !view.isFresh(vr)) return [];
-  const isKnown = (unitId: string): boolean => view.isFresh(unitId);
+  const isKnown = (unitId: string): boolean => view.isFresh(unitId) || !view.isAlive(unitId);
   const active = view.deals.filter(masterSideMustBeActive);
   const known = view.hearsUs(vr) ? active.filter((deal) => partiesOf(deal).every(isKnown)) : [];
   const parties = partiesOfAll(known);

@@ -1406,6 +1406,26 @@ t.test('units that go', async (t) => {
     },
   );
 
+  t.test('a side that has gone and does not say so yet ends its own deal, not those of others (D5, S3)', async (t) => {
+    const grid = await aGrid();
+    const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
+    await started(t, grid, first, second);
+    Object.assign(grid.unit('E003'), { mode: 'WAIT', dig: 0, isBehind: true });
+    await grid.run(3_000);
+    t.match(
+      grid.faults.map(({ level, reason }) => `${level} ${reason}`),
+      ['WARN grid.balance'],
+      'nothing adds up, by a reading from before',
+    );
+    t.equal(grid.modes.E004, 'DISCHARGE');
+    grid.push('E003');
+    await grid.run(200);
+    t.equal(grid.deal(second.dealId).abortReason, 'deal.party-lost');
+    t.match(grid.modes, { E001: 'VOLTAGE_REFERENCE', E002: 'DISCHARGE', E003: 'WAIT', E004: 'WAIT' });
+    t.ok(await grid.runUntil(() => grid.isGone(first.dealId)));
+    safe(t, grid);
+  });
+
   /** E001 charges 1.5 A from E002 as the reference; of the other deal E004 is mute and goes on discharging 1 A into E003. */
   async function besideAMuteOne(t: Test, amountWh = 50): Promise<{ grid: ScriptedGrid; second: Deal }> {
     const grid = await aGrid();

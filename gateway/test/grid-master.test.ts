@@ -36,7 +36,7 @@ import {
 import { abort } from '../src/grid-master/finish.ts';
 import { firstDealGate } from '../src/grid-master/first-deal-gate.ts';
 import { forceStopReason } from '../src/grid-master/force-stop.ts';
-import { StrikeCounter, violationsOf } from '../src/grid-master/global-safety.ts';
+import { type Sight, StrikeCounter, violationsOf } from '../src/grid-master/global-safety.ts';
 import { Grid } from '../src/grid-master/grid.ts';
 import { type GridView, hasActiveDeal } from '../src/grid-master/grid-view.ts';
 import { handOverSteps } from '../src/grid-master/hand-over.ts';
@@ -1058,6 +1058,8 @@ t.test('rebalance: drift is what all parties together show, never what one readi
 });
 
 t.test('global-safety (§5.4)', async (t) => {
+  /** A moment at which everybody has just been read. */
+  const fresh = (now: number): Sight => ({ now, seenAt: () => now });
   const deal = running('E001', 'E002');
   const checks = (units: Record<string, Scripted>, deals: readonly Deal[] = [deal], policy = gridPolicy()): string[] =>
     violationsOf(view(deals, 'E001', units, policy)).map((one) => one.check);
@@ -1090,10 +1092,10 @@ t.test('global-safety (§5.4)', async (t) => {
     t.same(checks(far), ['voltage-spread']);
     t.same(checks({ ...far, E002: { ...far.E002, vg: 350 }, E003: { vg: 0 } }), [], 'who waits may stand apart');
     const strikes = new StrikeCounter();
-    const spread = { check: 'voltage-spread', message: 'x', isImmediate: false, isWarning: true } as const;
-    t.same(strikes.faultsOf([spread], 0), [], 'not at the first sight');
-    t.match(strikes.faultsOf([spread], 1_000), [{ level: 'WARN', reason: 'grid.voltage-spread' }]);
-    t.equal(strikes.faultsOf([spread], 60_000)[0]?.level, 'WARN', 'and never more than that');
+    const spread = { check: 'voltage-spread', message: 'x', unitIds: [], isImmediate: false, isWarning: true } as const;
+    t.same(strikes.faultsOf([spread], fresh(0)), [], 'not at the first sight');
+    t.match(strikes.faultsOf([spread], fresh(1_000)), [{ level: 'WARN', reason: 'grid.voltage-spread' }]);
+    t.equal(strikes.faultsOf([spread], fresh(60_000))[0]?.level, 'WARN', 'and never more than that');
   });
 
   t.test('branches', async (t) => {
@@ -1121,9 +1123,9 @@ t.test('global-safety (§5.4)', async (t) => {
 
   t.test('two strikes by time, not by evaluations (S3)', async (t) => {
     const strikes = new StrikeCounter();
-    const balance = { check: 'balance', message: 'x', isImmediate: false } as const;
+    const balance = { check: 'balance', message: 'x', unitIds: ['E001', 'E002'], isImmediate: false } as const;
     const levels = (now: number, ...violations: readonly (typeof balance & { direction?: number })[]): string[] =>
-      strikes.faultsOf(violations, now).map((fault) => fault.level);
+      strikes.faultsOf(violations, fresh(now)).map((fault) => fault.level);
     t.same(levels(0, balance), ['WARN']);
     t.same(levels(1, balance), [], 'a second look at the same moment is no second strike');
     t.same(levels(999, balance), []);
@@ -1143,12 +1145,24 @@ t.test('global-safety (§5.4)', async (t) => {
     const toAndFro = [0, 900, 1_800, 2_700, 3_000].map((at, index) => levels(at, index % 2 === 0 ? into : outOf).at(0));
     t.same(toAndFro, ['WARN', 'WARN', 'WARN', 'WARN', 'ERROR'], 'what goes to and fro has three seconds');
     strikes.clear();
-    const halting = (now: number): string[] => strikes.faultsOf([balance], now, true).map((fault) => fault.level);
+    const halting = (now: number): string[] =>
+      strikes.faultsOf([balance], { ...fresh(now), isHalting: true }).map((fault) => fault.level);
     t.same([halting(0), halting(500)], [[], []], 'converters that leave the bus one by one are nothing to suspect');
     t.same(halting(1_000), ['ERROR'], 'and a fault when it lasts');
-    const branch = { check: 'branch', message: 'x', isImmediate: true } as const;
+    strikes.clear();
+    const untold = (now: number): string[] =>
+      strikes
+        .faultsOf([balance], { now, seenAt: (unitId) => (unitId === 'E001' ? now : 0) })
+        .map((fault) => fault.level);
     t.same(
-      strikes.faultsOf([branch], 0).map((fault) => fault.level),
+      [untold(500), untold(1_500), untold(3_400)],
+      [['WARN'], [], []],
+      'one that has not been read since may have gone a moment ago',
+    );
+    t.same(untold(3_500), ['ERROR'], 'not for ever');
+    const branch = { check: 'branch', message: 'x', unitIds: ['E001'], isImmediate: true } as const;
+    t.same(
+      strikes.faultsOf([branch], fresh(0)).map((fault) => fault.level),
       ['ERROR'],
       'a branch at once',
     );

@@ -137,7 +137,11 @@ export class BusGuard {
   /** A violation that lasts stops everything in order (control.md §5.4). */
   #checkSafety(): void {
     const grid = this.#grid;
-    const faults = this.#strikes.faultsOf(violationsOf(grid.alignedView()), grid.now, this.#halting.isActive);
+    const faults = this.#strikes.faultsOf(violationsOf(grid.alignedView()), {
+      now: grid.now,
+      seenAt: (unitId) => grid.units.seenAt(unitId),
+      isHalting: this.#halting.isActive,
+    });
     for (const fault of faults) grid.raiseFault(fault);
     const worst = faults.find((fault) => fault.level === 'ERROR');
     if (worst === undefined || this.#halting.openDeals().length === 0) return;

@@ -7,6 +7,8 @@ import { type GridView, gridCurrentOf, isUntold, modeOf } from './grid-view.ts';
 export interface Violation {
   readonly check: 'balance' | 'idle-current' | 'branch' | 'voltage-spread';
   readonly message: string;
+  /** Whose readings show it. */
+  readonly unitIds: readonly string[];
   /** Sign of what does not add up: readings that are not of one moment err to one side, and a moment later to the other. */
   readonly direction?: number;
   /** Acts at the first sight, without a second look. */
@@ -33,7 +35,7 @@ function balanceViolation(view: GridView): Violation | undefined {
   const limitA = view.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA * units.length;
   if (Math.abs(sumA) <= limitA + EPSILON_A) return undefined;
   const message = `currents of ${units.join(', ')} add up to ${sumA.toFixed(3)} A, allowed are ${limitA.toFixed(3)} A`;
-  return { check: 'balance', message, direction: Math.sign(sumA), isImmediate: false };
+  return { check: 'balance', message, unitIds: units, direction: Math.sign(sumA), isImmediate: false };
 }
 
 /** Leakage: a converter in WAIT without a deal moves no current (control.md S6). */
@@ -45,7 +47,7 @@ function idleViolation(view: GridView): Violation | undefined {
     const currentA = dcdc?.meter.ig ?? 0;
     if (isIdle && Math.abs(currentA) > limitA + EPSILON_A) {
       const message = `${unitId} is in WAIT without a deal and moves ${currentA.toFixed(3)} A, allowed are ${limitA} A`;
-      return { check: 'idle-current', message, isImmediate: false };
+      return { check: 'idle-current', message, unitIds: [unitId], isImmediate: false };
     }
   }
   return undefined;
@@ -61,7 +63,7 @@ function branchViolation(view: GridView): Violation | undefined {
     const limitA = Math.abs(topology.branchCurrentCapacityA[branchId] ?? 0);
     if (Math.abs(sumA) > limitA + EPSILON_A) {
       const message = `branch ${branchId} carries ${sumA.toFixed(3)} A, its limit is ${limitA} A`;
-      return { check: 'branch', message, isImmediate: true };
+      return { check: 'branch', message, unitIds: units, isImmediate: true };
     }
   }
   return undefined;
@@ -82,7 +84,8 @@ function spreadViolation(view: GridView): Violation | undefined {
   const limitV = view.policy.gridVoltageDropAllowanceV + 2 * view.policy.gridVoltageAllowanceV;
   if (highest.vg - lowest.vg <= limitV) return undefined;
   const message = `${lowest.unitId} sees ${lowest.vg} V and ${highest.unitId} ${highest.vg} V, allowed are ${limitV} V apart`;
-  return { check: 'voltage-spread', message, isImmediate: false, isWarning: true };
+  const unitIds = [lowest.unitId, highest.unitId];
+  return { check: 'voltage-spread', message, unitIds, isImmediate: false, isWarning: true };
 }
 
 /** Every violation of the global checks at this moment (control.md §5.4, G2 and G3, S5, S6). */
@@ -91,11 +94,20 @@ export const violationsOf = (view: GridView): readonly Violation[] =>
     (one) => one !== undefined,
   );
 
-/** For how long a violation has to last before it counts: two strikes by time, not by evaluations (control.md S3). */
+/** For how long a violation has to last before it counts: two strikes by time and by samples, not by evaluations (control.md S3). */
 export const STRIKE_MSEC = 1_000;
 
-/** For how long one that goes to and fro has to last, whatever its direction: nothing that leaves the bus takes so long. */
-const TO_AND_FRO_MSEC = 3 * STRIKE_MSEC;
+/** For how long one has to last whatever its direction, and whoever was heard: nothing that leaves the bus takes so long. */
+const ANY_WAY_MSEC = 3 * STRIKE_MSEC;
+
+/** The moment of an evaluation. */
+export interface Sight {
+  readonly now: Milliseconds;
+  /** When the newest reading of a unit came in. */
+  seenAt(unitId: string): Milliseconds | undefined;
+  /** The whole bus is brought down. */
+  readonly isHalting?: boolean;
+}
 
 /** What has to last: the same check, in the same direction. */
 const keyOf = ({ check, direction = 0 }: Violation): string => `${check} ${direction}`;
@@ -105,18 +117,17 @@ export class StrikeCounter {
   readonly #since = new Map<string, Milliseconds>();
 
   /**
-   * The faults of this moment: WARN when a violation begins, ERROR when it lasts; a good evaluation forgets. While the
-   * whole bus is brought down (`isHalting`) converters leave it one by one: what begins then is nothing to suspect, and
-   * counts when it lasts all the same.
+   * The faults of this moment: WARN when a violation begins, ERROR when it lasts; a good evaluation forgets. It lasts by
+   * distinct samples of all whom it is read from (control.md S3): a unit that has just stopped by itself and has not said
+   * so yet costs its own deals, not those of all. While the whole bus is brought down converters leave it one by one: what
+   * begins then is nothing to suspect, and counts when it lasts all the same.
    */
-  faultsOf(violations: readonly Violation[], now: Milliseconds, isHalting = false): readonly FaultInput[] {
+  faultsOf(violations: readonly Violation[], sight: Sight): readonly FaultInput[] {
     const present = new Set(violations.flatMap((violation) => [violation.check, keyOf(violation)]));
     for (const key of this.#since.keys()) if (!present.has(key)) this.#since.delete(key);
     return violations.flatMap((violation) => {
-      const begins = !this.#since.has(keyOf(violation)) && !isHalting;
-      const oneWayMsec = this.#lastedMsec(keyOf(violation), now);
-      const anyWayMsec = this.#lastedMsec(violation.check, now);
-      const lasts = violation.isImmediate || oneWayMsec >= STRIKE_MSEC || anyWayMsec >= TO_AND_FRO_MSEC;
+      const begins = !this.#since.has(keyOf(violation)) && sight.isHalting !== true;
+      const lasts = this.#lasts(violation, sight);
       if (violation.isWarning) return lasts ? [this.#fault(violation, 'WARN')] : [];
       return lasts || begins ? [this.#fault(violation, lasts ? 'ERROR' : 'WARN')] : [];
     });
@@ -127,11 +138,19 @@ export class StrikeCounter {
     this.#since.clear();
   }
 
-  /** Counts from the first time that it is asked. */
-  #lastedMsec(key: string, now: Milliseconds): Milliseconds {
+  #lasts(violation: Violation, { now, seenAt }: Sight): boolean {
+    const since = this.#sinceOf(keyOf(violation), now);
+    const sinceAnyWay = this.#sinceOf(violation.check, now);
+    const isSeenAnew = (unitId: string): boolean => (seenAt(unitId) ?? since) > since;
+    const lastsOneWay = now - since >= STRIKE_MSEC && violation.unitIds.every(isSeenAnew);
+    return violation.isImmediate || lastsOneWay || now - sinceAnyWay >= ANY_WAY_MSEC;
+  }
+
+  /** The first time that it is asked. */
+  #sinceOf(key: string, now: Milliseconds): Milliseconds {
     const since = this.#since.get(key) ?? now;
     this.#since.set(key, since);
-    return now - since;
+    return since;
   }
 
   #fault(violation: Violation, level: 'WARN' | 'ERROR'): FaultInput {

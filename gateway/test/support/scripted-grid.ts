@@ -94,6 +94,8 @@ export class ScriptedUnit {
   batteryFactor = 1;
   isAlive = true;
   isStale = false;
+  /** Its data do not come of themselves: its machine, or its flow, is busy. */
+  isBehind = false;
   /** A write of it is not settled: its converter may be out of WAIT, whatever was read (RULE-3). */
   isUnsettled = false;
   readonly deals = new Map<string, Deal>();
@@ -464,7 +466,7 @@ export class ScriptedGrid {
   }
 
   #pushAll(): void {
-    for (const unitId of this.units.keys()) this.push(unitId);
+    for (const { unitId, isBehind } of this.units.values()) if (!isBehind) this.push(unitId);
     this.clock.after(1_000, () => this.#pushAll());
   }
 }

@@ -16,7 +16,7 @@ import { checkWrite } from '../src/controller/write-limits.ts';
 import type { ConverterMode } from '../src/domain/converter-mode.ts';
 import { CONVERTER_MODES } from '../src/domain/converter-mode.ts';
 import type { DeviceCommand, DeviceCommandName } from '../src/domain/device-command.ts';
-import { type DeviceError, PeerError } from '../src/domain/errors.ts';
+import { DeviceError, PeerError } from '../src/domain/errors.ts';
 import { OPERATION_MODES, type OperationMode } from '../src/domain/operation-mode.ts';
 import type { DcdcMeter } from '../src/domain/unit-data.ts';
 import { sleep } from '../src/ports/clock.ts';
@@ -1810,6 +1810,80 @@ t.test('local safety acts on the running converter (INV-3)', async (t) => {
     room.device.batteryOperationStatus = undefined;
     await room.clock.advance(2000);
     t.same(room.reasons, []);
+  });
+});
+
+t.test('a device that tells of what it did unasked (RULE-18, INV-3)', async (t) => {
+  const aTeller = () => {
+    const room = new ControllerRoom();
+    const listeners = new Set<(error: DeviceError) => void>();
+    room.device.onTrouble = (handle) => {
+      listeners.add(handle);
+      return () => listeners.delete(handle);
+    };
+    const tell = (): void => {
+      for (const handle of listeners) handle(new DeviceError('device.unsolicited', 'nobody has asked for that'));
+    };
+    return { room, listeners, tell };
+  };
+  const aStartedTeller = async () => {
+    const teller = aTeller();
+    const started = teller.room.controller.start();
+    await teller.room.clock.advance(100);
+    await started;
+    teller.room.forget();
+    return teller;
+  };
+
+  t.test('is let go at once, without a ramp, and then it is told', async (t) => {
+    const { room, tell } = await aStartedTeller();
+    room.device.busV = 350;
+    await room.writesOf({ command: 'CHARGE', gridCurrentA: 1 });
+    room.forget();
+    let told = 0;
+    room.controller.onAcquired(() => {
+      told += 1;
+      t.same(room.device.writes, [WAIT_WRITE], 'the stop is under way before anybody hears of it');
+    });
+    tell();
+    t.equal(told, 1, 'nobody trades on with it');
+    t.same(room.reasons, ['H:L:ERROR device.unsolicited']);
+    await room.clock.advance(100);
+    t.equal(room.device.mode, 'WAIT');
+    t.same(room.device.writes, [WAIT_WRITE]);
+  });
+
+  t.test('is put to WAIT although its last reading shows WAIT', async (t) => {
+    const { room, tell } = await aStartedTeller();
+    room.device.mode = 'CHARGE';
+    tell();
+    await room.clock.advance(100);
+    t.equal(room.device.mode, 'WAIT');
+  });
+
+  t.test('before anything was read it is stopped all the same, and there is no reading to tell of', async (t) => {
+    const { room, tell } = aTeller();
+    room.device.mode = 'CHARGE';
+    let told = 0;
+    room.controller.onAcquired(() => {
+      told += 1;
+    });
+    const started = room.controller.start();
+    t.doesNotThrow(tell);
+    t.same(room.device.writes, [WAIT_WRITE]);
+    t.same(room.reasons, ['H:L:ERROR device.unsolicited']);
+    t.equal(told, 0);
+    await room.clock.advance(100);
+    await started;
+    t.equal(room.device.mode, 'WAIT');
+    t.match(room.controller.latest(), { stale: false });
+  });
+
+  t.test('nobody listens to it after the end', async (t) => {
+    const { room, listeners } = await aStartedTeller();
+    t.equal(listeners.size, 1);
+    await room.settle(room.controller.stop().then(() => room.controller.latest()?.reading.dcdc as never));
+    t.equal(listeners.size, 0);
   });
 });
 

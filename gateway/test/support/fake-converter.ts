@@ -37,6 +37,8 @@ export class FakeConverter implements Device {
   silentAbout: ReadonlySet<keyof DcdcReply> = new Set();
   /** How the converter rounds what it echoes. */
   echo: (value: number) => number = (value) => value;
+  /** A device that tells of what it did unasked has this before its controller starts; most have not. */
+  onTrouble?: NonNullable<Device['onTrouble']>;
   readonly #clock: Clock;
 
   constructor(clock: Clock) {

@@ -624,6 +624,23 @@ t.test('a bus that is not idle before a first deal', async (t) => {
     },
   );
 
+  t.test(
+    'is not energised while a unit was never heard and any meter shows that the bus is held (INV-1, RULE-10)',
+    async (t) => {
+      const grid = await aGrid();
+      grid.neverHeard('E004');
+      grid.unit('E003').vg = 350; // the part of the bus where E004 may hold the voltage
+      grid.push('E003');
+      const deal = aDeal('E001', 'E002');
+      grid.add(deal);
+      await grid.run(10_000);
+      t.same(grid.commands, []);
+      grid.unit('E003').vg = undefined;
+      grid.push('E003');
+      t.ok(await grid.runUntil(() => grid.isStarted(deal.dealId), 60_000), 'who is silent on a dead bus holds nothing');
+    },
+  );
+
   t.test('is not energised while a converter is active without an owner (INV-2)', async (t) => {
     const grid = await aGrid();
     grid.unit('E004').mode = 'CHARGE';

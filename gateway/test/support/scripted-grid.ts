@@ -242,6 +242,12 @@ export class ScriptedGrid {
     this.change('members');
   }
 
+  /** A unit that has died, and of which nothing was ever heard in this term. */
+  neverHeard(unitId: string): void {
+    this.#pushed.delete(unitId);
+    this.kill(unitId);
+  }
+
   /** The unit pushes its data now. */
   push(unitId: string): void {
     this.#settle();

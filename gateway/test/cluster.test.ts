@@ -135,7 +135,9 @@ class Cluster {
   }
 
   /** A member of which only the beacons are there. */
-  stranger(id: string): (state: Pick<ElectionState, 'term' | 'role' | 'votedFor' | 'preVoteTerm'>) => void {
+  stranger(
+    id: string,
+  ): (state: Pick<ElectionState, 'term' | 'role' | 'votedFor' | 'preVoteTerm' | 'successor'>) => void {
     const bus = this.hub.join(id, `stranger ${id}`);
     let beacon = 0;
     return (state) => {
@@ -461,6 +463,35 @@ t.test('election.ts', async (t) => {
     t.ok(cluster.get('E003').election.isLeading);
   });
 
+  t.test('RULE-6: nobody takes an office over from who does not hold it', async (t) => {
+    const cluster = new Cluster().startAll();
+    await cluster.clock.advance(PERMIT_MSEC + 1_000);
+    const { term } = cluster.get('E001').election;
+    cluster.get('E004').kill();
+    cluster.stranger('E004')({ term, role: 'follower', successor: 'E003' });
+    await cluster.clock.advance(5_000);
+    t.equal(cluster.get('E001').election.term, term, 'nobody has stood');
+    t.ok(cluster.get('E001').election.isLeading);
+    t.same(cluster.get('E003').led, []);
+  });
+
+  t.test(
+    'RULE-16: a unit that may have forgotten a promise takes no office over, until that time is over',
+    async (t) => {
+      const cluster = new Cluster().startAll();
+      await cluster.clock.advance(3_000);
+      const { vow } = cluster.get('E003');
+      cluster.get('E003').kill();
+      const forgetful = cluster.start('E003', vow, 'E001', true);
+      cluster.get('E001').election.offer('E003');
+      await cluster.clock.advance(PERMIT_MSEC - 100);
+      t.same(forgetful.led, []);
+      t.ok(cluster.get('E001').election.isLeading);
+      await cluster.clock.advance(1_000);
+      t.ok(forgetful.election.isLeading);
+    },
+  );
+
   t.test('a leader that resigns is followed by another', async (t) => {
     const cluster = new Cluster().startAll();
     await cluster.clock.advance(3_000);
@@ -542,6 +573,28 @@ t.test('members.ts', async (t) => {
       await clock.advance(750);
     }
     members.stop();
+  });
+
+  t.test('on a bus that tells of no end, as the broker’s, only silence tells', async (t) => {
+    const clock = new VirtualClock();
+    const hub = new MemoryBusHub(clock);
+    const { onVanished: _untold, ...bus } = hub.join('E001', 's1');
+    const members = new Members({ bus, clock, memberUnitIds: () => IDS });
+    members.start();
+    const ended: string[] = [];
+    members.onVanished((unitId) => ended.push(unitId));
+    hub.join('E002', 's2').publish('election', '', state);
+    await clock.advance(5);
+    t.ok(members.isAlive('E002'));
+    hub.tellEnd('E001', 'E002', 's2');
+    t.ok(members.isAlive('E002'));
+    await clock.advance(1_000);
+    t.notOk(members.isAlive('E002'));
+    t.same(ended, []);
+    members.stop();
+    hub.join('E003', 's3').publish('election', '', { ...state, session: 's3' });
+    await clock.advance(5);
+    t.notOk(members.isAlive('E003'), 'nothing is heard after the end');
   });
 
   t.test('a session that has ended is not alive from then on, and its next word counts again', async (t) => {
@@ -781,16 +834,17 @@ t.test('deal-journal.ts', async (t) => {
     );
     const changed: string[] = [];
     const finished: Deal[] = [];
+    const lines: LogLine[] = [];
     const journal = new DealJournal({
       bus: hub.join('E001', 's1'),
       store,
-      log: silentLog,
+      log: collectingLog((line) => lines.push(line)),
       saveFinished: async (deal) => {
         finished.push(deal);
       },
       changed: (deal) => changed.push(deal.dealId),
     });
-    return { store, journal, said, changed, finished };
+    return { store, journal, said, changed, finished, lines };
   };
 
   t.test('INV-7: a copy is durable before anybody hears of it', async (t) => {
@@ -854,6 +908,22 @@ t.test('deal-journal.ts', async (t) => {
     t.strictSame(journal.open(), []);
     t.equal(journal.finished().length, 1);
     t.strictSame(await store.list('deals/'), ['deals/unsettled/d1']);
+  });
+
+  t.test('a record that is no copy of its deal is told and left out, and the others count', async (t) => {
+    const store = new MemoryStore();
+    await store.save('deals/active/d1', { torn: true });
+    await store.save('deals/active/d2', aDeal()); // it is that of d1
+    await store.save('deals/active/d3', aDeal({ dealId: 'd3' }));
+    const { journal, said, lines } = setUp(store);
+    await journal.load();
+    t.strictSame(journal.open(), [aDeal({ dealId: 'd3' })]);
+    t.strictSame(said, ['d3 r1'], 'nobody hears of what cannot be believed');
+    t.match(lines, [
+      { level: 'error', event: 'journal.record-lost', fields: { key: 'deals/active/d1' } },
+      { level: 'error', event: 'journal.record-lost', fields: { key: 'deals/active/d2' } },
+    ]);
+    t.equal(await journal.put(aDeal()), true, 'the copy of the other party brings it back');
   });
 
   t.test('market.md §3.9: a deal discarded before activation leaves no file', async (t) => {

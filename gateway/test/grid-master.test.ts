@@ -1149,17 +1149,19 @@ t.test('global-safety (§5.4)', async (t) => {
       strikes.faultsOf([balance], { ...fresh(now), isHalting: true }).map((fault) => fault.level);
     t.same([halting(0), halting(500)], [[], []], 'converters that leave the bus one by one are nothing to suspect');
     t.same(halting(1_000), ['ERROR'], 'and a fault when it lasts');
-    strikes.clear();
-    const untold = (now: number): string[] =>
-      strikes
-        .faultsOf([balance], { now, seenAt: (unitId) => (unitId === 'E001' ? now : 0) })
-        .map((fault) => fault.level);
-    t.same(
-      [untold(500), untold(1_500), untold(3_400)],
-      [['WARN'], [], []],
-      'one that has not been read since may have gone a moment ago',
-    );
-    t.same(untold(3_500), ['ERROR'], 'not for ever');
+    for (const readAt of [0, undefined]) {
+      strikes.clear();
+      const untold = (now: number): string[] =>
+        strikes
+          .faultsOf([balance], { now, seenAt: (unitId) => (unitId === 'E001' ? now : readAt) })
+          .map((fault) => fault.level);
+      t.same(
+        [untold(500), untold(1_500), untold(3_400)],
+        [['WARN'], [], []],
+        'one that has not been read since, or never, may have gone a moment ago',
+      );
+      t.same(untold(3_500), ['ERROR'], 'not for ever');
+    }
     const branch = { check: 'branch', message: 'x', unitIds: ['E001'], isImmediate: true } as const;
     t.same(
       strikes.faultsOf([branch], fresh(0)).map((fault) => fault.level),

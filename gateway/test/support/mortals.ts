@@ -3,12 +3,10 @@ import type { Policy } from '../../src/config/policy.ts';
 import type { Deal } from '../../src/domain/deal.ts';
 import type { Channel } from '../../src/domain/messages.ts';
 import type { Milliseconds } from '../../src/domain/quantities.ts';
+import { busOf, clockOf, deviceOf, ProcessLife, storeOf } from '../../src/emulation/chaos/process-life.ts';
 import { World } from '../../src/emulation/world.ts';
 import type { WorldOptions } from '../../src/emulation/world-options.ts';
 import {
-  type Bus,
-  type Clock,
-  type Device,
   MemoryBusHub,
   MemoryStore,
   SeededEntropy,
@@ -21,7 +19,6 @@ import { identityOf, NO_NETWORK } from '../../src/unit/identity.ts';
 import { Unit } from '../../src/unit/unit.ts';
 
 const MAY_MORNING = Date.UTC(2020, 4, 15, 9);
-const NEVER = <T>(): Promise<T> => new Promise<T>(() => {});
 
 export interface MortalsOptions {
   readonly seed?: number;
@@ -31,59 +28,6 @@ export interface MortalsOptions {
   readonly world?: Omit<WorldOptions, 'clock' | 'entropy' | 'houses'>;
   /** When the others learn that a process has ended, as where each unit has a broker of its own; absent: by its silence. */
   readonly endKnownMsec?: Milliseconds;
-}
-
-/** One process start: what it is given works while it lives, as with kill -9. */
-class Life {
-  isAlive = true;
-
-  #while<T>(work: () => Promise<T>): Promise<T> {
-    if (!this.isAlive) return NEVER();
-    return new Promise((resolve, reject) => {
-      work().then(
-        (value) => this.isAlive && resolve(value),
-        (error: unknown) => this.isAlive && reject(error),
-      );
-    });
-  }
-
-  clock(clock: Clock): Clock {
-    return {
-      now: () => clock.now(),
-      monotonic: () => clock.monotonic(),
-      zoneOffsetMinutes: () => clock.zoneOffsetMinutes(),
-      after: (delay, fire) => clock.after(delay, () => this.isAlive && fire()),
-    };
-  }
-
-  bus(bus: Bus): Bus {
-    return {
-      ...bus,
-      publish: (...said) => this.isAlive && bus.publish(...said),
-      retract: (...said) => this.isAlive && bus.retract(...said),
-      listen: (channel, handle) => bus.listen(channel, (delivery) => this.isAlive && handle(delivery)),
-    };
-  }
-
-  device(device: Device): Device {
-    return {
-      read: (signal) => this.#while(() => device.read(signal)),
-      readStatus: (signal) => this.#while(() => device.readStatus(signal)),
-      setMode: (setting, signal) => this.#while(() => device.setMode(setting, signal)),
-      setVoltage: (setting, signal) => this.#while(() => device.setVoltage(setting, signal)),
-      setCurrent: (setting, signal) => this.#while(() => device.setCurrent(setting, signal)),
-    };
-  }
-
-  store(store: Store): Store {
-    return {
-      load: (key) => this.#while(() => store.load(key)),
-      isOutdated: (key) => store.isOutdated(key),
-      save: (key, record) => this.#while(() => store.save(key, record)),
-      remove: (key) => this.#while(() => store.remove(key)),
-      list: (prefix) => this.#while(() => store.list(prefix)),
-    };
-  }
 }
 
 /** Four houses whose units can be killed, cut off and started again; disk and converter stay. */
@@ -108,7 +52,7 @@ export class Mortals {
   policyFile: (unitId: string) => Policy = () => this.policy;
   /** By which policy the next process of a unit works. */
   policyHash: (unitId: string, policy: Policy) => string;
-  readonly #units = new Map<string, { readonly unit: Unit; readonly life: Life; readonly session: string }>();
+  readonly #units = new Map<string, { readonly unit: Unit; readonly life: ProcessLife; readonly session: string }>();
   readonly #endKnownMsec: Milliseconds | undefined;
   readonly #entropy: SeededEntropy;
   #starts = 0;
@@ -146,17 +90,17 @@ export class Mortals {
 
   start(unitId: string): void {
     this.#starts += 1;
-    const life = new Life();
+    const life = new ProcessLife();
     const entropy = this.#entropy.fork(`${unitId}/${this.#starts}`);
     const session = entropy.uuid();
     const unit = new Unit({
       identity: identityOf(demoUnitConfig(unitId), NO_NETWORK),
-      device: life.device(this.world.device(unitId)),
-      bus: life.bus(this.hub.join(unitId, session)),
-      clock: life.clock(this.clock),
+      device: deviceOf(this.world.device(unitId), life),
+      bus: busOf(this.hub.join(unitId, session), life),
+      clock: clockOf(this.clock, life, () => 0),
       entropy,
       log: silentLog,
-      store: life.store(this.#disk(unitId)),
+      store: storeOf(this.#disk(unitId), life),
       saveFinished: async (deal) => {
         if (life.isAlive) this.ledgers.get(unitId)?.set(deal.dealId, deal);
       },
@@ -189,7 +133,7 @@ export class Mortals {
   kill(unitId: string): void {
     const one = this.#units.get(unitId);
     if (one === undefined) return;
-    one.life.isAlive = false;
+    one.life.kill();
     this.hub.leave(unitId);
     this.#units.delete(unitId);
     if (this.#endKnownMsec === undefined) return;

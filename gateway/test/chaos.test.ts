@@ -25,37 +25,11 @@ import { Traffic } from '../src/emulation/chaos/traffic.ts';
 import { Troubles } from '../src/emulation/chaos/troubles.ts';
 import type { DeviceReading } from '../src/ports/index.ts';
 import { MemoryBusHub, MemoryStore, SeededEntropy, VirtualClock } from '../src/ports/index.ts';
+import { aDischarge } from './support/messages.ts';
 
 const IDS = ['E001', 'E002', 'E003', 'E004'];
 const MINUTE = 60_000;
 
-const aDeal = (over: Partial<Deal> = {}): Deal => ({
-  unitId: 'E001',
-  negotiationId: 'n',
-  requestUnitId: 'E001',
-  acceptUnitId: 'E002',
-  requestDateTime: '2020/05/01-09:00:00',
-  acceptDateTime: '2020/05/01-09:00:00',
-  requestPointPerWh: null,
-  acceptPointPerWh: null,
-  requestDealGridCurrentA: 2,
-  acceptDealGridCurrentA: 2,
-  type: 'discharge',
-  chargeUnitId: 'E002',
-  dischargeUnitId: 'E001',
-  pointPerWh: null,
-  chargeUnitEfficientGridVoltageV: null,
-  dischargeUnitEfficientGridVoltageV: null,
-  dealGridCurrentA: 2,
-  requestAmountWh: 100,
-  acceptAmountWh: 100,
-  dealAmountWh: 100,
-  dealId: 'd1',
-  createDateTime: '2020/05/01-09:00:01',
-  term: 1,
-  revision: 1,
-  ...over,
-});
 const ACTIVATED = { activateDateTime: '2020/05/01-09:00:02' };
 const STARTED = { ...ACTIVATED, warmUpDateTime: '2020/05/01-09:00:03', startDateTime: '2020/05/01-09:00:04' };
 
@@ -177,7 +151,7 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
 
   t.test('INV-4: commanded currents are those of the running deals, and nobody goes on alone', async (t) => {
     const charging = (over: Partial<HouseMoment>): HouseMoment =>
-      house('E002', { mode: 'CHARGE', deals: [aDeal(STARTED)], dig: 2.02, ...over });
+      house('E002', { mode: 'CHARGE', deals: [aDischarge(STARTED)], dig: 2.02, ...over });
     t.same(found(checks.balancedCurrents, [charging({})]), []);
     t.match(found(checks.balancedCurrents, [charging({ dig: 1 })]), [{ invariant: 'INV-4' }]);
     t.match(found(checks.balancedCurrents, [charging({ dig: 2.15 })]), [{ invariant: 'INV-4' }]);
@@ -193,11 +167,11 @@ t.test('checks.ts: every check passes what is right and finds what is wrong', as
   });
 
   t.test('INV-5: nobody charges in one deal and discharges in another', async (t) => {
-    const other = aDeal({ dealId: 'd2', chargeUnitId: 'E001', dischargeUnitId: 'E003' });
-    t.same(found(checks.oneDirection, [house('E001', { deals: [aDeal(), aDeal({ dealId: 'd3' })] })]), []);
-    t.match(found(checks.oneDirection, [house('E001', { deals: [aDeal(), other] })]), [{ invariant: 'INV-5' }]);
+    const other = aDischarge({ dealId: 'd2', chargeUnitId: 'E001', dischargeUnitId: 'E003' });
+    t.same(found(checks.oneDirection, [house('E001', { deals: [aDischarge(), aDischarge({ dealId: 'd3' })] })]), []);
+    t.match(found(checks.oneDirection, [house('E001', { deals: [aDischarge(), other] })]), [{ invariant: 'INV-5' }]);
     const over = { ...other, stopDateTime: 'x' };
-    t.same(found(checks.oneDirection, [house('E001', { deals: [aDeal(), over] })]), [], 'a stopped one is over');
+    t.same(found(checks.oneDirection, [house('E001', { deals: [aDischarge(), over] })]), [], 'a stopped one is over');
   });
 
   t.test('INV-6: two grid masters for a lease at most', async (t) => {
@@ -287,7 +261,7 @@ t.test('finding.ts: what is tolerated for a while is a violation when it lasts',
 
 t.test('ledger-checks.ts', async (t) => {
   const finished = { ...STARTED, stopDateTime: 'x', deactivateDateTime: 'x', cumulateAmountWh: 100.2 };
-  const deal = aDeal(finished);
+  const deal = aDischarge(finished);
   const ledgers = (one?: Deal, two?: Deal) =>
     new Map([
       ['E001', new Map(one === undefined ? [] : [[one.dealId, one]])],
@@ -299,10 +273,10 @@ t.test('ledger-checks.ts', async (t) => {
   t.test('INV-7: one record at each party, and they are equal', async (t) => {
     t.same(recordsMissing(started, ledgers(deal, deal)), []);
     t.match(recordsMissing(started, ledgers(deal)), [{ invariant: 'INV-7', message: /no record at E002/ }]);
-    t.match(recordsMissing(started, ledgers(deal, aDeal({ ...finished, cumulateAmountWh: 90 }))), [
+    t.match(recordsMissing(started, ledgers(deal, aDischarge({ ...finished, cumulateAmountWh: 90 }))), [
       { message: /differ: cumulateAmountWh 100.2 \/ 90/ },
     ]);
-    const never = aDeal({ startDateTime: '--' });
+    const never = aDischarge({ startDateTime: '--' });
     t.same(recordsMissing(new Map([['d1', never]]), ledgers()), [], 'a deal that never began needs none');
   });
 
@@ -311,9 +285,9 @@ t.test('ledger-checks.ts', async (t) => {
     t.match(energyOff(ledgers(), { ...calm, chargedWh: 0, imbalanceWh: 1 }), [{ subject: 'physics' }]);
     t.match(energyOff(ledgers(deal, deal), { ...calm, chargedWh: 80 }), [{ invariant: 'INV-8', subject: 'ledger' }]);
     t.same(energyOff(ledgers(deal, deal), { ...calm, chargedWh: 80, excusedWh: 20 }), []);
-    const much = aDeal({ ...finished, cumulateAmountWh: 110 });
+    const much = aDischarge({ ...finished, cumulateAmountWh: 110 });
     t.match(energyOff(ledgers(much, much), { ...calm, chargedWh: 110 }), [{ subject: 'd1' }]);
-    const negative = aDeal({ ...finished, cumulateAmountWh: -10 });
+    const negative = aDischarge({ ...finished, cumulateAmountWh: -10 });
     t.match(energyOff(ledgers(negative), { ...calm, chargedWh: 0 }), [{ subject: 'ledger' }, { subject: 'd1' }]);
   });
 });
@@ -395,11 +369,11 @@ t.test('traffic.ts', async (t) => {
     t.same(violated, []);
     grid({ gridMasterUnitId: 'E003' });
     t.match(violated.splice(0), [/INV-6 E002 and E003 are both grid master of term 3/]);
-    bus.publish('deal', 'd1', aDeal({ revision: 3 }));
-    bus.publish('deal', 'd1', aDeal({ revision: 3 }));
+    bus.publish('deal', 'd1', aDischarge({ revision: 3 }));
+    bus.publish('deal', 'd1', aDischarge({ revision: 3 }));
     t.same(violated, []);
     t.equal(traffic.startedDeals.size, 0);
-    bus.publish('deal', 'd1', aDeal({ ...STARTED, revision: 2 }));
+    bus.publish('deal', 'd1', aDischarge({ ...STARTED, revision: 2 }));
     t.match(violated, [/INV-6 E001 publishes d1 of \(1, 2\) after \(1, 3\)/]);
     t.equal(traffic.startedDeals.size, 1);
   });
@@ -411,17 +385,17 @@ t.test('traffic.ts', async (t) => {
     t.same(violated, []);
     traffic.wrote('E001', { mode: 'CHARGE' });
     t.match(violated.splice(0), [/INV-7 E001 goes to CHARGE with no activated deal/]);
-    await save('deals/active/d1', aDeal());
+    await save('deals/active/d1', aDischarge());
     traffic.wrote('E001', { mode: 'CHARGE' });
     t.equal(violated.splice(0).length, 1, 'a created deal is no leave');
-    await save('deals/active/d1', aDeal(ACTIVATED));
+    await save('deals/active/d1', aDischarge(ACTIVATED));
     traffic.wrote('E001', { mode: 'CHARGE' });
     t.same(violated, []);
   });
 
   t.test('INV-6: nobody raises a converter by a command of an older term than promised', async (t) => {
     const { violated, traffic, save, beacon, master, bus } = setUp();
-    await save('deals/active/d1', aDeal(ACTIVATED));
+    await save('deals/active/d1', aDischarge(ACTIVATED));
     await save('vow', { term: 3 });
     beacon(1, 2);
     const control = { kind: 'control', device: { command: 'CHARGE', gridCurrentA: 2 }, deals: [] } as const;
@@ -522,8 +496,8 @@ t.test('house-disk.ts: a process can die before a write and after it', async (t)
   t.same(settled, ['a', 'b', 'e']);
   t.equal(deaths, 2);
   t.same(await disk.list(''), ['a', 'b', 'd', 'e']);
-  void disk.saveFinished(aDeal());
-  void disk.save('deals/active/d1', aDeal());
+  void disk.saveFinished(aDischarge());
+  void disk.save('deals/active/d1', aDischarge());
   void disk.remove('a');
   await clock.advance(10);
   t.equal(disk.ledger.get('d1')?.dealId, 'd1');

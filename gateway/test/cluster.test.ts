@@ -34,6 +34,7 @@ import {
   sleep,
   VirtualClock,
 } from '../src/ports/index.ts';
+import { aDischarge } from './support/messages.ts';
 
 const IDS = ['E001', 'E002', 'E003', 'E004'];
 const HEARTBEAT_MSEC = 500;
@@ -789,34 +790,6 @@ t.test('requests.ts', async (t) => {
   });
 });
 
-/** A deal between two units with the marks given. */
-const aDeal = (over: Partial<Deal> = {}): Deal => ({
-  unitId: 'E001',
-  negotiationId: 'n',
-  requestUnitId: 'E001',
-  acceptUnitId: 'E002',
-  requestDateTime: '2020/05/01-09:00:00',
-  acceptDateTime: '2020/05/01-09:00:00',
-  requestPointPerWh: null,
-  acceptPointPerWh: null,
-  requestDealGridCurrentA: 2,
-  acceptDealGridCurrentA: 2,
-  type: 'discharge',
-  chargeUnitId: 'E002',
-  dischargeUnitId: 'E001',
-  pointPerWh: null,
-  chargeUnitEfficientGridVoltageV: null,
-  dischargeUnitEfficientGridVoltageV: null,
-  dealGridCurrentA: 2,
-  requestAmountWh: 100,
-  acceptAmountWh: 100,
-  dealAmountWh: 100,
-  dealId: 'd1',
-  createDateTime: '2020/05/01-09:00:01',
-  term: 1,
-  revision: 1,
-  ...over,
-});
 const FINISHED = {
   activateDateTime: '2020/05/01-09:00:02',
   stopDateTime: '2020/05/01-09:10:00',
@@ -856,35 +829,35 @@ t.test('deal-journal.ts', async (t) => {
       order.push('saved');
     };
     const { journal, said } = setUp(store);
-    await journal.put(aDeal());
+    await journal.put(aDischarge());
     t.strictSame(order, ['saved']);
     t.strictSame(said, ['d1 r1']);
     const again = setUp(store);
     await again.journal.load();
-    t.strictSame(again.journal.open(), [aDeal()], 'the next process finds it');
+    t.strictSame(again.journal.open(), [aDischarge()], 'the next process finds it');
     t.strictSame(again.said, ['d1 r1']);
   });
 
   t.test('INV-6: only a younger copy replaces one', async (t) => {
     const { journal } = setUp();
-    t.equal(await journal.put(aDeal({ revision: 3 })), true);
-    t.equal(await journal.put(aDeal({ revision: 3 })), false);
-    t.equal(await journal.put(aDeal({ revision: 2 })), false);
-    t.equal(await journal.put(aDeal({ term: 2, revision: 1 })), true);
+    t.equal(await journal.put(aDischarge({ revision: 3 })), true);
+    t.equal(await journal.put(aDischarge({ revision: 3 })), false);
+    t.equal(await journal.put(aDischarge({ revision: 2 })), false);
+    t.equal(await journal.put(aDischarge({ term: 2, revision: 1 })), true);
     t.equal(journal.get('d1')?.term, 2);
   });
 
   t.test('a finished deal leaves one log record and stays published until it is retired', async (t) => {
     const { journal, store, said, changed, finished } = setUp();
-    await journal.put(aDeal());
-    await journal.put(aDeal({ ...FINISHED, revision: 2 }));
+    await journal.put(aDischarge());
+    await journal.put(aDischarge({ ...FINISHED, revision: 2 }));
     t.strictSame(journal.open(), []);
-    t.strictSame(finished, [aDeal({ ...FINISHED, revision: 2 })]);
+    t.strictSame(finished, [aDischarge({ ...FINISHED, revision: 2 })]);
     t.strictSame(await store.list('deals/'), ['deals/unsettled/d1']);
-    t.equal(await journal.put(aDeal({ revision: 1 })), false, 'a late copy does not revive it');
-    const refusal: unknown = await journal.put(aDeal({ revision: 3 })).catch((error: unknown) => error);
+    t.equal(await journal.put(aDischarge({ revision: 1 })), false, 'a late copy does not revive it');
+    const refusal: unknown = await journal.put(aDischarge({ revision: 3 })).catch((error: unknown) => error);
     t.match(refusal, { reason: 'deal.finished' }, 'nor does a younger one');
-    t.equal(await journal.put(aDeal({ ...FINISHED, revision: 4 })), true, 'but another end may replace it');
+    t.equal(await journal.put(aDischarge({ ...FINISHED, revision: 4 })), true, 'but another end may replace it');
     t.equal(finished.length, 2);
     await journal.retire('d1');
     await journal.retire('d1');
@@ -897,8 +870,8 @@ t.test('deal-journal.ts', async (t) => {
     const store = new MemoryStore();
     const remove = store.remove.bind(store);
     store.remove = () => new Promise<void>(() => {}); // the process dies while it cleans up
-    void setUp(store).journal.put(aDeal());
-    void setUp(store).journal.put(aDeal({ ...FINISHED, revision: 2 }));
+    void setUp(store).journal.put(aDischarge());
+    void setUp(store).journal.put(aDischarge({ ...FINISHED, revision: 2 }));
     await new Promise((resolve) => setImmediate(resolve));
     t.strictSame(await store.list('deals/'), ['deals/active/d1', 'deals/unsettled/d1']);
     store.remove = remove;
@@ -913,23 +886,23 @@ t.test('deal-journal.ts', async (t) => {
   t.test('a record that is no copy of its deal is told and left out, and the others count', async (t) => {
     const store = new MemoryStore();
     await store.save('deals/active/d1', { torn: true });
-    await store.save('deals/active/d2', aDeal()); // it is that of d1
-    await store.save('deals/active/d3', aDeal({ dealId: 'd3' }));
+    await store.save('deals/active/d2', aDischarge()); // it is that of d1
+    await store.save('deals/active/d3', aDischarge({ dealId: 'd3' }));
     const { journal, said, lines } = setUp(store);
     await journal.load();
-    t.strictSame(journal.open(), [aDeal({ dealId: 'd3' })]);
+    t.strictSame(journal.open(), [aDischarge({ dealId: 'd3' })]);
     t.strictSame(said, ['d3 r1'], 'nobody hears of what cannot be believed');
     t.match(lines, [
       { level: 'error', event: 'journal.record-lost', fields: { key: 'deals/active/d1' } },
       { level: 'error', event: 'journal.record-lost', fields: { key: 'deals/active/d2' } },
     ]);
-    t.equal(await journal.put(aDeal()), true, 'the copy of the other party brings it back');
+    t.equal(await journal.put(aDischarge()), true, 'the copy of the other party brings it back');
   });
 
   t.test('market.md §3.9: a deal discarded before activation leaves no file', async (t) => {
     const { journal, finished } = setUp();
-    await journal.put(aDeal());
-    await journal.put(aDeal({ revision: 2, activateDateTime: '--', deactivateDateTime: '--' }));
+    await journal.put(aDischarge());
+    await journal.put(aDischarge({ revision: 2, activateDateTime: '--', deactivateDateTime: '--' }));
     t.strictSame(finished, []);
   });
 
@@ -939,10 +912,10 @@ t.test('deal-journal.ts', async (t) => {
     store.save = async () => {
       throw new Error('disk full');
     };
-    await t.rejects(journal.put(aDeal()), { message: 'disk full' });
+    await t.rejects(journal.put(aDischarge()), { message: 'disk full' });
     t.equal(journal.get('d1'), undefined);
     store.save = save;
-    t.equal(await journal.put(aDeal()), true);
+    t.equal(await journal.put(aDischarge()), true);
   });
 });
 
@@ -1023,7 +996,7 @@ t.test('settlement.ts', async (t) => {
 
   const twoParties = async (): Promise<Parties> => {
     const parties = new Parties();
-    for (const id of ['E001', 'E002']) await (await parties.start(id)).put(aDeal());
+    for (const id of ['E001', 'E002']) await (await parties.start(id)).put(aDischarge());
     await parties.clock.advance(1_000);
     return parties;
   };
@@ -1033,7 +1006,7 @@ t.test('settlement.ts', async (t) => {
   t.test('RULE-13: a party that was away when the deal ended takes over how it ended', async (t) => {
     const parties = await twoParties();
     parties.kill('E002');
-    await put(parties, 'E001', aDeal({ ...FINISHED, revision: 5, cumulateAmountWh: 40 }));
+    await put(parties, 'E001', aDischarge({ ...FINISHED, revision: 5, cumulateAmountWh: 40 }));
     await parties.clock.advance(600_000);
     await parties.start('E002');
     await parties.clock.advance(5_000);
@@ -1047,8 +1020,8 @@ t.test('settlement.ts', async (t) => {
   t.test('RULE-13: of two ends told apart from each other the younger one counts at both', async (t) => {
     const parties = await twoParties();
     parties.reaches = false;
-    await put(parties, 'E001', aDeal({ ...FINISHED, term: 1, revision: 9, abortReason: 'alone' }));
-    await put(parties, 'E002', aDeal({ ...FINISHED, term: 2, revision: 3, abortReason: 'new grid master' }));
+    await put(parties, 'E001', aDischarge({ ...FINISHED, term: 1, revision: 9, abortReason: 'alone' }));
+    await put(parties, 'E002', aDischarge({ ...FINISHED, term: 2, revision: 3, abortReason: 'new grid master' }));
     await parties.clock.advance(60_000);
     parties.reaches = true;
     for (const [from, to] of [
@@ -1065,7 +1038,7 @@ t.test('settlement.ts', async (t) => {
     const parties = new Parties();
     await parties.start('E001');
     const acceptor = await parties.start('E002');
-    await acceptor.put(aDeal());
+    await acceptor.put(aDischarge());
     await parties.clock.advance(25_000);
     t.equal(acceptor.open().length, 1, 'the requester may still be about to write it down');
     await parties.clock.advance(10_000);
@@ -1081,10 +1054,10 @@ t.test('settlement.ts', async (t) => {
     async (t) => {
       const parties = new Parties();
       const acceptor = await parties.start('E002');
-      await acceptor.put(aDeal());
+      await acceptor.put(aDischarge());
       await parties.clock.advance(600_000);
       t.equal(acceptor.open().length, 1, 'nobody is there who could say that there is no copy');
-      await acceptor.put(aDeal({ revision: 2, activateDateTime: '2020/05/01-09:00:02' }));
+      await acceptor.put(aDischarge({ revision: 2, activateDateTime: '2020/05/01-09:00:02' }));
       await parties.start('E001');
       await parties.clock.advance(120_000);
       t.equal(acceptor.open().length, 1);
@@ -1093,10 +1066,10 @@ t.test('settlement.ts', async (t) => {
 
   t.test('a record that the other party says once more, after this one has retired its own, is not kept', async (t) => {
     const parties = await twoParties();
-    for (const id of ['E001', 'E002']) await put(parties, id, aDeal({ ...FINISHED, revision: 5 }));
+    for (const id of ['E001', 'E002']) await put(parties, id, aDischarge({ ...FINISHED, revision: 5 }));
     await parties.clock.advance(70_000);
     t.same(await parties.left(), []);
-    parties.bus('E001').publish('deal', 'd1', aDeal({ ...FINISHED, revision: 5 }));
+    parties.bus('E001').publish('deal', 'd1', aDischarge({ ...FINISHED, revision: 5 }));
     await parties.clock.advance(100_000);
     t.equal(parties.settlements.get('E002')?.copies, 0);
   });
@@ -1104,19 +1077,19 @@ t.test('settlement.ts', async (t) => {
   t.test('RULE-13: a disk that takes the own record late does not make two ends of one deal', async (t) => {
     const parties = new Parties();
     const requester = await parties.start('E001');
-    await (await parties.start('E002')).put(aDeal());
+    await (await parties.start('E002')).put(aDischarge());
     await parties.clock.advance(60_000);
-    await requester.put(aDeal());
+    await requester.put(aDischarge());
     await parties.clock.advance(1_000);
     t.match(requester.finished(), [{ abortReason: 'deal.half : E001 has no copy of it' }]);
   });
 
   t.test('INV-11: nobody but the other party ends a deal', async (t) => {
     const parties = await twoParties();
-    parties.hub.join('E003', 's9').publish('deal', 'd1', aDeal({ ...FINISHED, term: 9 }));
+    parties.hub.join('E003', 's9').publish('deal', 'd1', aDischarge({ ...FINISHED, term: 9 }));
     parties.hub
       .join('E004', 's9')
-      .publish('deal', 'd2', aDeal({ ...FINISHED, term: 9, requestUnitId: 'E004', dealId: 'd2' }));
+      .publish('deal', 'd2', aDischarge({ ...FINISHED, term: 9, requestUnitId: 'E004', dealId: 'd2' }));
     await parties.clock.advance(2_000);
     t.equal(parties.journals.get('E001')?.open().length, 1);
     t.equal(parties.record('E001'), undefined);
@@ -1127,7 +1100,7 @@ t.test('settlement.ts', async (t) => {
     const store = parties.stores.get('E002') as MemoryStore; // one of the two
     const save = store.save.bind(store);
     store.save = () => Promise.reject(new Error('disk full'));
-    await put(parties, 'E001', aDeal({ ...FINISHED, revision: 5 }));
+    await put(parties, 'E001', aDischarge({ ...FINISHED, revision: 5 }));
     await parties.clock.advance(5_000);
     t.equal(parties.journals.get('E002')?.open().length, 1);
     store.save = save;
@@ -1164,25 +1137,25 @@ t.test('community.ts', async (t) => {
 
   t.test('the youngest copy of a deal counts, and who holds one is known', async (t) => {
     const { clock, community, one, two, seen, stop } = setUp();
-    one.publish('deal', 'd1', aDeal());
+    one.publish('deal', 'd1', aDischarge());
     await clock.advance(5);
-    t.strictSame(community.deals(), [{ deal: aDeal(), holders: ['E001'], endedAt: [] }]);
-    two.publish('deal', 'd1', aDeal({ revision: 2 }));
-    one.publish('deal', 'd1', aDeal({ revision: 1 }));
+    t.strictSame(community.deals(), [{ deal: aDischarge(), holders: ['E001'], endedAt: [] }]);
+    two.publish('deal', 'd1', aDischarge({ revision: 2 }));
+    one.publish('deal', 'd1', aDischarge({ revision: 1 }));
     await clock.advance(5);
-    t.strictSame(community.deals(), [{ deal: aDeal({ revision: 2 }), holders: ['E001', 'E002'], endedAt: [] }]);
+    t.strictSame(community.deals(), [{ deal: aDischarge({ revision: 2 }), holders: ['E001', 'E002'], endedAt: [] }]);
     t.strictSame(seen, ['deal', 'deal']);
     stop();
   });
 
   t.test('a deal that both parties have finished leaves the picture', async (t) => {
     const { clock, community, one, two } = setUp();
-    one.publish('deal', 'd1', aDeal());
-    two.publish('deal', 'd1', aDeal());
-    one.publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+    one.publish('deal', 'd1', aDischarge());
+    two.publish('deal', 'd1', aDischarge());
+    one.publish('deal', 'd1', aDischarge({ ...FINISHED, revision: 2 }));
     await clock.advance(5);
     t.equal(community.deals().length, 1);
-    two.publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+    two.publish('deal', 'd1', aDischarge({ ...FINISHED, revision: 2 }));
     await clock.advance(5);
     t.strictSame(community.deals(), []);
   });
@@ -1191,17 +1164,19 @@ t.test('community.ts', async (t) => {
     'RULE-13: while the copy of one party is missing, it is known that the deal has ended at the other',
     async (t) => {
       const { clock, community, one, two } = setUp();
-      one.publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+      one.publish('deal', 'd1', aDischarge({ ...FINISHED, revision: 2 }));
       await clock.advance(5);
-      two.publish('deal', 'd1', aDeal({ term: 2 }));
+      two.publish('deal', 'd1', aDischarge({ term: 2 }));
       await clock.advance(5);
-      t.strictSame(community.deals(), [{ deal: aDeal({ term: 2 }), holders: ['E001', 'E002'], endedAt: ['E001'] }]);
+      t.strictSame(community.deals(), [
+        { deal: aDischarge({ term: 2 }), holders: ['E001', 'E002'], endedAt: ['E001'] },
+      ]);
     },
   );
 
   t.test('a record that is said once more after both parties have finished leaves the picture again', async (t) => {
     const { community, one, two, beat } = setUp();
-    const finished = aDeal({ ...FINISHED, revision: 2 });
+    const finished = aDischarge({ ...FINISHED, revision: 2 });
     for (const bus of [one, two]) bus.publish('deal', 'd1', finished);
     await beat(1_000, one, two);
     one.publish('deal', 'd1', finished);
@@ -1214,7 +1189,7 @@ t.test('community.ts', async (t) => {
   t.test('half a deal that has ended leaves the picture, whoever of the two had it', async (t) => {
     for (const which of ['one', 'two'] as const) {
       const { community, beat, ...buses } = setUp();
-      buses[which].publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+      buses[which].publish('deal', 'd1', aDischarge({ ...FINISHED, revision: 2 }));
       await beat(100_000, buses.one, buses.two);
       t.same(community.deals(), [], which);
     }
@@ -1222,11 +1197,11 @@ t.test('community.ts', async (t) => {
 
   t.test('RULE-13: it stays as long as the other party is away, and a while after its return', async (t) => {
     const { community, one, two, beat } = setUp();
-    one.publish('deal', 'd1', aDeal({ ...FINISHED, revision: 2 }));
+    one.publish('deal', 'd1', aDischarge({ ...FINISHED, revision: 2 }));
     await beat(600_000, one);
     t.equal(community.deals().length, 1);
     await beat(60_000, one, two);
-    two.publish('deal', 'd1', aDeal());
+    two.publish('deal', 'd1', aDischarge());
     await beat(100_000, one, two);
     t.match(community.deals(), [{ holders: ['E001', 'E002'], endedAt: ['E001'] }]);
   });
@@ -1234,8 +1209,8 @@ t.test('community.ts', async (t) => {
   t.test('INV-11: strangers, and members that are no party, are not believed', async (t) => {
     const { clock, hub, community } = setUp();
     hub.join('X999', 'x').publish('unit', '', {} as UnitData);
-    hub.join('X998', 'x').publish('deal', 'd1', aDeal());
-    hub.join('E004', 's4').publish('deal', 'd1', aDeal());
+    hub.join('X998', 'x').publish('deal', 'd1', aDischarge());
+    hub.join('E004', 's4').publish('deal', 'd1', aDischarge());
     await clock.advance(5);
     t.equal(community.unit('X999'), undefined);
     t.strictSame(community.deals(), []);

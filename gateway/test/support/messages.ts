@@ -100,3 +100,13 @@ export const aDeal = (dealId: string, more: Partial<Deal> = {}): Deal => ({
   revision: 1,
   ...more,
 });
+
+/** A deal that E001 has asked for, to give E002 what it has to spare, with the marks given. */
+export const aDischarge = (more: Partial<Deal> = {}): Deal =>
+  aDeal('d1', {
+    type: 'discharge',
+    chargeUnitId: 'E002',
+    dischargeUnitId: 'E001',
+    createDateTime: '2020/05/01-09:00:01',
+    ...more,
+  });

@@ -32,6 +32,35 @@ const turns = async (count: number): Promise<void> => {
   for (let n = 0; n < count; n += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
+t.test('system-clock: a timer that is late lets go first what has arrived meanwhile', async (t) => {
+  const clock = new SystemClock();
+  const peer = spawn('sh', ['-c', 'echo ready; read go; sleep 0.05; echo answer'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  t.teardown(() => peer.kill());
+  const lines = createInterface(peer.stdout);
+  await once(lines, 'line');
+  const heard: string[] = [];
+  lines.on('line', (line) => heard.push(line));
+  peer.stdin.write('go\n');
+  await sleep(clock, 5); // the word is out
+  const late = new Promise<void>((resolve) => {
+    clock.after(100, () => {
+      heard.push('deadline');
+      resolve();
+    });
+  });
+  const cancel = clock.after(100, () => heard.push('cancelled'));
+  clock.after(90, () => cancel());
+  setImmediate(() => {
+    const end = performance.now() + 400;
+    while (performance.now() < end); // timers are looked at next
+  });
+  await late;
+  await once(peer, 'close');
+  t.same(heard, ['answer', 'deadline']);
+});
+
 t.test('system-clock: timers keep their order and their time, and can be taken back', async (t) => {
   const clock = new SystemClock(540);
   t.equal(clock.zoneOffsetMinutes(), 540, "the site's zone");

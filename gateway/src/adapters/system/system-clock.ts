@@ -1,6 +1,9 @@
 import type { EpochMsec, Milliseconds } from '../../domain/quantities.ts';
 import type { Cancel, Clock } from '../../ports/clock.ts';
 
+/** A timer that is so late tells that the process stood still, as on a busy processor. */
+const LATE_MSEC = 50;
+
 /** Longest delay that a timer of the platform can hold. */
 const LONGEST_TIMER_MSEC = 2 ** 31 - 1;
 
@@ -25,15 +28,26 @@ export class SystemClock implements Clock {
     return this.#zoneOffsetMinutes ?? -new Date().getTimezoneOffset();
   }
 
+  /** A late timer lets first be heard what arrived while the process stood still: the answer in a socket beats its deadline. */
   after(delay: Milliseconds, fire: () => void): Cancel {
     const due = this.monotonic() + delay;
-    let timer: NodeJS.Timeout;
+    let cancel: Cancel = () => {};
+    const come = (): void => {
+      const lateMsec = this.monotonic() - due;
+      if (lateMsec < 0) arm();
+      else if (lateMsec < LATE_MSEC) fire();
+      else {
+        const turn = setImmediate(fire); // the sockets are read before
+        cancel = () => clearImmediate(turn);
+      }
+    };
     // The platform's timers may fire up to 1 ms early and hold 24.8 days at most: both are made up for here.
     const arm = (): void => {
       const left = Math.max(0, Math.ceil(due - this.monotonic()));
-      timer = setTimeout(() => (this.monotonic() < due ? arm() : fire()), Math.min(left, LONGEST_TIMER_MSEC));
+      const timer = setTimeout(come, Math.min(left, LONGEST_TIMER_MSEC));
+      cancel = () => clearTimeout(timer);
     };
     arm();
-    return () => clearTimeout(timer);
+    return () => cancel();
   }
 }

@@ -36,7 +36,7 @@ t.test('daemon-process: exit codes, record and lock, whatever the daemon does (a
     ['well', ['SIGINT'], 0],
     ['well', ['SIGHUP'], 0],
     ['stop-fails', ['SIGTERM'], 3],
-    ['stop-hangs', ['SIGINT', 'SIGINT'], 3],
+    ['stop-hangs', ['SIGINT', 'SIGTERM'], 3],
   ];
   await Promise.all(
     signals.map(async ([behaviour, [first, second], code]) => {
@@ -71,6 +71,38 @@ t.test('daemon-process: exit codes, record and lock, whatever the daemon does (a
   t.equal(await waiting.ended, 0, 'it may be stopped before it is ready');
   t.notOk(existsSync(join(data, 'daemon.json')));
 });
+
+t.test(
+  'stop-request: the echo of a Ctrl-C is the same wish, a second one or another signal is a new one',
+  async (t) => {
+    const module = new URL('../src/cli/stop-request.ts', import.meta.url).href;
+    const hears = async (...deeds: readonly string[]): Promise<string> => {
+      const script = `
+      import { setTimeout as pause } from 'node:timers/promises';
+      import { listenForStop } from '${module}';
+      const { asked, askedAgain } = listenForStop();
+      asked.then((signal) => console.log('asked', signal));
+      askedAgain.then((signal) => console.log('again', signal));
+      const kill = (signal) => process.kill(process.pid, signal);
+      ${deeds.join('\n')}
+      await pause(20);
+      process.exit();`;
+      return (await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])).stdout;
+    };
+    const [twice, later] = [
+      "kill('SIGINT'); kill('SIGINT');",
+      "await pause(400); console.log('later'); kill('SIGINT');",
+    ];
+    const [echo, hurried, other] = await Promise.all([
+      hears(twice),
+      hears(twice, later),
+      hears("kill('SIGTERM'); kill('SIGINT');"),
+    ]);
+    t.equal(echo, 'asked SIGINT\n', 'npm and the scripts between pass a signal on that the group has had');
+    t.equal(hurried, 'asked SIGINT\nlater\nagain SIGINT\n');
+    t.equal(other, 'asked SIGTERM\nagain SIGINT\n');
+  },
+);
 
 t.test('apis gateway and the commands that talk to it (architecture §7)', async (t) => {
   const data = await aDirectory();

@@ -1,5 +1,11 @@
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/**
+ * The same signal again within this time is the same wish: a Ctrl-C reaches the whole process group, and npm and the
+ * scripts in between pass it on once more. A person who cannot wait needs longer to press again.
+ */
+const ONE_WISH_MSEC = 250;
+
 /** Who wants this process to end, and how urgently. */
 export interface StopRequest {
   /** Resolves, with the reason, when it is asked to stop for the first time. */
@@ -14,10 +20,12 @@ export interface StopRequest {
 export function listenForStop(): StopRequest {
   const first = Promise.withResolvers<string>();
   const second = Promise.withResolvers<string>();
-  let isAsked = false;
-  const ask = (reason: string): void => {
-    (isAsked ? second : first).resolve(reason);
-    isAsked = true;
+  let last: { readonly signal: string; readonly at: number } | undefined;
+  const ask = (signal: string): void => {
+    const now = performance.now();
+    const isEcho = last?.signal === signal && now - last.at < ONE_WISH_MSEC;
+    if (!isEcho) (last === undefined ? first : second).resolve(signal);
+    last = { signal, at: isEcho ? (last?.at ?? now) : now };
   };
   for (const signal of SIGNALS) process.on(signal, ask);
   return {

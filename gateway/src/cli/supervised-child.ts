@@ -102,9 +102,9 @@ export class SupervisedChild {
     clearTimeout(killer);
   }
 
-  /** Another SIGTERM: somebody cannot wait. */
+  /** Somebody cannot wait. Another signal than that of `stop`, which cannot be taken for an echo of it. */
   hurry(): void {
-    this.#life?.kill('SIGTERM');
+    this.#life?.kill('SIGINT');
   }
 
   kill(): void {

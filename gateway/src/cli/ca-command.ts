@@ -1,7 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { CertificateAuthority, IssuedCertificate } from '../adapters/identity/certificates.ts';
 import { isRole, ROLES } from '../domain/role.ts';
-import { DEFAULT_DATA_DIRECTORY } from './attach.ts';
 import { type CertificateState, stateOf } from './certificate-state.ts';
 import { command, type Io } from './command.ts';
 import { lockData } from './data-lock.ts';
@@ -12,8 +11,11 @@ import { dataDirectory, text, wholeNumber } from './value-kinds.ts';
 
 const MOST_DAYS = 50 * 365;
 
+/** Beside the data directory, not in it: there the demo keeps a CA of its own, and it may be thrown away. */
+const DEFAULT_CA_DIRECTORY = '.apis-ca';
+
 const OPTIONS = {
-  dir: one(dataDirectory, `directory of the CA; default ${DEFAULT_DATA_DIRECTORY}/ca`),
+  dir: one(dataDirectory, `directory of the CA; default ${DEFAULT_CA_DIRECTORY}`),
   cluster: one(text('ID'), 'init: id of the cluster'),
   role: one(text('ROLE'), `issue: ${ROLES.join(', ')}`),
   host: many(text('HOST'), 'issue: name or address under which it is reached, for clients that check it'),
@@ -117,7 +119,7 @@ export const caCommand = command({
     }
     checkWords(word ?? '', action, names);
     checkOptions(word ?? '', action, values);
-    const directory = values.dir ?? resolve(DEFAULT_DATA_DIRECTORY, 'ca');
+    const directory = values.dir ?? resolve(DEFAULT_CA_DIRECTORY);
     // Loaded only where it is used: the library is large.
     const certificates = await import('../adapters/identity/certificates.ts');
     const lock = await lockData(directory, 'ca.lock');

@@ -151,6 +151,23 @@ for (const type of nodeTypes) {
       }
     });
 
+    t.test('labels stay on one line in front of their fields', async (t) => {
+      // 100 px of Node-RED at 14 px a letter, less the icon and its gap; a Latin letter is about half as wide.
+      const isWide = (letter: string): boolean => letter >= '\u3000';
+      const widthOf = (text: string): number => [...text].reduce((sum, letter) => sum + (isWide(letter) ? 1 : 0.5), 0);
+      const labels = [...template.matchAll(/<label for[^>]*><i [^>]*><\/i> <span data-i18n="([^"]+)"/g)];
+      t.ok(labels.length > 0);
+      for (const language of LANGUAGES) {
+        const texts = new Map(textsOf(catalogue(type, language)));
+        const all = labels.map(([, key = '']) => texts.get(key) ?? '');
+        t.same(
+          all.filter((text) => widthOf(text) > 5.5),
+          [],
+          language,
+        );
+      }
+    });
+
     t.test('a status is shorter than 20 characters (node-red.md §2)', async (t) => {
       const long = LANGUAGES.flatMap((language) =>
         textsOf(catalogue(type, language)).filter(([key, text]) => key.includes('.status.') && text.length >= 20),

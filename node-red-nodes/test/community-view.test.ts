@@ -350,6 +350,18 @@ t.test('layout', async (t) => {
       ),
     );
   });
+  t.test(
+    'the note on the bus covers no deal where all houses stand in one row, and stays inside the picture',
+    async (t) => {
+      for (const lanes of [1, 2, 3, 6]) {
+        const layout = layoutOf(1000, 4, lanes);
+        const [noteY = 0, halfNote, halfFlow] = [layout.busTextY, 14, 4];
+        t.ok(laneAt(layout, lanes - 1, lanes) + halfFlow < noteY - halfNote, `${lanes} lanes`);
+        t.ok(noteY + halfNote < layout.height);
+      }
+      t.equal(layoutOf(326, 4, 1).busTextY, undefined, 'an upright bus has it on top');
+    },
+  );
   t.test('on a phone nothing is wider than the screen', async (t) => {
     t.equal(layoutOf(326, 4, 3).width, 326);
   });

@@ -3,6 +3,7 @@ import type { KnownFault } from '@apis-edge/gateway/client';
 import type { ScenarioNow } from '@apis-edge/gateway/domain';
 import fc from 'fast-check';
 import t from 'tap';
+import { DEAL_TABLE } from '../../gateway/src/grid-master/deal-table.ts';
 import { aDeal, aGrid, aUnit } from '../../gateway/test/support/messages.ts';
 import type { UnitEntry } from '../src/lib/community.ts';
 import type { PageParts } from '../src/lib/page-message.ts';
@@ -33,6 +34,7 @@ import {
 import { refusalText } from '../src/widgets/pages/refusal-texts.ts';
 import { scenarioText } from '../src/widgets/pages/scenario-text.ts';
 import { milliseconds, points, price, seconds, shortTime } from '../src/widgets/shared/format.ts';
+import { noDealText } from '../src/widgets/shared/texts.ts';
 
 const anEntry = (unitId: string, ig = 2, vg = 350, more: Partial<UnitEntry> = {}): UnitEntry => {
   const unit = aUnit(unitId);
@@ -69,7 +71,7 @@ t.test('end-of-deal', async (t) => {
     t.match(endOfDeal(over('d', { cumulateAmountWh: 40 })), { outcome: 'early', why: /No reason/ });
     t.match(endOfDeal(over('d', { abortDateTime: 'x', abortReason: 'peer.timeout : E002 is silent' })), {
       outcome: 'aborted',
-      why: 'peer.timeout : E002 is silent',
+      why: 'E002 is silent (peer.timeout).',
     });
     t.match(endOfDeal(over('d', { scramDateTime: 'x', scramReason: '["over-voltage","again"]' })), {
       outcome: 'emergency',
@@ -86,6 +88,25 @@ t.test('end-of-deal', async (t) => {
     t.equal(reasonText('E003 : chargeUnitUpperLimitRsoc'), 'E003 has reached the highest charge at which it may take.');
     t.equal(reasonText(''), 'No reason was recorded.');
     t.equal(reasonText('{"a":1}'), '{"a":1}', 'what is no list stays as it is');
+  });
+  t.test('what the grid master records reads as sentences (control.md §4.1)', async (t) => {
+    const ends = DEAL_TABLE.filter(({ action }) => action === 'abort').map(({ when }) => when);
+    // These two bring a text of their own.
+    const codes = ends.filter((when) => !['stop-requested', 'charge-limit-reached'].includes(when));
+    for (const when of new Set(codes)) {
+      const recorded = when === 'start-overdue' ? 'deal.start-overdue : bus not ready' : `deal.${when}`;
+      t.match(reasonText(recorded), /^[A-Z][^:]+\.$/, when);
+      t.notMatch(reasonText(recorded), /deal\./, when);
+    }
+    t.equal(reasonText('["mode.stop"]'), 'The community was stopped.');
+    t.equal(reasonText('["device.stale : fault of E001"]'), 'The device of E001 failed (device.stale).');
+    t.equal(
+      reasonText('["safety.heavy-alarm : fault of E004"]'),
+      'E004 stopped for its own safety (safety.heavy-alarm).',
+    );
+    t.equal(reasonText('["grid.balance : fault of E002"]'), 'A fault that E002 reported (grid.balance).');
+    t.equal(reasonText('hand-over.rolled-back : E003'), 'E003 could not take the voltage over.');
+    t.equal(reasonText('stopped by a person : at home'), 'stopped by a person : at home', 'people are quoted');
   });
 });
 
@@ -140,6 +161,11 @@ t.test('refusal-texts', async (t) => {
     t.equal(text('weather.bad', { wind: 12, from: 'west' }), 'weather.bad (wind 12, from west)');
     t.equal(refusalText({ reason: 'weather.bad' } as never), 'weather.bad');
   });
+});
+
+t.test('where no deal runs, nobody is told to wait for one that cannot begin', async (t) => {
+  for (const mode of [undefined, 'run'] as const) t.match(noDealText(mode), /Houses begin one when/);
+  for (const mode of ['soft-stop', 'force-stop', 'manual'] as const) t.match(noDealText(mode), /none begins.*“Run”/);
 });
 
 t.test('deals-view', async (t) => {
@@ -587,7 +613,7 @@ t.test('plot', async (t) => {
   t.test('the range begins where something is known, and is never too short', async (t) => {
     t.same(rangeOf([], 10_000, 3600), { from: 6400, to: 10_000 });
     t.same(rangeOf([8000], 10_000, 3600), { from: 8000, to: 10_000 });
-    t.same(rangeOf([9990], 10_000, 3600), { from: 9700, to: 10_000 });
+    t.same(rangeOf([9990], 10_000, 3600), { from: 9990, to: 10_290 }, 'a plot that begins is filled from the left');
     t.same(rangeOf([1], 10_000, 3600), { from: 6400, to: 10_000 });
   });
   t.test('the nearest point is found', async (t) => {

@@ -27,6 +27,8 @@ export interface Layout {
   readonly width: number;
   readonly height: number;
   readonly pipe: Box;
+  /** Middle of the note on the bus; it stands above an upright one. */
+  readonly busTextY?: number;
   readonly houses: readonly Box[];
   readonly size: HouseSize;
   /** Where the wire of each house leaves it. */
@@ -40,6 +42,8 @@ const PHONE_BELOW = 620;
 const PIPE_GAP = 36;
 const LANE = { row: 32, rows: 32, column: 12 } as const;
 const PIPE_MIN = { row: 52, rows: 52, column: 24 } as const;
+/** Room for the half of the note on the bus that stands below it. */
+const BUS_TEXT = 18;
 /** Wire of a house below the bus: it meets the roof beside the crown. */
 const EAVE = 0.2;
 
@@ -80,8 +84,11 @@ function horizontal(arrangement: 'row' | 'rows', available: number, count: numbe
       ? { x: box.x + box.w / 2, y: box.y + box.h }
       : { x: box.x + box.w * EAVE, y: box.y + size.roof * (1 - 2 * EAVE) - 2 },
   );
-  const height = (arrangement === 'row' ? pipe.y + pipe.h : below + size.height) + 8;
-  return { arrangement, width, height, pipe, houses, ports, size };
+  const pipeEnd = pipe.y + pipe.h;
+  // On the rim that no wire crosses, so that it covers no deal.
+  const busTextY = arrangement === 'row' ? pipeEnd : pipe.y + pipe.h / 2;
+  const height = arrangement === 'row' ? pipeEnd + BUS_TEXT : below + size.height + 8;
+  return { arrangement, width, height, pipe, busTextY, houses, ports, size };
 }
 
 function upright(width: number, count: number, lanes: number): Layout {

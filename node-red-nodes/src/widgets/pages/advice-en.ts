@@ -34,7 +34,8 @@ export const ADVICE_EN = {
   'device.refused': 'The device said no; the message says why. See whether local control or an interlock is on.',
   'device.silent': 'Check power, cable and address of the device. Trading resumes by itself when it answers.',
   'device.slow-stop': 'The converter is not known to have stopped in time. Go there and see that it waits.',
-  'device.stale': 'The device answers too late. Check its cable and what else talks on the same line.',
+  'device.stale':
+    'The device answers too late or not at all. Check its power and cable, and what else talks on the same line.',
   'device.stop-failed': 'Nobody knows whether the converter has stopped: go there and switch it off by hand.',
   'device.too-many-steps':
     'The step in the policy is too small for this change. Check the steps of voltage and current there.',

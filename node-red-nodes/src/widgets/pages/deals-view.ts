@@ -1,4 +1,4 @@
-import { type Deal, parseTimestamp } from '@apis-edge/gateway/domain';
+import { type Deal, type ModeLabel, parseTimestamp } from '@apis-edge/gateway/domain';
 import type { PageParts, RefusalNote } from '../../lib/page-message.ts';
 import { communityView } from '../community/community-view.ts';
 import type { DealView } from '../community/view.ts';
@@ -48,6 +48,8 @@ export interface RefusalView {
 }
 
 export interface DealsView {
+  /** Of the community, as soon as somebody has told it. */
+  readonly mode?: ModeLabel;
   readonly running: readonly RunningDealView[];
   readonly finished: readonly FinishedDealView[];
   readonly accounts: readonly AccountView[];
@@ -125,6 +127,7 @@ export function dealsView(parts: Partial<PageParts>): DealsView {
   });
   const finished = finishedDeals.slice(-SHOWN_DEALS).reverse().map(finishedView);
   return {
+    ...(community.globalMode === undefined ? {} : { mode: community.globalMode }),
     running,
     finished,
     accounts: accountsOf(finished),

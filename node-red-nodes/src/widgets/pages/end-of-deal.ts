@@ -10,9 +10,25 @@ export interface EndOfDeal {
 /** Measured at the end, a whole amount may miss a little (control.md §4.9). */
 const WHOLE = 0.98;
 
+/** Codes as the grid master records them, with what stands behind their colon; the code stays where it helps to look. */
 const SENTENCES: readonly (readonly [RegExp, string])[] = [
   [/^(\S+) : dischargeUnitLowerLimitRsoc$/, '$1 has reached the lowest charge at which it may give.'],
   [/^(\S+) : chargeUnitUpperLimitRsoc$/, '$1 has reached the highest charge at which it may take.'],
+  [/^mode\.stop$/, 'The community was stopped.'],
+  [/^mode\.manual$/, 'The community was set to manual.'],
+  [/^deal\.mode-forbids$/, 'The mode of the community allows no deals.'],
+  [/^deal\.party-lost$/, 'One of its two houses dropped out.'],
+  [/^deal\.reference-lost$/, 'The house that held the voltage dropped out.'],
+  [/^deal\.voltage-too-high$/, 'The bus had more voltage than it may have.'],
+  [/^deal\.duration-overdue$/, 'It took far longer than its amount needs.'],
+  [/^deal\.reset-limit-reached$/, 'It was tried again and again, and could not begin.'],
+  [/^deal\.start-overdue : (.+)$/, 'It could not begin in time ($1).'],
+  [/^deal\.ended-elsewhere : (\S+)$/, '$1 had ended it already.'],
+  [/^hand-over\.rolled-back : (\S+)$/, '$1 could not take the voltage over.'],
+  [/^(device\.\S+) : fault of (\S+)$/, 'The device of $2 failed ($1).'],
+  [/^(safety\.\S+) : fault of (\S+)$/, '$2 stopped for its own safety ($1).'],
+  [/^(\S+) : fault of (\S+)$/, 'A fault that $2 reported ($1).'],
+  [/^([a-z-]+\.[a-z.-]+) : (.+)$/, '$2 ($1).'],
 ];
 
 const sentence = (text: string): string => {

@@ -115,9 +115,12 @@ export const pathOf = (points: readonly PlotPoint[], x: (t: number) => number, y
 /** A twelfth of the span is drawn at least. */
 const LEAST_SHARE = 12;
 
-/** The last `spanSeconds`, or only from the first point on while less than that is known. */
+/**
+ * The last `spanSeconds`, or only from the first point on while less than that is known. What has just begun fills its
+ * plot from the left: the range then reaches into the future.
+ */
 export function rangeOf(times: readonly number[], nowSeconds: number, spanSeconds: number): Range {
-  const first = times[0] ?? nowSeconds - spanSeconds;
-  const from = Math.max(nowSeconds - spanSeconds, Math.min(first, nowSeconds - spanSeconds / LEAST_SHARE));
-  return { from, to: nowSeconds };
+  const longest = nowSeconds - spanSeconds;
+  const from = Math.max(longest, times[0] ?? longest);
+  return { from, to: Math.max(nowSeconds, from + spanSeconds / LEAST_SHARE) };
 }

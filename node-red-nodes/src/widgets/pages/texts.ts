@@ -5,7 +5,6 @@ import type { Question } from '../shared/texts.ts';
 /** The words of the pages, in one place. */
 export const DEALS_TEXTS = {
   running: 'Running deals',
-  noneRunning: 'No deal is running. Houses begin one when one has energy to spare and another wants it.',
   finished: 'Finished deals',
   noneFinished: 'No deal has ended since this page’s node began to listen.',
   accounts: 'Points by house',

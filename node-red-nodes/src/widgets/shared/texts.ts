@@ -8,6 +8,12 @@ export const MODE_TEXTS: Readonly<Record<ModeLabel, { readonly title: string; re
   manual: { title: 'Manual', meaning: 'A person operates the converters.' },
 };
 
+/** What stands where no deal runs: in a mode in which none can begin it names the way out. */
+export const noDealText = (mode: ModeLabel | undefined): string =>
+  mode === undefined || mode === 'run'
+    ? 'No deal is running. Houses begin one when one has energy to spare and another wants it.'
+    : `No deal is running, and none begins in the mode “${MODE_TEXTS[mode].title}”: “Run” lets houses trade again.`;
+
 export const CONVERTER_TEXTS: Readonly<Record<ConverterMode, string>> = {
   WAIT: 'Waiting',
   VOLTAGE_REFERENCE: 'Voltage reference',

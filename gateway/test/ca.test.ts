@@ -633,6 +633,10 @@ t.test('apis ca', async (t) => {
     t.notOk(existsSync(join(directory, 'ca', 'ca.key')));
   });
 
+  t.test('stands by itself in a place of its own: the data directory has the CA of the demo', async (t) => {
+    t.match((await cli(['ca', '--help'])).out, /directory of the CA; default \.apis-ca\n/);
+  });
+
   t.test('the state of a certificate turns 30 days before its end', async (t) => {
     const at = (days: number) => stateOf({ notAfter: days * DAY_MSEC }, 0).state;
     t.same([31, 30, 0, -1].map(at), ['valid', 'expires soon', 'expired', 'expired']);

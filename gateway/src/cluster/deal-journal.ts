@@ -32,6 +32,8 @@ export class DealJournal {
   readonly #open = new Map<string, Deal>();
   /** Finished deals stay published, also by later processes, until they are settled and retired (RULE-13). */
   readonly #finished = new Map<string, Deal>();
+  /** As `open` and `finished` give them, until one changes: asked for with every heartbeat and every reading. */
+  #lists: { readonly open: readonly Deal[]; readonly finished: readonly Deal[] } | undefined;
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(needs: DealJournalNeeds) {
@@ -47,6 +49,7 @@ export class DealJournal {
       if (this.#finished.has(deal.dealId)) await store.remove(activeKey(deal.dealId));
       else this.#open.set(deal.dealId, deal);
     }
+    this.#lists = undefined;
     for (const deal of [...this.#finished.values(), ...this.#open.values()]) this.#publish(deal);
   }
 
@@ -64,12 +67,17 @@ export class DealJournal {
 
   /** Own deals that are not finished. */
   open(): readonly Deal[] {
-    return [...this.#open.values()];
+    return this.#listed().open;
   }
 
   /** Own finished deals that are not retired yet. */
   finished(): readonly Deal[] {
-    return [...this.#finished.values()];
+    return this.#listed().finished;
+  }
+
+  #listed(): { readonly open: readonly Deal[]; readonly finished: readonly Deal[] } {
+    this.#lists ??= { open: [...this.#open.values()], finished: [...this.#finished.values()] };
+    return this.#lists;
   }
 
   get(dealId: string): Deal | undefined {
@@ -94,6 +102,7 @@ export class DealJournal {
     else {
       await this.#needs.store.save(activeKey(deal.dealId), deal);
       this.#open.set(deal.dealId, deal);
+      this.#lists = undefined;
     }
     this.#publish(deal);
     this.#needs.changed(deal);
@@ -106,6 +115,7 @@ export class DealJournal {
     await this.#needs.store.remove(activeKey(deal.dealId));
     this.#open.delete(deal.dealId);
     this.#finished.set(deal.dealId, deal);
+    this.#lists = undefined;
     this.#needs.log.info({ dealId: deal.dealId, amountWh: deal.cumulateAmountWh }, 'deal.finished');
   }
 
@@ -117,6 +127,7 @@ export class DealJournal {
   /** Stops publishing a finished deal, for good. */
   async retire(dealId: string): Promise<void> {
     if (!this.#finished.delete(dealId)) return;
+    this.#lists = undefined;
     this.#needs.bus.retract('deal', dealId);
     await this.#needs.store.remove(unsettledKey(dealId));
   }

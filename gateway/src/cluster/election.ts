@@ -187,15 +187,30 @@ export class Election {
 
   /** RULE-5: the members that provably heard this leader within the lease, itself included. */
   hearers(): readonly string[] {
-    const since = this.#needs.clock.monotonic() - this.#needs.leaseMsec();
-    return this.#needs
-      .memberUnitIds()
-      .filter((unitId) => unitId === this.#needs.unitId || (this.#echoedAt.get(unitId) ?? -Infinity) > since);
+    const since = this.#leaseBegan();
+    return this.#needs.memberUnitIds().filter((unitId) => this.#hasHeardUs(unitId, since));
+  }
+
+  #leaseBegan(): Milliseconds {
+    return this.#needs.clock.monotonic() - this.#needs.leaseMsec();
+  }
+
+  #hasHeardUs(unitId: string, since: Milliseconds): boolean {
+    return unitId === this.#needs.unitId || (this.#echoedAt.get(unitId) ?? Number.NEGATIVE_INFINITY) > since;
+  }
+
+  /** As `hearers` would list it. */
+  isHearer(unitId: string): boolean {
+    return this.#needs.memberUnitIds().includes(unitId) && this.#hasHeardUs(unitId, this.#leaseBegan());
   }
 
   /** A majority provably hears this leader: only then it may grant and raise. */
   get hasQuorum(): boolean {
-    return this.hearers().length >= this.#needs.members.majority();
+    const { members, memberUnitIds } = this.#needs;
+    const since = this.#leaseBegan();
+    let hearers = 0;
+    for (const unitId of memberUnitIds()) if (this.#hasHeardUs(unitId, since)) hearers += 1;
+    return hearers >= members.majority();
   }
 
   /** RULE-6: this leader, which has stopped granting, asks a unit to stand for the next term; undefined takes it back. */
@@ -333,6 +348,7 @@ export class Election {
   }
 
   #countVotes(): void {
+    if (this.#preVoteTerm === undefined && this.#role !== 'candidate') return; // nobody is asked for one
     const { members, unitId } = this.#needs;
     const supporters = (agrees: (state: ElectionState) => boolean): number =>
       1 + members.alive().filter((id) => id !== unitId && agrees(members.get(id)?.state as ElectionState)).length; // alive means heard

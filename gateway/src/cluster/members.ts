@@ -93,9 +93,16 @@ export class Members {
   }
 
   isAlive(unitId: string): boolean {
+    return this.#isAliveAt(unitId, this.#silenceCountsTo());
+  }
+
+  #silenceCountsTo(): Milliseconds {
+    return this.#standstill.silenceCountsTo(this.#needs.clock.monotonic());
+  }
+
+  #isAliveAt(unitId: string, now: Milliseconds): boolean {
     if (unitId === this.#needs.bus.unitId) return true;
     const member = this.#heard.get(unitId);
-    const now = this.#standstill.silenceCountsTo(this.#needs.clock.monotonic());
     return member !== undefined && now - member.heardAt < ALIVE_MSEC;
   }
 
@@ -109,7 +116,8 @@ export class Members {
 
   /** Members that are alive, this unit included, in the policy's order. */
   alive(): readonly string[] {
-    return this.#needs.memberUnitIds().filter((unitId) => this.isAlive(unitId));
+    const now = this.#silenceCountsTo();
+    return this.#needs.memberUnitIds().filter((unitId) => this.#isAliveAt(unitId, now));
   }
 
   /** What it has said stays known; it is alive again with its next beacon, of whatever session. */

@@ -78,8 +78,10 @@ export class PolicyChange {
       this.#notBefore = clock.monotonic() + RETRY_MSEC;
       log.warn({ message: messageOf(error) }, 'policy.not-changed');
     };
-    if (!election.isLeading) this.#adopt().catch(failed);
-    else if (this.#isDecided) this.#activate().catch(failed);
+    if (!election.isLeading) {
+      const said = this.#toAdopt();
+      if (said !== undefined) this.#take(said).catch(failed);
+    } else if (this.#isDecided) this.#activate().catch(failed);
     else if (this.#isLeftOver()) this.#alone(() => this.#drive(undefined)).catch(failed);
   }
 
@@ -158,12 +160,12 @@ export class PolicyChange {
   }
 
   /** The others follow the grid master whom they obey. */
-  async #adopt(): Promise<void> {
+  #toAdopt(): PolicyEntry | undefined {
     const { book, election } = this.#needs;
     const said = this.#heard.get(election.gridMasterUnitId ?? '');
     const { version = 0 } = said ?? {};
-    if (said === undefined || version <= book.version) return;
-    await this.#take({ version, term: 0, hash: said.hash, policy: said.policy });
+    if (said === undefined || version <= book.version) return undefined;
+    return { version, term: 0, hash: said.hash, policy: said.policy };
   }
 
   async #take(entry: PolicyEntry): Promise<void> {

@@ -92,8 +92,9 @@ export class Requests {
   /** Questions to a process that is dead need not wait for their deadlines. */
   #hearSession(unitId: string, session: string): void {
     const known = this.#sessions.get(unitId);
+    if (known === session) return;
     this.#sessions.set(unitId, session);
-    if (known === undefined || known === session) return;
+    if (known === undefined) return;
     const asked = [...this.#waiting.values()].filter(({ to }) => to === unitId);
     const restarted = new PeerError('peer.restarted', unitId, `${unitId} has begun anew and does not answer`);
     this.#clock.after(NEW_SESSION_MSEC, () => {

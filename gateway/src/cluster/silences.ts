@@ -26,12 +26,16 @@ export class Silences {
   /** To be called with every heartbeat. */
   noteAlive(): void {
     const here = this.#members.alive();
-    for (const unitId of this.#alive.keys()) if (!here.includes(unitId)) this.#alive.delete(unitId);
+    let heard = 0;
     for (const unitId of here) {
       const session = this.#members.get(unitId)?.state.session;
-      if (session === undefined || this.#alive.get(unitId)?.session === session) continue;
+      if (session === undefined) continue;
+      heard += 1;
+      if (this.#alive.get(unitId)?.session === session) continue;
       this.#alive.set(unitId, { session, since: this.#clock.monotonic() });
     }
+    if (this.#alive.size === heard) return; // nobody has gone
+    for (const unitId of this.#alive.keys()) if (!here.includes(unitId)) this.#alive.delete(unitId);
   }
 
   /** Has this unit said nothing of the deal for so long? Counts from the first time that it is asked. */

@@ -55,6 +55,7 @@ export class BatteryCapacity {
    * Gives the directions that another process has taken meanwhile.
    */
   keep(deals: readonly Deal[]): readonly DealType[] {
+    if (deals.length === 0 && this.#held.size === 0) return [];
     const { unitId } = this.#needs;
     const needed = new Set(deals.map((deal): DealType => (deal.chargeUnitId === unitId ? 'charge' : 'discharge')));
     for (const direction of this.#held) if (!needed.has(direction)) this.#giveBack(direction);

@@ -1,3 +1,4 @@
+import type { ConverterMode } from '../domain/converter-mode.ts';
 import type { DeviceCommand } from '../domain/device-command.ts';
 import { DeviceError, reasonOf } from '../domain/errors.ts';
 import type { Dcdc } from '../domain/unit-data.ts';
@@ -105,6 +106,11 @@ export class Controller {
   /** The last reading; undefined before the first one. */
   latest(): Acquired | undefined {
     return this.#acquisition.latest();
+  }
+
+  /** The mode that the converter showed last; undefined before the first reading, or when its code is unknown. */
+  get mode(): ConverterMode | undefined {
+    return this.#state.isRead ? this.#state.mode : undefined;
   }
 
   /** Calls `handle` after every full reading, local safety first, and when the last one has turned stale. */

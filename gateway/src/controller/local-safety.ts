@@ -24,6 +24,10 @@ export class SuspicionBook {
 
   /** Findings of one sample taken at `at`. */
   judge(violations: readonly Violation[], at: Milliseconds): readonly Finding[] {
+    if (violations.length === 0) {
+      this.#since.clear();
+      return [];
+    }
     const present = new Set(violations.map(({ check }) => check));
     for (const check of this.#since.keys()) if (!present.has(check)) this.#since.delete(check);
     return violations

@@ -33,12 +33,21 @@ export class DealBook {
   /** As `all` gives them, until one changes: asked for some twenty times in each pass. */
   #all: readonly Deal[] | undefined;
 
+  /** What `refresh` has seen last, and what the book held afterwards. */
+  #refreshed: { readonly copies: readonly DealCopies[]; readonly all: readonly Deal[] } | undefined;
+
   constructor(term: number) {
     this.#term = term;
   }
 
   /** Takes in what the parties publish; a deal that never began and is not held by both any more is dropped (RULE-14). */
   refresh(copies: readonly DealCopies[], now: Milliseconds): void {
+    if (this.#refreshed?.copies === copies && this.#refreshed.all === this.#all) return; // neither has changed since
+    this.#takeInAll(copies, now);
+    this.#refreshed = { copies, all: this.all() };
+  }
+
+  #takeInAll(copies: readonly DealCopies[], now: Milliseconds): void {
     const published = new Map(copies.map((one) => [one.deal.dealId, one]));
     for (const dealId of this.#left) if (!published.has(dealId)) this.#left.delete(dealId);
     for (const one of copies) this.#takeIn(one, now);

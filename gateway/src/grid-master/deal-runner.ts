@@ -109,6 +109,7 @@ export class DealRunner {
   /** Deals that have to end first, then the one that is under way, then the rest (control.md §4.3). */
   #nextDeal(idle: ReadonlySet<string>, last: string | undefined): Due | undefined {
     const view = this.#grid.view();
+    if (view.deals.every((deal) => idle.has(deal.dealId))) return undefined;
     const ordered = orderDeals(view.deals, masterSide(view), view.policy.largeCapacityUnitIds);
     const open = ordered.filter((deal) => !idle.has(deal.dealId)).map((deal) => this.#due(view, deal));
     const urgent = open.find(

@@ -33,7 +33,7 @@ export const gridCurrentOf = (view: Pick<GridView, 'dcdc'>, unitId: string): Amp
 
 /** Living members that were last seen holding the voltage. */
 export const holdersOf = (view: Pick<GridView, 'dcdc' | 'isAlive' | 'policy'>): readonly string[] =>
-  view.policy.memberUnitIds.filter((unitId) => view.isAlive(unitId) && modeOf(view, unitId) === 'VOLTAGE_REFERENCE');
+  view.policy.memberUnitIds.filter((unitId) => modeOf(view, unitId) === 'VOLTAGE_REFERENCE' && view.isAlive(unitId));
 
 export const othersOf = (view: Pick<GridView, 'deals'>, deal: Deal): readonly Deal[] =>
   view.deals.filter((other) => other.dealId !== deal.dealId);

@@ -103,7 +103,8 @@ export class Grid {
   get rivals(): readonly string[] {
     const { voltageReferenceUnitId: vr, handOver } = this;
     if (vr === undefined) return [];
-    return holdersOf(this.view()).filter((unitId) => ![vr, handOver?.from, handOver?.to].includes(unitId));
+    const rightful = [vr, handOver?.from, handOver?.to];
+    return holdersOf(this.view()).filter((unitId) => !rightful.includes(unitId));
   }
 
   /** RULE-5: a majority hears this grid master. */
@@ -351,14 +352,15 @@ export class Grid {
     const { voltageReferenceUnitId: vr, handOver } = this;
     const view = this.view();
     const master = masterDealOf(view);
+    const grants = this.#grants;
     this.needs.publish({
       ...this.#pass,
-      granting: this.mayRaise,
+      granting: this.isFenced && grants,
       ...(vr === undefined ? {} : { voltageReferenceUnitId: vr }),
       ...(master === undefined ? {} : { masterDealId: master.dealId }),
       ...(handOver === undefined ? {} : { handOver }),
       hasGlobalErrors: this.hasGlobalErrors,
-      permits: this.#grants ? this.#permits(view) : [],
+      permits: grants ? this.#permits(view) : [],
     });
   }
 

@@ -70,6 +70,7 @@ export function permitsOf(view: PermitView): readonly PermitDraft[] {
   if (vr === undefined || !view.isAlive(vr) || !view.isFresh(vr)) return [];
   const isKnown = (unitId: string): boolean => view.isFresh(unitId) || !view.isAlive(unitId);
   const active = view.deals.filter(masterSideMustBeActive);
+  if (active.length === 0) return [];
   const known = view.hearsUs(vr) ? active.filter((deal) => partiesOf(deal).every(isKnown)) : [];
   const parties = partiesOfAll(known);
   const named = parties.includes(vr) ? parties : [vr, ...parties];

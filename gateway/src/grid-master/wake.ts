@@ -37,8 +37,16 @@ export class Wake {
     this.#cancel = this.#clock.after(delay, () => {
       this.#dueAt = Number.POSITIVE_INFINITY;
       this.#isRunning = true; // before the work, whose first steps may wish for another run already
-      this.#running = this.#work().finally(() => this.#ended());
+      this.#running = this.#run();
     });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#work();
+    } finally {
+      this.#ended();
+    }
   }
 
   #ended(): void {

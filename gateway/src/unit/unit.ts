@@ -307,7 +307,7 @@ export class Unit {
       unitId,
       clock,
       members: this.#members,
-      converterMode: () => modeOfCode(this.#controller.latest()?.reading.dcdc.status.status),
+      converterMode: () => this.#controller.mode,
       permit: () => this.#permits.current(),
       stopNow: (reason) => this.#stopNow(reason),
     });
@@ -341,7 +341,7 @@ export class Unit {
         finished: () => {},
         raise: (fault) => this.#faults.raise(fault),
         hasQuorum: () => this.#election.hasQuorum,
-        hearsUs: (unitId) => this.#election.hearers().includes(unitId),
+        hearsUs: (unitId) => this.#election.isHearer(unitId),
         hasGlobalErrors: () => this.#faults.hasGlobalErrors(),
         offerLeadership: (unitId) => this.#election.offer(unitId),
       }),
@@ -556,7 +556,7 @@ export class Unit {
       unitId: this.unitId,
       clock,
       policy,
-      converterMode: () => modeOfCode(this.#controller.latest()?.reading.dcdc.status.status),
+      converterMode: () => this.#controller.mode,
       stopNow: async (reason) => {
         await this.#controller.stopLocal(reason);
       },
@@ -695,7 +695,7 @@ export class Unit {
 
   /** RULE-15: nothing of this unit is bound to the present policy. */
   #isFree(): boolean {
-    const isAtRest = modeOfCode(this.#controller.latest()?.reading.dcdc.status.status) === 'WAIT';
+    const isAtRest = this.#controller.mode === 'WAIT';
     return isAtRest && this.#journal.open().length === 0 && this.#market.takenDeals().length === 0;
   }
 

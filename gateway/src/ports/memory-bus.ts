@@ -9,6 +9,20 @@ type Handler = (delivery: AnyDelivery) => void;
 type SeeGone = (unitId: string, channel: Channel, key: string) => void;
 type HearEnd = (unitId: string, session: string) => void;
 
+/** A unit on the bus, in one life of its process. */
+interface Seat {
+  readonly unitId: string;
+  readonly handlers: Map<Channel, Set<Handler>>;
+}
+
+/** A message that its sender retains; a later one with the same channel and key takes its place. */
+interface Retained {
+  delivery: AnyDelivery;
+}
+
+/** What one unit retains, by channel and key. */
+type Shelf = Map<Channel, Map<string, Retained>>;
+
 /** Deliveries that share a timer. */
 interface Batch {
   readonly at: Milliseconds;
@@ -24,9 +38,11 @@ export interface MemoryBusOptions {
 export class MemoryBusHub {
   readonly #clock: Clock;
   readonly #delay: NonNullable<MemoryBusOptions['delay']>;
-  readonly #handlers = new Map<string, Map<Channel, Set<Handler>>>();
+  readonly #seats = new Map<string, Seat>();
   readonly #endListeners = new Map<string, Set<HearEnd>>();
-  readonly #retained = new Map<string, AnyDelivery>();
+  /** In the order in which they were first said, and where each of them is found: by its sender. */
+  readonly #retained = new Set<Retained>();
+  readonly #shelves = new Map<string, Shelf>();
   readonly #taps = new Set<{ readonly see: (delivery: AnyDelivery) => void; readonly seeGone: SeeGone }>();
   /** Earliest next delivery from one unit to another, which keeps the order per sender under varying delays. */
   readonly #notBefore = new Map<string, Map<string, Milliseconds>>();
@@ -53,33 +69,32 @@ export class MemoryBusHub {
   join(unitId: string, session: string): Bus {
     const handlers = new Map<Channel, Set<Handler>>();
     const endListeners = new Set<HearEnd>();
-    this.#handlers.set(unitId, handlers);
+    this.#seats.set(unitId, { unitId, handlers });
     this.#endListeners.set(unitId, endListeners);
     return {
       unitId,
       session,
       publish: (channel, key, body, options = {}) => {
         // The channel decides the body's type in the interface; the union cannot carry that link through here.
-        const envelope = {
-          id: `${unitId}-${this.#nextId++}`,
-          sender: unitId,
-          session,
-          term: options.term ?? 0,
-          time: this.#clock.now(),
-          ...(options.expiryMsec === undefined ? {} : { expiryMsec: options.expiryMsec }),
-          body,
-        } satisfies Envelope<Bodies[typeof channel]>;
+        const id = `${unitId}-${this.#nextId++}`;
+        const { term = 0, expiryMsec } = options;
+        const time = this.#clock.now();
+        const envelope: Envelope<Bodies[typeof channel]> =
+          expiryMsec === undefined
+            ? { id, sender: unitId, session, term, time, body }
+            : { id, sender: unitId, session, term, time, expiryMsec, body };
         this.#publish({ channel, key, envelope } as AnyDelivery);
       },
       retract: (channel, key) => {
-        this.#forget(`${unitId}/${channel}/${key}`);
+        const retained = this.#shelves.get(unitId)?.get(channel)?.get(key);
+        if (retained !== undefined) this.#forget(retained);
       },
       listen: (channel, handle) => {
         const set = handlers.get(channel) ?? new Set<Handler>();
         handlers.set(channel, set);
         const handler = handle as Handler; // only deliveries of this channel reach this set
         set.add(handler);
-        for (const delivery of this.#retained.values()) {
+        for (const { delivery } of this.#retained) {
           if (delivery.channel === channel)
             this.#deliver(unitId, delivery, () => set.has(handler) && handler(delivery));
         }
@@ -94,17 +109,17 @@ export class MemoryBusHub {
 
   /** Takes a unit off the bus, its retained messages included, as if its process had gone. */
   leave(unitId: string): void {
-    this.#handlers.delete(unitId);
+    this.#seats.delete(unitId);
     this.#endListeners.delete(unitId);
-    for (const key of this.#retained.keys()) if (key.startsWith(`${unitId}/`)) this.#forget(key);
+    for (const retained of this.#retained) if (retained.delivery.envelope.sender === unitId) this.#forget(retained);
   }
 
   /** Gives a unit again what another one retains, as when a lost connection is back. */
   resend(from: string, to: string): void {
-    const handlers = this.#handlers.get(to);
-    if (handlers === undefined) return;
-    for (const delivery of this.#retained.values()) {
-      if (delivery.envelope.sender === from) this.#deliver(to, delivery, () => this.#hand(to, handlers, delivery));
+    const seat = this.#seats.get(to);
+    if (seat === undefined) return;
+    for (const { delivery } of this.#retained) {
+      if (delivery.envelope.sender === from) this.#deliver(to, delivery, () => this.#hand(seat, delivery));
     }
   }
 
@@ -113,27 +128,48 @@ export class MemoryBusHub {
     for (const handle of [...(this.#endListeners.get(to) ?? [])]) handle(unitId, session);
   }
 
-  #forget(retainedKey: string): void {
-    const gone = this.#retained.get(retainedKey);
-    if (gone === undefined || !this.#retained.delete(retainedKey)) return;
-    for (const tap of this.#taps) tap.seeGone(gone.envelope.sender, gone.channel, gone.key);
+  #retain(delivery: AnyDelivery): void {
+    const { channel, key } = delivery;
+    const messages = this.#shelfOf(delivery.envelope.sender, channel);
+    const former = messages.get(key);
+    if (former !== undefined) {
+      former.delivery = delivery;
+      return;
+    }
+    const retained = { delivery };
+    messages.set(key, retained);
+    this.#retained.add(retained);
+  }
+
+  #shelfOf(sender: string, channel: Channel): Map<string, Retained> {
+    const shelf: Shelf = this.#shelves.get(sender) ?? new Map();
+    const messages = shelf.get(channel) ?? new Map<string, Retained>();
+    if (messages.size === 0) this.#shelves.set(sender, shelf.set(channel, messages));
+    return messages;
+  }
+
+  #forget(retained: Retained): void {
+    const { channel, key, envelope } = retained.delivery;
+    this.#retained.delete(retained);
+    this.#shelves.get(envelope.sender)?.get(channel)?.delete(key);
+    for (const tap of this.#taps) tap.seeGone(envelope.sender, channel, key);
   }
 
   #publish(delivery: AnyDelivery): void {
     const sender = delivery.envelope.sender;
-    if (!this.#handlers.has(sender)) return;
-    if (RETAINED[delivery.channel]) this.#retained.set(`${sender}/${delivery.channel}/${delivery.key}`, delivery);
+    if (!this.#seats.has(sender)) return;
+    if (RETAINED[delivery.channel]) this.#retain(delivery);
     for (const tap of this.#taps) tap.see(delivery);
-    for (const [unitId, handlers] of this.#handlers) {
-      if (handlers.get(delivery.channel)?.size)
-        this.#deliver(unitId, delivery, () => this.#hand(unitId, handlers, delivery));
+    for (const seat of this.#seats.values()) {
+      if (seat.handlers.get(delivery.channel)?.size)
+        this.#deliver(seat.unitId, delivery, () => this.#hand(seat, delivery));
     }
   }
 
   /** A unit that has left meanwhile hears nothing, even through handlers of its former self. */
-  #hand(unitId: string, handlers: ReadonlyMap<Channel, ReadonlySet<Handler>>, delivery: AnyDelivery): void {
-    if (this.#handlers.get(unitId) !== handlers) return;
-    for (const handler of handlers.get(delivery.channel) ?? []) handler(delivery);
+  #hand(seat: Seat, delivery: AnyDelivery): void {
+    if (this.#seats.get(seat.unitId) !== seat) return;
+    for (const handler of seat.handlers.get(delivery.channel) ?? []) handler(delivery);
   }
 
   #deliver(to: string, delivery: AnyDelivery, give: () => void): void {

@@ -95,6 +95,7 @@ export class Community {
   }
 
   changed(what: CommunityChange): void {
+    if (this.#handlers.size === 0) return; // only a grid master looks
     for (const handle of [...this.#handlers]) handle(what);
   }
 

@@ -250,8 +250,7 @@ export class Grid {
 
   /** The moment with only those readings that are younger than the last command: older ones cannot be compared (control.md S6). */
   alignedView(): GridView {
-    const isYounger = (unitId: string): boolean => (this.units.seenAt(unitId) ?? 0) >= this.#changedAt;
-    return { ...this.view(), dcdc: (unitId) => (isYounger(unitId) ? this.units.dcdc(unitId) : undefined) };
+    return { ...this.view(), dcdc: (unitId) => this.units.dcdcSince(unitId, this.#changedAt) };
   }
 
   /**

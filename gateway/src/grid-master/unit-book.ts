@@ -97,6 +97,12 @@ export class UnitBook {
     return this.#knownOf(unitId).converter?.data.dcdc;
   }
 
+  /** As `dcdc`, unless that is older. */
+  dcdcSince(unitId: string, since: Milliseconds): Dcdc | undefined {
+    const { converter } = this.#knownOf(unitId);
+    return (converter?.at ?? 0) >= since ? converter?.data.dcdc : undefined;
+  }
+
   /** When the newest converter data of a unit came in. */
   seenAt(unitId: string): Milliseconds | undefined {
     return this.#knownOf(unitId).converter?.at;

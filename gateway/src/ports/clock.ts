@@ -36,10 +36,11 @@ export function sleep(clock: Clock, delay: Milliseconds, signal?: AbortSignal): 
 export function every(clock: Clock, period: () => Milliseconds, beat: () => void): Cancel {
   let cancel: Cancel = () => {};
   const arm = (): void => {
-    cancel = clock.after(period(), () => {
-      arm();
-      beat();
-    });
+    cancel = clock.after(period(), next);
+  };
+  const next = (): void => {
+    arm();
+    beat();
   };
   arm();
   beat();

@@ -57,11 +57,11 @@ export class ReferenceWatch {
 
   /** How the reference of the current that flows here was lost; undefined while it is there, or nothing flows. */
   #loss(): string | undefined {
-    const mode = this.#needs.converterMode();
     const reference = this.#needs.permit()?.voltageReference;
-    if (mode === undefined || CURRENT_SIGN[mode] === 0 || reference === undefined) return undefined;
+    if (reference === undefined || reference.unitId === this.#needs.unitId) return undefined;
+    const mode = this.#needs.converterMode();
+    if (mode === undefined || CURRENT_SIGN[mode] === 0) return undefined;
     const { unitId, session } = reference;
-    if (unitId === this.#needs.unitId) return undefined;
     const { members } = this.#needs;
     if (!members.isAlive(unitId)) return `voltage reference ${unitId} is silent`;
     return members.get(unitId)?.state.session === session ? undefined : `voltage reference ${unitId} has restarted`;

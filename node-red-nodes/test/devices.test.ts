@@ -4,6 +4,7 @@ import { EmulatorClient } from '../../gateway/src/client/index.ts';
 import { CONVERTER_MODES } from '../../gateway/src/domain/converter-mode.ts';
 import type { WiredCommand } from '../../gateway/src/domain/wired-device.ts';
 import { aUnit } from '../../gateway/test/support/messages.ts';
+import { freePorts } from '../../gateway/test/support/process.ts';
 import apisBattery from '../src/apis-battery/index.ts';
 import apisDcdc from '../src/apis-dcdc/index.ts';
 import apisFakeBattery from '../src/apis-fake-battery/index.ts';
@@ -20,6 +21,8 @@ import { FreshCommands } from '../src/lib/fresh-commands.ts';
 import { replyOf } from '../src/lib/wired-messages.ts';
 import { aFakeCommunity, aWiredUnitData, type FakeCommunity } from './support/community.ts';
 import { catchNode, collect, helper, type Received, statusOf } from './support/helper.ts';
+import type { Flow } from './support/package-files.ts';
+import { RedProcess } from './support/red-process.ts';
 import { until } from './support/until.ts';
 
 const TYPES = [
@@ -298,6 +301,28 @@ t.test('fake devices', async (t) => {
     await helper.unload(); // whoever drove it is gone
     const emulator = new EmulatorClient(async () => grid);
     await until(async () => (await emulator.state('E001')).mode === 'WAIT', 'the watchdog', 2_000);
+  });
+
+  t.test('one network for two Node-REDs: what holds the bus in one process is measured in the other', async (t) => {
+    const [port = 0] = await freePorts(1);
+    const here = withGrid({ type: 'apis-fake-dcdc', house: 'E002' }, { ...HOSTED, port: String(port) });
+    await helper.load(TYPES, here);
+    const replies = collect('out1');
+    await until(() => statusOf('n').fill === 'green', 'the grid');
+    const elsewhere = [
+      { id: 'tab', type: 'tab', label: 'test' },
+      { id: 'grid', type: 'apis-fake-grid', source: 'address', host: '', port: String(port) },
+      { id: 'n', z: 'tab', type: 'apis-fake-dcdc', grid: 'grid', house: 'E001', x: 0, y: 0, wires: [[]] },
+    ];
+    const red = await RedProcess.start(elsewhere as unknown as Flow, {});
+    t.teardown(() => red.kill());
+    await red.receive('n', { payload: HOLD });
+    const busVoltages = (): number[] =>
+      replies.map(({ payload }) => (payload as { meter: { vg: number } }).meter.vg).filter((volts) => volts > 300);
+    const look = setInterval(() => helper.getNode('n').receive({ payload: { command: 'get' } }), 200);
+    t.teardown(() => clearInterval(look));
+    await until(() => busVoltages().length > 0, 'the voltage of the other process', 20_000);
+    t.ok(Math.abs((busVoltages()[0] ?? 0) - 350) < 50);
   });
 
   t.test('a battery answers with a reading, a house takes overrides, faults come and go', async (t) => {

@@ -256,6 +256,8 @@ t.test('situation: the guards of the table', async (t) => {
     t.ok(lost(running('E001', 'E002'), { E001: VR, E002: {} }));
     t.notOk(lost(running('E001', 'E002'), { E001: VR, E002: { mode: 'DISCHARGE', dig: 0.9 } }));
     t.ok(lost(running('E001', 'E002'), { E001: VR, E002: { mode: 'DISCHARGE', dig: 0.4 } }), 'lowered for its end');
+    const side: Scripted = { mode: 'DISCHARGE', dig: 1 };
+    t.notOk(lost(running('E001', 'E002'), { E001: { ...VR, dig: 0 }, E002: side }), 'a reference is told no current');
     t.notOk(lost(aDeal('E001', 'E002', ACTIVE), { E001: VR, E002: { mode: 'DISCHARGE' } }), 'it is only going up');
     const deal = running('E001', 'E002');
     const { startDateTime: _, ...joining } = running('E003', 'E002');
@@ -1055,6 +1057,12 @@ t.test('rebalance: drift is what all parties together show, never what one readi
   t.equal(runningCurrentA(warmed, 'E001'), 1, 'what was agreed, until it is compensated');
   const joining = aDeal('E003', 'E004', { activateDateTime: 'now' });
   t.equal(drift({ E001: { ...VR, ig: 1.2 }, E002: side }, [...deals, joining]), undefined, 'a deal is on its way up');
+  const coming = aDeal('E003', 'E004', { activateDateTime: AT, warmUpDateTime: AT });
+  const going = running('E003', 'E004', LINGERING);
+  for (const changing of [coming, going]) {
+    const both = { E001: { ...VR, ig: 1.2 }, E002: side, E003: { mode: 'CHARGE' }, E004: side } as const;
+    t.equal(drift(both, [...deals, changing]), undefined, 'its sides do not both carry what was agreed');
+  }
 });
 
 t.test('global-safety (§5.4)', async (t) => {

@@ -1867,6 +1867,28 @@ t.test('RULE-7: a stop in order leaves the voltage to currents that nobody can b
   t.ok(soonMsec >= 200 && soonMsec < 600, `or until its own meter shows that they are gone: ${soonMsec} ms`);
 });
 
+t.test(
+  'RULE-7: a reference without a current of its own stays for currents that balance each other unseen',
+  async (t) => {
+    const grid = await aGrid();
+    await started(t, grid, aDeal('E001', 'E002'), aDeal('E003', 'E004'));
+    t.equal(grid.modes.E001, 'VOLTAGE_REFERENCE');
+    for (const unitId of ['E002', 'E003', 'E004']) grid.unit(unitId).isAlive = false;
+    const rest = (unitIds: readonly string[]) => () => {
+      for (const unitId of unitIds) grid.unit(unitId).mode = 'WAIT';
+    };
+    grid.clock.after(200, rest(['E002']));
+    grid.clock.after(1_200, rest(['E003', 'E004']));
+    const stopped = grid.master.stopAll('grid-master.quorum-lost');
+    await grid.run(1_100);
+    t.match(grid.modes, { E001: 'VOLTAGE_REFERENCE', E002: 'WAIT', E003: 'CHARGE', E004: 'DISCHARGE' });
+    t.equal(grid.currentA('E001'), 0, 'its own meter shows nothing');
+    await Promise.all([stopped, grid.run(5_000)]);
+    t.equal(grid.modes.E001, 'WAIT');
+    safe(t, grid);
+  },
+);
+
 t.test('a pass that hangs: nothing is granted any more and the office is given up (Q9, Q10)', async (t) => {
   const grid = await aGrid(gridPolicy({ gridMaster: { gridVoltageOptimization: { enabled: true } } }));
   grid.hang = (_unitId, body) => isControl(body, 'voltage');

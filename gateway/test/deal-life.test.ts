@@ -1407,19 +1407,19 @@ t.test('units that go', async (t) => {
       const grid = await aGrid();
       const [first, second] = [aDeal('E001', 'E002'), aDeal('E003', 'E004')];
       await started(t, grid, first, second);
-      failing(grid, 'E003', 'WAIT', 'deaf');
-      grid.unit('E003').isStale = true;
-      grid.push('E003');
+      grid.fate = (to, body) => (to === 'E004' && body.kind !== 'deal.update' ? 'deaf' : 'obey');
+      grid.unit('E004').isStale = true;
+      grid.push('E004');
       await grid.run(500);
-      t.equal(grid.modes.E004, 'DISCHARGE', 'its current may flow yet');
-      Object.assign(grid.unit('E003'), { mode: 'WAIT', dig: 0 });
+      t.equal(grid.modes.E003, 'CHARGE', 'its current may flow yet');
+      Object.assign(grid.unit('E004'), { mode: 'WAIT', dig: 0 });
       grid.push('E001');
       await grid.run(200);
-      t.equal(grid.modes.E004, 'WAIT');
+      t.equal(grid.modes.E003, 'WAIT');
       t.equal(grid.deal(second.dealId).abortReason, 'deal.party-lost');
       t.equal(grid.modes.E002, 'DISCHARGE', 'others go on');
-      await grid.run(20_000); // until nobody answers for E003 any more
-      t.ok(grid.faults.some(({ unitId, reason }) => unitId === 'E003' && reason === 'deal.stop-failed'));
+      await grid.run(20_000); // until nobody answers for E004 any more
+      t.ok(grid.faults.some(({ unitId, reason }) => unitId === 'E004' && reason === 'deal.stop-failed'));
     },
   );
 

@@ -9,6 +9,15 @@ export interface AttemptOptions {
   readonly signal: AbortSignal;
 }
 
+/** A driver that throws at once is heard like one that rejects. */
+function begin<T>(call: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return call(signal);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 /**
  * One call of a driver. Ends at the limit or by the signal even when the driver ignores both; what such a
  * driver says later is heard by nobody.
@@ -27,13 +36,11 @@ export function attempt<T>(options: AttemptOptions, call: (signal: AbortSignal) 
       giveUp(new DeviceError('device.no-reply', `${what}: no reply within ${limitMsec} ms`)),
     );
     signal.addEventListener('abort', onAbort, { once: true });
-    // Async, so that a driver that throws at once is heard like one that rejects.
-    const replied = async (): Promise<T> => call(inner.signal);
     const end = (): void => {
       cancel();
       signal.removeEventListener('abort', onAbort);
     };
-    replied().then(
+    begin(call, inner.signal).then(
       (reply) => {
         end();
         resolve(reply);

@@ -57,8 +57,10 @@ export class BusGuard {
   /** After the deals: the voltage that suits them, and the global checks. */
   async look(): Promise<void> {
     this.#noteRunning(this.#grid.deals.all());
-    await this.#optimiseVoltage();
-    await this.#rebalance();
+    const next = this.#nextVoltage();
+    if (next !== undefined) await this.#moveVoltage(next);
+    const drifting = this.#driftingReference();
+    if (drifting !== undefined) await rebalance(this.#grid, drifting);
     this.#checkSafety();
   }
 
@@ -91,11 +93,8 @@ export class BusGuard {
   }
 
   /** Only a wish (control.md §4.14): the deals run as well at another voltage. */
-  async #optimiseVoltage(): Promise<void> {
-    const next = this.#nextVoltage();
-    if (next === undefined) return;
+  async #moveVoltage({ vr, gridVoltageV }: { readonly vr: string; readonly gridVoltageV: Volts }): Promise<void> {
     const grid = this.#grid;
-    const { vr, gridVoltageV } = next;
     this.#voltageMovedAt = grid.now;
     grid.beginStep();
     try {
@@ -106,21 +105,21 @@ export class BusGuard {
   }
 
   /**
-   * Brings a reference that has drifted back to what its deals were balanced to, once in a period (control.md S15).
+   * The reference that is to be brought back to what its deals were balanced to, once in a period (control.md S15).
    * A drift lasts until everybody has been measured anew: a side that has just been lost looks like one at first.
    */
-  async #rebalance(): Promise<void> {
+  #driftingReference(): string | undefined {
     const grid = this.#grid;
     const { voltageReferenceUnitId: vr, policy, now } = grid;
     if (vr === undefined || !this.#isDrifting() || this.#halting.isActive || !grid.mayRaise) {
       this.#driftsSince = undefined;
-      return;
+      return undefined;
     }
     this.#driftsSince ??= now;
-    if (now - this.#driftsSince < 2 * policy.controller.dataAcquisitionPeriodMsec) return;
-    if (now - this.#rebalancedAt < policy.gridMaster.mainLoopPeriodMsec) return;
+    if (now - this.#driftsSince < 2 * policy.controller.dataAcquisitionPeriodMsec) return undefined;
+    if (now - this.#rebalancedAt < policy.gridMaster.mainLoopPeriodMsec) return undefined;
     this.#rebalancedAt = now;
-    await rebalance(grid, vr);
+    return vr;
   }
 
   /**

@@ -98,7 +98,8 @@ export class DealRunner {
       const next = this.#nextDeal(idle, last);
       if (next === undefined) break;
       last = next.at.deal.dealId;
-      const result = await this.#step(next);
+      const step = this.#step(next);
+      const result = step instanceof Promise ? await step : step;
       if (result === 'advanced') continue;
       idle.add(last);
       soonest = Math.min(soonest, this.#grid.now + (result.retryMsec ?? Number.POSITIVE_INFINITY));
@@ -123,23 +124,35 @@ export class DealRunner {
     return { at, row: rowFor(stateOf(deal), (event) => GUARDS[event](at)) };
   }
 
-  async #step({ at, row: { action, when } }: Due): Promise<StepResult> {
+  /** What most steps do takes no time: then there is no promise either. */
+  #step({ at, row: { action, when } }: Due): StepResult | Promise<StepResult> {
     const grid = this.#grid;
     const { deal } = at;
     const { notBefore } = at.progress;
     if (THROTTLED.has(action) && grid.now < notBefore) return retryIn(notBefore - grid.now);
     if (RAISING.has(action) && !grid.mayRaise) return retryIn(FENCE_RETRY_MSEC); // RULE-4, RULE-5
     grid.beginStep();
-    const result = await this.#act(action, { grid, deal, event: when, at, watch: this.#watch });
-    grid.deals.note(deal.dealId, { notBefore: result === 'advanced' ? 0 : grid.now + (result.retryMsec ?? 0) });
+    const result = this.#act(action, { grid, deal, event: when, at, watch: this.#watch });
+    return result instanceof Promise ? result.then((one) => this.#noted(deal, one)) : this.#noted(deal, result);
+  }
+
+  #noted({ dealId }: Deal, result: StepResult): StepResult {
+    const grid = this.#grid;
+    grid.deals.note(dealId, { notBefore: result === 'advanced' ? 0 : grid.now + (result.retryMsec ?? 0) });
     return result;
   }
 
-  async #act(action: DealAction, step: Step): Promise<StepResult> {
-    const { dealId } = step.deal;
+  #act(action: DealAction, step: Step): StepResult | Promise<StepResult> {
     try {
       const result = ACTIONS[action](step);
-      if (!(result instanceof Promise)) return result;
+      return result instanceof Promise ? this.#inTime(action, step, result) : result;
+    } catch (error) {
+      return this.#failed(step.deal.dealId, error);
+    }
+  }
+
+  async #inTime(action: DealAction, { deal: { dealId } }: Step, result: Promise<StepResult>): Promise<StepResult> {
+    try {
       return await withDeadline(this.#grid.needs.clock, STEP_LIMIT_MSEC, result, () => {
         this.#grid.raiseEpoch(); // whatever it still wants comes too late
         return new StepHung(`${action} of deal ${dealId} did not end within ${STEP_LIMIT_MSEC} ms`);

@@ -29,15 +29,16 @@ class TimerHeap {
 
   /**
    * Cancelled entries leave once they are the half: the deadline of a minute for what takes a moment would stay for
-   * the minute, and each push and pop would go through hundreds of them. A sorted list is a heap.
+   * the minute, and each push and pop would go through hundreds of them.
    */
   cancel(entry: Entry): void {
     if (entry.fire === undefined) return;
     entry.fire = undefined;
     this.#cancelled += 1;
     if (this.#cancelled < FEW_CANCELLED || 2 * this.#cancelled < this.#entries.length) return;
-    this.#entries = this.#entries.filter(({ fire }) => fire !== undefined).sort((a, b) => (before(a, b) ? -1 : 1));
+    this.#entries = this.#entries.filter(({ fire }) => fire !== undefined);
     this.#cancelled = 0;
+    for (let index = (this.#entries.length >> 1) - 1; index >= 0; index -= 1) this.#sink(index);
   }
 
   push(entry: Entry): void {
@@ -60,18 +61,26 @@ class TimerHeap {
     if (top === undefined || last === undefined) return;
     if (top.fire === undefined) this.#cancelled -= 1;
     if (entries.length === 0) return;
-    let index = 0;
+    entries[0] = last;
+    this.#sink(0);
+  }
+
+  /** Moves an entry down until nothing below it comes before it. */
+  #sink(from: number): void {
+    const entries = this.#entries;
+    const moved = entries[from] as Entry; // from < length
+    let index = from;
     for (;;) {
       let child = 2 * index + 1;
       if (child >= entries.length) break;
       const right = child + 1;
       if (right < entries.length && before(entries[right] as Entry, entries[child] as Entry)) child = right; // both < length
       const below = entries[child] as Entry; // child < length
-      if (!before(below, last)) break;
+      if (!before(below, moved)) break;
       entries[index] = below;
       index = child;
     }
-    entries[index] = last;
+    entries[index] = moved;
   }
 }
 

@@ -209,7 +209,8 @@ inline receiveGrid(p) {
 /* --- grid-master/permits.ts --- */
 
 #define isActive(m) (unit[m].book != none && unit[m].book != created)
-#define knowsDeal(m) (unit[m].hasHeard[0] && unit[m].hasHeard[1])
+/* RULE-4, RULE-9: who is there has answered; who is gone may push on, and its partner with it. */
+#define knowsDeal(m) ((unit[m].hasHeard[0] || !unit[0].isUp) && (unit[m].hasHeard[1] || !unit[1].isUp))
 #define grants(m) (isActive(m) && unit[reference].isUp && unit[m].hasHeard[reference])
 #define grantsHolding(m, p) (grants(m) && (p == reference || isHandingOver))
 #ifdef NO_RULE_7

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -27,23 +28,28 @@ import { MemoryStore, type Store } from '../src/ports/store.ts';
 import { aDeal, aUnit } from './support/messages.ts';
 import { Running } from './support/process.ts';
 
-const aDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'apis-adapters-'));
+const directories: string[] = [];
+async function aDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'apis-adapters-'));
+  directories.push(directory);
+  return directory;
+}
+t.teardown(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true, force: true }))));
 const turns = async (count: number): Promise<void> => {
   for (let n = 0; n < count; n += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
 t.test('system-clock: a timer that is late lets go first what has arrived meanwhile', async (t) => {
   const clock = new SystemClock();
-  const peer = spawn('sh', ['-c', 'echo ready; read go; sleep 0.05; echo answer'], {
+  const hasAnswered = join(await aDirectory(), 'answered');
+  const peer = spawn('sh', ['-c', 'echo ready; read go; echo answer; touch "$0"', hasAnswered], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   t.teardown(() => peer.kill());
   const lines = createInterface(peer.stdout);
   await once(lines, 'line');
   const heard: string[] = [];
-  lines.on('line', (line) => heard.push(line));
-  peer.stdin.write('go\n');
-  await sleep(clock, 5); // the word is out
+  lines.on('line', (line) => setImmediate(() => heard.push(line))); // as the mesh hands its messages on
   const late = new Promise<void>((resolve) => {
     clock.after(100, () => {
       heard.push('deadline');
@@ -53,8 +59,9 @@ t.test('system-clock: a timer that is late lets go first what has arrived meanwh
   const cancel = clock.after(100, () => heard.push('cancelled'));
   clock.after(90, () => cancel());
   setImmediate(() => {
-    const end = performance.now() + 400;
-    while (performance.now() < end); // timers are looked at next
+    peer.stdin.write('go\n');
+    const end = performance.now() + 200;
+    while (performance.now() < end || !existsSync(hasAnswered)); // timers are looked at next
   });
   await late;
   await once(peer, 'close');

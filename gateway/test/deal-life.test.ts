@@ -997,6 +997,20 @@ t.test('SCRAM (control.md §7.4)', async (t) => {
     },
   );
 
+  t.test('takes the voltage away when another converter holds it as well (INV-1)', async (t) => {
+    const grid = await aGrid();
+    await started(t, grid, aDeal('E001', 'E002'));
+    grid.fate = (to, body) => (to !== 'E001' && body.kind === 'control' ? 'deaf' : 'obey');
+    grid.unit('E003').mode = 'VOLTAGE_REFERENCE';
+    const ended = grid.master.scram('x');
+    await grid.run(200);
+    t.equal(grid.modes.E001, 'VOLTAGE_REFERENCE', 'a current flows yet');
+    grid.push('E003');
+    await grid.run(300);
+    t.equal(grid.modes.E001, 'WAIT', 'and is not waited for beside another voltage');
+    await Promise.all([ended, grid.run(20_000)]);
+  });
+
   t.test('does not wait for an orderly stop that is at work', async (t) => {
     const grid = await aGrid();
     const deal = aDeal('E001', 'E002');
@@ -1601,6 +1615,17 @@ t.test('the voltage follows the deals when policy wants that (§4.14)', async (t
     t.ok(Number(second) - Number(first) >= enabled.gridMaster.mainLoopPeriodMsec);
   });
 
+  t.test('not while the currents do not add up: what was read before a move says nothing after it (S6)', async (t) => {
+    const grid = await aGrid(enabled);
+    await started(t, grid, aDeal('E001', 'E002', wish));
+    t.ok(await grid.runUntil(() => grid.commands.includes('E001 voltage'), 10_000));
+    await grid.run(enabled.gridMaster.mainLoopPeriodMsec - 600); // the second step is near
+    const count = grid.commands.length;
+    grid.leakA = 1;
+    t.ok(await grid.runUntil(() => grid.faults.some(({ level }) => level === 'ERROR'), 10_000));
+    t.notOk(since(grid, count).some((command) => command.endsWith('voltage')));
+  });
+
   t.test('and goes on when the reference does not follow', async (t) => {
     const grid = await aGrid(enabled);
     failing(grid, 'E001', 'voltage', 'refuse');
@@ -1870,22 +1895,30 @@ t.test('RULE-7: a stop in order leaves the voltage to currents that nobody can b
 t.test(
   'RULE-7: a reference without a current of its own stays for currents that balance each other unseen',
   async (t) => {
-    const grid = await aGrid();
-    await started(t, grid, aDeal('E001', 'E002'), aDeal('E003', 'E004'));
-    t.equal(grid.modes.E001, 'VOLTAGE_REFERENCE');
-    for (const unitId of ['E002', 'E003', 'E004']) grid.unit(unitId).isAlive = false;
-    const rest = (unitIds: readonly string[]) => () => {
-      for (const unitId of unitIds) grid.unit(unitId).mode = 'WAIT';
-    };
-    grid.clock.after(200, rest(['E002']));
-    grid.clock.after(1_200, rest(['E003', 'E004']));
-    const stopped = grid.master.stopAll('grid-master.quorum-lost');
-    await grid.run(1_100);
-    t.match(grid.modes, { E001: 'VOLTAGE_REFERENCE', E002: 'WAIT', E003: 'CHARGE', E004: 'DISCHARGE' });
-    t.equal(grid.currentA('E001'), 0, 'its own meter shows nothing');
-    await Promise.all([stopped, grid.run(5_000)]);
-    t.equal(grid.modes.E001, 'WAIT');
-    safe(t, grid);
+    for (const [what, afterMsec] of [
+      ['the quorum is lost at once', 0],
+      ['it is lost when the deals have been given up already', 400],
+    ] as const) {
+      const grid = await aGrid();
+      await started(t, grid, aDeal('E001', 'E002'), aDeal('E003', 'E004'));
+      t.equal(grid.modes.E001, 'VOLTAGE_REFERENCE');
+      const rest = (unitIds: readonly string[]) => () => {
+        for (const unitId of unitIds) grid.unit(unitId).mode = 'WAIT';
+      };
+      grid.clock.after(200, rest(['E002']));
+      grid.clock.after(300, () => grid.push('E001'));
+      grid.clock.after(1_200, rest(['E003', 'E004']));
+      for (const unitId of ['E002', 'E003', 'E004']) grid.unit(unitId).isAlive = false;
+      if (afterMsec > 0) grid.change('members');
+      await grid.run(afterMsec);
+      const stopped = grid.master.stopAll('grid-master.quorum-lost');
+      await grid.run(1_100 - afterMsec);
+      t.match(grid.modes, { E001: 'VOLTAGE_REFERENCE', E002: 'WAIT', E003: 'CHARGE', E004: 'DISCHARGE' }, what);
+      t.equal(grid.currentA('E001'), 0, 'its own meter shows nothing');
+      await Promise.all([stopped, grid.run(5_000)]);
+      t.equal(grid.modes.E001, 'WAIT');
+      safe(t, grid);
+    }
   },
 );
 

@@ -23,9 +23,9 @@ export function listenForStop(): StopRequest {
   let last: { readonly signal: string; readonly at: number } | undefined;
   const ask = (signal: string): void => {
     const now = performance.now();
-    const isEcho = last?.signal === signal && now - last.at < ONE_WISH_MSEC;
-    if (!isEcho) (last === undefined ? first : second).resolve(signal);
-    last = { signal, at: isEcho ? (last?.at ?? now) : now };
+    if (last?.signal === signal && now - last.at < ONE_WISH_MSEC) return;
+    (last === undefined ? first : second).resolve(signal);
+    last = { signal, at: now };
   };
   for (const signal of SIGNALS) process.on(signal, ask);
   return {

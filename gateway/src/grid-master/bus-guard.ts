@@ -83,6 +83,7 @@ export class BusGuard {
     const { gridVoltageOptimization, mainLoopPeriodMsec } = policy.gridMaster;
     if (!gridVoltageOptimization.enabled || this.#halting.isActive || !grid.mayRaise || vr === undefined)
       return undefined;
+    if (this.#strikes.isCounting) return undefined; // readings from before a move could not be compared with those after it
     if (this.#running === '' || grid.now - this.#voltageMovedAt < mainLoopPeriodMsec) return undefined;
     const wish = (unitId: string): Volts | undefined => grid.units.unit(unitId)?.apis.efficient_grid_voltage_v;
     const wishedV = optimalGridVoltageV(policy, grid.deals.all(), wish);

@@ -5,8 +5,7 @@ import { accrue } from './accrue.ts';
 import { scrammed } from './deal-marks.ts';
 import { finalRecord } from './finish.ts';
 import type { Grid } from './grid.ts';
-import { waitForIdleReference } from './idle-reference.ts';
-import { isUnheard } from './unheard.ts';
+import { waitForIdleReference, waitForUnheard } from './idle-reference.ts';
 
 /** Every converter that is meant to hold the voltage: one, or both of a hand-over. */
 const referencesOf = (grid: Grid): readonly string[] => [
@@ -81,8 +80,7 @@ export async function stopInOrder(grid: Grid, reason: string): Promise<void> {
   const rivalsTold = stopUnits(grid, rivals, stops.voltage);
   const currents = without(busyUnitsOf(grid), [...references, ...rivals]);
   await stopUnits(grid, currents, stops.currents);
-  if (rivals.length === 0 && currents.some((unitId) => isUnheard(grid, unitId)))
-    await waitForIdleReference(grid, references);
+  await waitForUnheard(grid, references);
   await Promise.all([closeAccounts(grid), stopUnits(grid, references, stops.voltage), rivalsTold]);
   leaveBus(grid);
   for (const deal of grid.deals.all()) {

@@ -14,14 +14,13 @@ import { SAME_A } from './deal-currents.ts';
 import { aborted, type DealChange, ended } from './deal-marks.ts';
 import type { Grid } from './grid.ts';
 import { isMute, isUntold, masterDealOf, modeOf, othersOf } from './grid-view.ts';
-import { waitForIdleReference } from './idle-reference.ts';
+import { waitForUnheard } from './idle-reference.ts';
 import { letGo } from './let-go.ts';
 import { masterSide } from './master-side.ts';
 import { HandOverLost, performHandOver } from './perform-hand-over.ts';
 import { permitsEnd } from './permits.ts';
 import { mustBeBalanced } from './silent-party.ts';
 import { retryIn, type StepResult } from './step-result.ts';
-import { isUnheard } from './unheard.ts';
 
 /** How soon a party that has not acknowledged the last record is told again. */
 const RETELL_MSEC = 1_000;
@@ -75,8 +74,7 @@ function waitForLoss(grid: Grid, deal: Deal): StepResult {
 
 /** The reference goes down, after the currents of those that nobody hears: after it nobody holds the voltage (RULE-7). */
 async function dropReference(grid: Grid, unitId: string): Promise<void> {
-  if (grid.policy.memberUnitIds.some((member) => member !== unitId && isUnheard(grid, member)))
-    await waitForIdleReference(grid, [unitId]);
+  await waitForUnheard(grid, [unitId]);
   const told = grid.lower(unitId, { command: 'WAIT' });
   if (grid.needs.community.isAlive(unitId)) await told;
   grid.voltageReferenceUnitId = undefined;

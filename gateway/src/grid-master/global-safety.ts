@@ -133,6 +133,11 @@ export class StrikeCounter {
     });
   }
 
+  /** Something does not add up at present. */
+  get isCounting(): boolean {
+    return this.#since.size > 0;
+  }
+
   /** The bus is being changed on purpose: what was seen so far does not count. */
   clear(): void {
     this.#since.clear();

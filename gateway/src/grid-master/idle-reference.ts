@@ -1,4 +1,4 @@
-import { isActivated, isDeactivated, partiesOf } from '../domain/deal.ts';
+import { type Deal, isActivated, isDeactivated, partiesOf } from '../domain/deal.ts';
 import { sleep } from '../ports/clock.ts';
 import { currentModeOf } from './deal-currents.ts';
 import type { Grid } from './grid.ts';
@@ -9,23 +9,29 @@ const POLL_MSEC = 100;
 
 /**
  * May currents flow past the references that balance each other, so that no meter of theirs shows them? They do where
- * both a charging and a discharging side have not been seen in WAIT yet.
+ * both a charging and a discharging side have not been seen in WAIT yet; of a deal that has ended, a side that nobody
+ * hears.
  */
 function mayFlowUnseen(grid: Grid, references: readonly string[]): boolean {
   const view = grid.view();
-  const isDown = (unitId: string): boolean => modeOf(view, unitId) === 'WAIT' && !isUnheard(grid, unitId);
-  const sides = view.deals
-    .filter((deal) => isActivated(deal) && !isDeactivated(deal))
-    .flatMap((deal) => partiesOf(deal).map((unitId) => ({ unitId, mode: currentModeOf(deal, unitId) })))
-    .filter(({ unitId }) => !references.includes(unitId) && !isDown(unitId));
-  return new Set(sides.map(({ mode }) => mode)).size > 1;
+  const mayFlow = (deal: Deal, unitId: string): boolean =>
+    isUnheard(grid, unitId) || (!isDeactivated(deal) && modeOf(view, unitId) !== 'WAIT');
+  const modes = view.deals.filter(isActivated).flatMap((deal) =>
+    partiesOf(deal)
+      .filter((unitId) => !references.includes(unitId) && mayFlow(deal, unitId))
+      .map((unitId) => currentModeOf(deal, unitId)),
+  );
+  return new Set(modes).size > 1;
 }
 
-/** Until these references carry next to nothing and nothing flows past them, or the policy's delay is over (RULE-7). */
+/**
+ * Until these references carry next to nothing and nothing flows past them, or the policy's delay is over (RULE-7); no
+ * longer than until somebody else holds the voltage as well (INV-1).
+ */
 export async function waitForIdleReference(grid: Grid, references: readonly string[]): Promise<void> {
   const end = grid.now + grid.policy.controller.scramVoltageReferenceDelayMsec;
   const limitA = grid.policy.safety.sumOfDealingUnitGridCurrentAllowancePerUnitA;
-  while (references.length > 0 && grid.now < end) {
+  while (references.length > 0 && grid.now < end && grid.rivals.length === 0) {
     await sleep(grid.needs.clock, Math.min(POLL_MSEC, end - grid.now));
     const left = end - grid.now;
     // One that has died meanwhile is forgotten: nobody knows that it is idle.
@@ -38,4 +44,10 @@ export async function waitForIdleReference(grid: Grid, references: readonly stri
     )
       return;
   }
+}
+
+/** As above, where somebody is not heard who may carry a current: of all others it is known that they have left. */
+export async function waitForUnheard(grid: Grid, references: readonly string[]): Promise<void> {
+  const others = grid.policy.memberUnitIds.filter((unitId) => !references.includes(unitId));
+  if (others.some((unitId) => isUnheard(grid, unitId))) await waitForIdleReference(grid, references);
 }

@@ -37,7 +37,10 @@ export class SystemClock implements Clock {
       if (lateMsec < 0) arm();
       else if (lateMsec < LATE_MSEC) fire();
       else {
-        const turn = setImmediate(fire); // the sockets are read before
+        // In the first turn the sockets are read; what they bring is handed on in the next one.
+        let turn = setImmediate(() => {
+          turn = setImmediate(fire);
+        });
         cancel = () => clearImmediate(turn);
       }
     };

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,16 +25,10 @@ import { SystemEntropy } from '../src/adapters/system/system-entropy.ts';
 import { ConfigError, DeviceError } from '../src/domain/errors.ts';
 import { sleep } from '../src/ports/clock.ts';
 import { MemoryStore, type Store } from '../src/ports/store.ts';
+import { aDirectory } from './support/directory.ts';
 import { aDeal, aUnit } from './support/messages.ts';
 import { Running } from './support/process.ts';
 
-const directories: string[] = [];
-async function aDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'apis-adapters-'));
-  directories.push(directory);
-  return directory;
-}
-t.teardown(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true, force: true }))));
 const turns = async (count: number): Promise<void> => {
   for (let n = 0; n < count; n += 1) await new Promise((resolve) => setImmediate(resolve));
 };

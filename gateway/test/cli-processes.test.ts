@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { aHwConfig, aPolicy, aScenario, aUnitConfig } from './config/samples.ts';
-import { aDirectory, cli } from './support/cli.ts';
+import { cli } from './support/cli.ts';
+import { aDirectory } from './support/directory.ts';
 import { logIn } from './support/log-in.ts';
 import { apis, apisBuilt, childrenOf, eventually, fakeDaemon, freePorts, isAlive } from './support/process.ts';
 

@@ -31,7 +31,8 @@ import { textTable } from '../src/cli/text-table.ts';
 import * as kinds from '../src/cli/value-kinds.ts';
 import { waitingFor } from '../src/cli/waiting-for.ts';
 import { ConfigError, PeerError } from '../src/domain/errors.ts';
-import { aDirectory, cli } from './support/cli.ts';
+import { cli } from './support/cli.ts';
+import { aDirectory } from './support/directory.ts';
 import { aDeal, aGrid, aMode, aUnit } from './support/messages.ts';
 import { freePorts } from './support/process.ts';
 

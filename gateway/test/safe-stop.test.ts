@@ -11,7 +11,8 @@ import { type SafeStopOptions, type SafeStopResult, safeStop } from '../src/cont
 import { ConfigError, DeviceError } from '../src/domain/errors.ts';
 import { sleep } from '../src/ports/clock.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
-import { aDirectory, cli } from './support/cli.ts';
+import { cli } from './support/cli.ts';
+import { aDirectory } from './support/directory.ts';
 import { anEmulator } from './support/emulator.ts';
 import { FakeConverter } from './support/fake-converter.ts';
 import { apis } from './support/process.ts';

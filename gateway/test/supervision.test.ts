@@ -20,7 +20,7 @@ import { collectingLog, type LogLine } from '../src/ports/log.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
 import { aBench } from './support/bench.ts';
 import { beside } from './support/beside.ts';
-import { aDirectory } from './support/cli.ts';
+import { aDirectory } from './support/directory.ts';
 import { apis, eventually, isAlive, type Running } from './support/process.ts';
 import { unitFiles } from './support/unit-files.ts';
 

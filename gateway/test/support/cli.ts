@@ -1,11 +1,6 @@
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Command, Io } from '../../src/cli/command.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { runCli } from '../../src/cli/run-cli.ts';
-
-export const aDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'apis-cli-'));
 
 /** Runs a command line in this process. */
 export async function cli(

@@ -62,6 +62,26 @@ t.test('system-clock: a timer that is late lets go first what has arrived meanwh
   t.same(heard, ['answer', 'deadline']);
 });
 
+t.test('system-clock: timers that are late keep their order, also beside those that are not', async (t) => {
+  const clock = new SystemClock();
+  const fired: number[] = [];
+  const due = [20, 60, 95, 100];
+  const all = due.map(
+    (delay) => new Promise<void>((resolve) => clock.after(delay, () => resolve(void fired.push(delay)))),
+  );
+  const cancel = clock.after(30, () => fired.push(30));
+  clock.after(10, cancel);
+  setImmediate(() => {
+    const end = performance.now() + 105; // late by 85, 45, 10 and 5 ms
+    while (performance.now() < end);
+  });
+  await Promise.all(all);
+  t.same(fired, due);
+  cancel(); // what was taken back already changes nothing
+  await sleep(clock, 5);
+  t.same(fired, due);
+});
+
 t.test('system-clock: timers keep their order and their time, and can be taken back', async (t) => {
   const clock = new SystemClock(540);
   t.equal(clock.zoneOffsetMinutes(), 540, "the site's zone");

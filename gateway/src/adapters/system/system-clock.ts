@@ -10,6 +10,8 @@ const LONGEST_TIMER_MSEC = 2 ** 31 - 1;
 /** The machine's own time: wall clock for dates, a clock that never jumps for ages and deadlines. */
 export class SystemClock implements Clock {
   readonly #zoneOffsetMinutes: number | undefined;
+  /** Late timers that wait for the sockets; whatever is due after them waits behind them. */
+  #held = 0;
 
   /** `zoneOffsetMinutes`: of the site, when it differs from the machine's (`timeZoneOffsetMinutes` in the config). */
   constructor(zoneOffsetMinutes?: number) {
@@ -35,14 +37,8 @@ export class SystemClock implements Clock {
     const come = (): void => {
       const lateMsec = this.monotonic() - due;
       if (lateMsec < 0) arm();
-      else if (lateMsec < LATE_MSEC) fire();
-      else {
-        // In the first turn the sockets are read; what they bring is handed on in the next one.
-        let turn = setImmediate(() => {
-          turn = setImmediate(fire);
-        });
-        cancel = () => clearImmediate(turn);
-      }
+      else if (lateMsec < LATE_MSEC && this.#held === 0) fire();
+      else cancel = this.#behindSockets(fire);
     };
     // The platform's timers may fire up to 1 ms early and hold 24.8 days at most: both are made up for here.
     const arm = (): void => {
@@ -52,5 +48,25 @@ export class SystemClock implements Clock {
     };
     arm();
     return () => cancel();
+  }
+
+  /** In the first turn of the event loop the sockets are read; what they bring is handed on in the next one. */
+  #behindSockets(fire: () => void): Cancel {
+    let isHeld = true;
+    this.#held += 1;
+    const leave = (): void => {
+      if (isHeld) this.#held -= 1;
+      isHeld = false;
+    };
+    let turn = setImmediate(() => {
+      turn = setImmediate(() => {
+        leave();
+        fire();
+      });
+    });
+    return () => {
+      clearImmediate(turn);
+      leave();
+    };
   }
 }

@@ -1,6 +1,5 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, connectAsync } from 'mqtt';
 import t from 'tap';
@@ -15,6 +14,7 @@ import type { Bus } from '../src/ports/bus.ts';
 import { collectingLog, type LogLine, silentLog } from '../src/ports/log.ts';
 import { MemoryBusHub } from '../src/ports/memory-bus.ts';
 import { VirtualClock } from '../src/ports/virtual-clock.ts';
+import { aDirectory } from './support/directory.ts';
 import { aBirth, aDeal, aGrid, aMode, aUnit } from './support/messages.ts';
 
 const PLACE = { communityId: 'test', clusterId: 'one' };
@@ -574,7 +574,7 @@ t.test('peers cannot push a mirror over: subscribing to everything is all they m
 });
 
 t.test('readDaemonFile', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'apis-client-'));
+  const dir = await aDirectory();
   const file = join(dir, 'daemon.json');
   await t.rejects(readDaemonFile(file), {
     name: 'ConfigError',

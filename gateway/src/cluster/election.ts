@@ -185,12 +185,6 @@ export class Election {
     if (this.#sentPasses.size > 32 && oldest !== undefined) this.#sentPasses.delete(oldest);
   }
 
-  /** RULE-5: the members that provably heard this leader within the lease, itself included. */
-  hearers(): readonly string[] {
-    const since = this.#leaseBegan();
-    return this.#needs.memberUnitIds().filter((unitId) => this.#hasHeardUs(unitId, since));
-  }
-
   #leaseBegan(): Milliseconds {
     return this.#needs.clock.monotonic() - this.#needs.leaseMsec();
   }
@@ -199,7 +193,7 @@ export class Election {
     return unitId === this.#needs.unitId || (this.#echoedAt.get(unitId) ?? Number.NEGATIVE_INFINITY) > since;
   }
 
-  /** As `hearers` would list it. */
+  /** RULE-5: a member that provably heard this leader within the lease; itself is one. */
   isHearer(unitId: string): boolean {
     return this.#needs.memberUnitIds().includes(unitId) && this.#hasHeardUs(unitId, this.#leaseBegan());
   }

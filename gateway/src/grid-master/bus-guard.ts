@@ -16,6 +16,12 @@ import { nextGridVoltageV, optimalGridVoltageV } from './voltage-optimisation.ts
 const driftLimitA = ({ gridMaster, safety }: Policy): Amperes =>
   Math.min(2 * gridMaster.currentCompensation.driftAllowanceA, safety.sumOfDealingUnitGridCurrentAllowancePerUnitA);
 
+/** Where a reference takes the bus next. */
+interface VoltageMove {
+  readonly vr: string;
+  readonly gridVoltageV: Volts;
+}
+
 /** What is watched over on the bus as a whole, once in a pass. */
 export class BusGuard {
   readonly #grid: Grid;
@@ -77,7 +83,7 @@ export class BusGuard {
   }
 
   /** Where the bus should go next, once in a period of the main loop; only while deals run, and never in a stop. */
-  #nextVoltage(): { readonly vr: string; readonly gridVoltageV: Volts } | undefined {
+  #nextVoltage(): VoltageMove | undefined {
     const grid = this.#grid;
     const { policy, voltageReferenceUnitId: vr } = grid;
     const { gridVoltageOptimization, mainLoopPeriodMsec } = policy.gridMaster;
@@ -94,7 +100,7 @@ export class BusGuard {
   }
 
   /** Only a wish (control.md §4.14): the deals run as well at another voltage. */
-  async #moveVoltage({ vr, gridVoltageV }: { readonly vr: string; readonly gridVoltageV: Volts }): Promise<void> {
+  async #moveVoltage({ vr, gridVoltageV }: VoltageMove): Promise<void> {
     const grid = this.#grid;
     this.#voltageMovedAt = grid.now;
     grid.beginStep();

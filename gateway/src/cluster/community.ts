@@ -14,7 +14,17 @@ export interface DealCopies {
   readonly endedAt: readonly string[];
 }
 
-export type CommunityChange = 'deal' | 'unit' | 'members' | 'mode';
+/** `reading`: a unit was measured anew and does what it did; `unit`: it does something else. */
+export type CommunityChange = 'deal' | 'unit' | 'reading' | 'members' | 'mode';
+
+/** What of a unit cannot wait: what its converter does and was told, and whether its word can be relied upon. */
+const isNews = (before: UnitData | undefined, now: UnitData): boolean =>
+  before === undefined ||
+  before.dcdc.status.status !== now.dcdc.status.status ||
+  before.dcdc.status.alarmState !== now.dcdc.status.alarmState ||
+  before.dcdc.param.dig !== now.dcdc.param.dig ||
+  before.stale !== now.stale ||
+  before.possiblyActive !== now.possiblyActive;
 
 /** What the members last said of themselves and of their deals, by push; the same picture at every unit. */
 export class Community {
@@ -39,9 +49,11 @@ export class Community {
   start(): void {
     this.#unsubscribe.push(
       this.#bus.listen('unit', ({ envelope }) => {
-        if (!this.#isMember(envelope.sender)) return;
-        this.#units.set(envelope.sender, { data: envelope.body, at: this.#clock.monotonic() });
-        this.changed('unit');
+        const { sender, body } = envelope;
+        if (!this.#isMember(sender)) return;
+        const before = this.#units.get(sender)?.data;
+        this.#units.set(sender, { data: body, at: this.#clock.monotonic() });
+        this.changed(isNews(before, body) ? 'unit' : 'reading');
       }),
       this.#bus.listen('deal', ({ envelope }) => {
         if (this.#isMember(envelope.sender)) this.#hearDeal(envelope.sender, envelope.body);

@@ -1,10 +1,12 @@
 import { messageOf } from '../domain/errors.ts';
 import type { ElectionState, GridState } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import { type Cancel, type Clock, sleep } from '../ports/clock.ts';
+import { type Clock, sleep } from '../ports/clock.ts';
+import { Deadline } from '../ports/deadline.ts';
 import type { Entropy } from '../ports/entropy.ts';
 import type { Log } from '../ports/log.ts';
 import type { Member, Members } from './members.ts';
+import { SentTimes } from './sent-times.ts';
 
 /** A follower that hears no grid master for a random time in this range stands for election. */
 export const ELECTION_TIMEOUT_MSEC = { min: 2_500, max: 4_000 } as const;
@@ -17,6 +19,9 @@ export const VACANCY_TIMEOUT_MSEC = { min: 50, max: 250 } as const;
 
 /** A promise that could not be written is written again after so long. */
 const SAVE_AGAIN_MSEC: Milliseconds = 1_000;
+
+/** More passes than a lease has. */
+const REMEMBERED_PASSES = 32;
 
 /** What must outlive the process (RULE-16): no unit votes twice in a term. */
 export interface Vow {
@@ -72,7 +77,7 @@ export class Election {
   #successor: string | undefined;
   #heardGrid: { term: number; pass: number } | undefined;
   #heardLeaderAt: Milliseconds = Number.NEGATIVE_INFINITY;
-  #cancelStanding: Cancel = () => {};
+  readonly #standing: Deadline;
   #quorumLostAt: Milliseconds | undefined;
   /** Without a majority: by when its echoes must have come. */
   #echoesBy: Milliseconds | undefined;
@@ -84,12 +89,15 @@ export class Election {
   /** The disk does not take the last promise. */
   #isMute = false;
   /** When the `grid` of each pass was sent, for the lease. */
-  readonly #sentPasses = new Map<number, Milliseconds>();
+  readonly #sentPasses = new SentTimes(REMEMBERED_PASSES);
   /** When each member provably heard this leader: the sending time of the last `grid` that it echoed. */
   readonly #echoedAt = new Map<string, Milliseconds>();
 
   constructor(needs: ElectionNeeds) {
     this.#needs = needs;
+    this.#standing = new Deadline(needs.clock, () => {
+      if (this.#role !== 'leader') this.#askPreVotes();
+    });
   }
 
   get term(): number {
@@ -180,9 +188,7 @@ export class Election {
 
   /** The leader notes when it sent a pass, so that an echo of it renews the lease. */
   sentGrid(pass: number): void {
-    this.#sentPasses.set(pass, this.#needs.clock.monotonic());
-    const oldest = this.#sentPasses.keys().next().value;
-    if (this.#sentPasses.size > 32 && oldest !== undefined) this.#sentPasses.delete(oldest);
+    this.#sentPasses.note(pass, this.#needs.clock.monotonic());
   }
 
   #leaseBegan(): Milliseconds {
@@ -224,17 +230,14 @@ export class Election {
   /** Takes no further part, at the end of the process. */
   resign(): void {
     if (this.#role === 'leader') this.#becomeFollower();
-    this.#cancelStanding();
+    this.#standing.cancel();
   }
 
   /** Starts waiting anew: after a random time without a grid master this unit stands. */
   #rest({ min, max }: { readonly min: Milliseconds; readonly max: Milliseconds } = ELECTION_TIMEOUT_MSEC): void {
     const { clock, entropy } = this.#needs;
     const muted = Math.max(0, this.#mutedUntil - clock.monotonic());
-    this.#cancelStanding();
-    this.#cancelStanding = clock.after(muted + min + (max - min) * entropy.next(), () => {
-      if (this.#role !== 'leader') this.#askPreVotes();
-    });
+    this.#standing.in(muted + min + (max - min) * entropy.next());
   }
 
   /** RULE-5: without a majority a leader orders everybody to stop, and gives its office up when they had the time to. */
@@ -371,7 +374,7 @@ export class Election {
 
   #noteEcho(unitId: string, state: ElectionState): void {
     if (state.heardGrid?.term !== this.#term) return;
-    const sentAt = this.#sentPasses.get(state.heardGrid.pass);
+    const sentAt = this.#sentPasses.at(state.heardGrid.pass);
     if (sentAt !== undefined) this.#echoedAt.set(unitId, sentAt);
   }
 
@@ -390,7 +393,7 @@ export class Election {
     this.#quorumLostAt = undefined;
     this.#echoesBy = undefined;
     this.#echoedAt.clear();
-    this.#sentPasses.clear();
+    this.#sentPasses.forget();
     this.#rest();
     if (led) {
       this.#needs.log.info({ term: this.#term }, 'election.stepped-down');

@@ -2,6 +2,7 @@ import { type ConverterMode, CURRENT_SIGN } from '../domain/converter-mode.ts';
 import type { GridState } from '../domain/messages.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { Clock } from '../ports/clock.ts';
+import { SentTimes } from './sent-times.ts';
 
 /** What a unit's converter may do, and until when by the unit's own monotonic clock; all that RULE-1 names. */
 export interface HeldPermit {
@@ -28,7 +29,7 @@ export class PermitHolder {
   readonly #unitId: string;
   readonly #session: string;
   readonly #clock: Clock;
-  readonly #sentAt = new Map<number, Milliseconds>();
+  readonly #sent = new SentTimes(REMEMBERED_BEACONS);
   #held: HeldPermit | undefined;
 
   constructor(unitId: string, session: string, clock: Clock) {
@@ -38,9 +39,7 @@ export class PermitHolder {
   }
 
   sentBeacon(beacon: number): void {
-    this.#sentAt.set(beacon, this.#clock.monotonic());
-    const oldest = this.#sentAt.keys().next().value;
-    if (this.#sentAt.size > REMEMBERED_BEACONS && oldest !== undefined) this.#sentAt.delete(oldest);
+    this.#sent.note(beacon, this.#clock.monotonic());
   }
 
   /** Takes what an obeyed grid master says; an entry of another session or of a forgotten beacon grants nothing. */
@@ -52,7 +51,7 @@ export class PermitHolder {
 
   #grantedBy(grid: GridState): HeldPermit | undefined {
     const entry = grid.permits.find((permit) => permit.unitId === this.#unitId);
-    const sentAt = entry?.session === this.#session ? this.#sentAt.get(entry.beacon) : undefined;
+    const sentAt = entry?.session === this.#session ? this.#sent.at(entry.beacon) : undefined;
     if (entry === undefined || sentAt === undefined || entry.modes.length === 0) return undefined;
     const { voltageReferenceUnitId: unitId, voltageReferenceSession: session, handOver } = grid;
     return {

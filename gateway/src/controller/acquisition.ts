@@ -3,6 +3,7 @@ import { reasonOf } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
 import type { Dcdc } from '../domain/unit-data.ts';
 import type { Cancel, Clock } from '../ports/clock.ts';
+import { Deadline } from '../ports/deadline.ts';
 import type { DcdcReply } from '../ports/device.ts';
 import type { DeviceQueue } from './device-queue.ts';
 import type { DeviceState } from './device-state.ts';
@@ -44,11 +45,12 @@ export class Acquisition {
   /** Beginning of the last successful reading, full or status: a long command reads nothing but the status. */
   #heardAt: Milliseconds | undefined;
   #cancelNext: Cancel = ALWAYS;
-  #cancelStale: Cancel = ALWAYS;
+  readonly #staleness: Deadline;
   #isRunning = false;
 
   constructor(needs: AcquisitionNeeds) {
     this.#needs = needs;
+    this.#staleness = new Deadline(needs.clock, () => needs.turnedStale());
   }
 
   /** Reads for the first time, then periodically. Resolves after the first attempt, whatever came of it. */
@@ -60,7 +62,7 @@ export class Acquisition {
   stop(): void {
     this.#isRunning = false;
     this.#cancelNext();
-    this.#cancelStale();
+    this.#staleness.cancel();
   }
 
   /** Brings the next periodic reading forward to now. */
@@ -116,12 +118,9 @@ export class Acquisition {
   }
 
   #heardFrom(begunAt: Milliseconds): void {
-    const { clock, policy, turnedStale } = this.#needs;
+    const { clock, policy } = this.#needs;
     this.#heardAt = begunAt;
-    this.#cancelStale();
-    if (!this.#isRunning) return;
-    const leftMsec = begunAt + staleAfterMsec(policy()) - clock.monotonic();
-    this.#cancelStale = clock.after(leftMsec, () => turnedStale());
+    if (this.#isRunning) this.#staleness.in(begunAt + staleAfterMsec(policy()) - clock.monotonic());
   }
 
   #measured(reply: DcdcReply, how: 'measured' | 'stepped'): void {

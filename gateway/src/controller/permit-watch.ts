@@ -2,7 +2,8 @@ import type { Policy } from '../config/policy.ts';
 import type { ConverterMode } from '../domain/converter-mode.ts';
 import { DeviceError } from '../domain/errors.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import type { Cancel, Clock } from '../ports/clock.ts';
+import type { Clock } from '../ports/clock.ts';
+import { Deadline } from '../ports/deadline.ts';
 import type { DeviceState } from './device-state.ts';
 import type { HeldPermit } from './needs.ts';
 
@@ -24,13 +25,13 @@ export class PermitWatch {
   /** The latest permit that was seen, and since when there is none: it ran out or was taken back. */
   #lastSeen: HeldPermit | undefined;
   #missingSince: Milliseconds | undefined;
-  #cancel: Cancel = () => {};
   /** When it is looked at next without being asked. */
-  #dueAt: Milliseconds = Number.POSITIVE_INFINITY;
+  readonly #end: Deadline;
   #hasEnded = false;
 
   constructor(needs: PermitWatchNeeds) {
     this.#needs = needs;
+    this.#end = new Deadline(needs.clock, () => this.check());
   }
 
   /**
@@ -47,20 +48,20 @@ export class PermitWatch {
   check(): void {
     const mode = this.#needs.state.activeMode;
     if (mode === undefined) {
-      this.#disarm();
+      this.#end.cancel();
       return;
     }
     const leftMsec = Math.max(this.#leftMsec(mode), this.#graceMsec(mode));
     if (leftMsec > 0) this.#arm(leftMsec);
     else {
-      this.#disarm();
+      this.#end.cancel();
       this.#needs.stop(`no live permit to be in ${mode}`);
     }
   }
 
   end(): void {
     this.#hasEnded = true;
-    this.#disarm();
+    this.#end.cancel();
   }
 
   #leftMsec(mode: ConverterMode | undefined): Milliseconds {
@@ -89,21 +90,7 @@ export class PermitWatch {
     return last.isAlone === true && Math.abs(this.#needs.state.dcdc.meter.ig) <= nearlyNoneA;
   }
 
-  /** A permit is renewed many times before it could run out: an earlier look stands, and finds how long is left then. */
   #arm(delayMsec: Milliseconds): void {
-    const { clock } = this.#needs;
-    const dueAt = clock.monotonic() + Math.min(delayMsec, LONGEST_MSEC);
-    if (this.#hasEnded || this.#dueAt <= dueAt) return;
-    this.#cancel();
-    this.#dueAt = dueAt;
-    this.#cancel = clock.after(dueAt - clock.monotonic(), () => {
-      this.#dueAt = Number.POSITIVE_INFINITY;
-      this.check();
-    });
-  }
-
-  #disarm(): void {
-    this.#cancel();
-    this.#dueAt = Number.POSITIVE_INFINITY;
+    if (!this.#hasEnded) this.#end.in(Math.min(delayMsec, LONGEST_MSEC));
   }
 }

@@ -87,6 +87,10 @@ export const partiesOf = ({ chargeUnitId, dischargeUnitId }: Deal): readonly str
   dischargeUnitId,
 ];
 
+/** Is it so of either unit of a deal? */
+export const isOfEither = ({ chargeUnitId, dischargeUnitId }: Deal, is: (unitId: string) => boolean): boolean =>
+  is(chargeUnitId) || is(dischargeUnitId);
+
 /** The units that are a party of any of the deals, each once. */
 export function partiesOfAll(deals: readonly Deal[]): readonly string[] {
   const unitIds: string[] = [];

@@ -52,17 +52,17 @@ function recordNowAndThen(grid: Grid, deal: Deal): void {
  * or the data are old, and comes back at the predicted end (control.md §4.9).
  */
 export function cumulate(grid: Grid, deal: Deal): StepResult | Promise<StepResult> {
-  const isNear = (predictedMsec(grid, deal) ?? CLOSE_MSEC) < CLOSE_MSEC;
-  if (!isNear && !isOld(grid, deal)) return account(grid, deal);
-  return readReference(grid, deal).then(() => account(grid, deal));
+  const leftMsec = predictedMsec(grid, deal);
+  if ((leftMsec ?? CLOSE_MSEC) >= CLOSE_MSEC && !isOld(grid, deal)) return account(grid, deal, leftMsec);
+  return readReference(grid, deal).then(() => account(grid, deal, predictedMsec(grid, deal)));
 }
 
-/** How the deal stands, and when to look again. */
-function account(grid: Grid, deal: Deal): StepResult {
+/** How the deal stands, and when to look again: `leftMsec` before its predicted end. */
+function account(grid: Grid, deal: Deal, leftMsec: Milliseconds | undefined): StepResult {
   recordNowAndThen(grid, deal);
   if (grid.deals.progress(deal.dealId).amountWh > deal.dealAmountWh) return 'advanced';
-  const waitMsec = predictedMsec(grid, deal) ?? grid.policy.gridMaster.mainLoopPeriodMsec;
-  return retryIn(Math.min(Math.max(waitMsec, CLOSE_MSEC), grid.policy.gridMaster.mainLoopPeriodMsec));
+  const { mainLoopPeriodMsec } = grid.policy.gridMaster;
+  return retryIn(Math.min(Math.max(leftMsec ?? mainLoopPeriodMsec, CLOSE_MSEC), mainLoopPeriodMsec));
 }
 
 /** What flowed until the slave side stood still belongs to the deal; without an answer the last word counts. */

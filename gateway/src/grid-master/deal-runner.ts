@@ -10,7 +10,7 @@ import { BusWatch } from './bus-watch.ts';
 import { type DealAction, type DealRow, rowFor, stateOf } from './deal-table.ts';
 import { abort } from './finish.ts';
 import type { Grid } from './grid.ts';
-import type { GridView } from './grid-view.ts';
+import { type GridView, oncePerView } from './grid-view.ts';
 import type { Halting } from './halting.ts';
 import { masterSide } from './master-side.ts';
 import { orderDeals } from './order-deals.ts';
@@ -75,6 +75,11 @@ interface Due {
   readonly row: DealRow;
 }
 
+/** The deals of a view in the order in which they are carried on. */
+const inOrder = oncePerView((view: GridView) =>
+  orderDeals(view.deals, masterSide(view), view.policy.largeCapacityUnitIds),
+);
+
 /** Carries the deals on by the deal table: one step of one deal at a time. */
 export class DealRunner {
   readonly #grid: Grid;
@@ -111,8 +116,9 @@ export class DealRunner {
   #nextDeal(idle: ReadonlySet<string>, last: string | undefined): Due | undefined {
     const view = this.#grid.view();
     if (view.deals.every((deal) => idle.has(deal.dealId))) return undefined;
-    const ordered = orderDeals(view.deals, masterSide(view), view.policy.largeCapacityUnitIds);
-    const open = ordered.filter((deal) => !idle.has(deal.dealId)).map((deal) => this.#due(view, deal));
+    const open = inOrder(view)
+      .filter((deal) => !idle.has(deal.dealId))
+      .map((deal) => this.#due(view, deal));
     const urgent = open.find(
       ({ at: { deal }, row }) => (needsToStop(deal) && !isDeactivated(deal)) || ENDING.has(row.action),
     );

@@ -1,8 +1,8 @@
 import { modeOfCode } from '../domain/converter-mode.ts';
-import { isInvolved, masterSideMustBeActive, partiesOfAll, slaveSideMustBeActive } from '../domain/deal.ts';
+import { isInvolved, partiesOfAll, slaveSideMustBeActive } from '../domain/deal.ts';
 import type { FaultInput } from '../domain/fault.ts';
 import type { Milliseconds, Volts } from '../domain/quantities.ts';
-import { type GridView, gridCurrentOf, isUntold, modeOf } from './grid-view.ts';
+import { activeDealsOf, type GridView, gridCurrentOf, isUntold, modeOf } from './grid-view.ts';
 
 export interface Violation {
   readonly check: 'balance' | 'idle-current' | 'branch' | 'voltage-spread';
@@ -25,7 +25,7 @@ const EPSILON_A = 1e-9;
  */
 function balanceViolation(view: GridView): Violation | undefined {
   if (!view.deals.some(slaveSideMustBeActive)) return undefined;
-  const present = view.deals.filter(masterSideMustBeActive);
+  const present = activeDealsOf(view);
   const units = partiesOfAll(present).filter((unitId) => modeOf(view, unitId) !== 'WAIT');
   const currents = units.map((unitId) => (isUntold(view, unitId) ? undefined : gridCurrentOf(view, unitId)));
   const known = currents.filter((currentA) => currentA !== undefined);

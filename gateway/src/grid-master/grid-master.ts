@@ -19,6 +19,9 @@ import { Wake } from './wake.ts';
  */
 const PASS_LIMIT_MSEC = 2 * STEP_LIMIT_MSEC;
 
+/** Readings that show nothing new are looked at together: more units do not mean more passes. */
+const READINGS_TOGETHER_MSEC: Milliseconds = 250;
+
 /**
  * Carries out the deals of the cluster (control.md §3.10, §4), on the elected unit only. It is driven by events:
  * changes of deals, units, members and modes, predicted ends, rising voltages; the main loop's period is the
@@ -100,7 +103,7 @@ export class GridMaster {
     if (what === 'members') this.#transfer.withdraw(); // whom that concerns is looked after at once (RULE-9)
     if (what === 'mode') this.#halting.obeyMode();
     if (what === 'unit') this.#guard.demandSoleReference();
-    this.#wake.within(0);
+    this.#wake.within(what === 'reading' ? READINGS_TOGETHER_MSEC : 0);
   }
 
   /** The `grid` message goes out whatever the pass does, and nothing is granted with it any more when that hangs. */

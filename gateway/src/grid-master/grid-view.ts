@@ -41,12 +41,32 @@ export const othersOf = (view: Pick<GridView, 'deals'>, deal: Deal): readonly De
 /** Activated and not yet stopped: its converters move energy, or are about to. A lingering deal does not. */
 export const isCarrying = (deal: Deal): boolean => isActivated(deal) && !isStopped(deal);
 
-/** The deal that the voltage reference belongs to; while it moves two are marked, and that of the present one counts. */
-export function masterDealOf(view: Pick<GridView, 'deals' | 'voltageReferenceUnitId'>): Deal | undefined {
-  const masters = view.deals.filter((deal) => deal.isMaster === true && masterSideMustBeActive(deal));
-  const vr = view.voltageReferenceUnitId;
-  return masters.find((deal) => vr !== undefined && isInvolved(deal, vr)) ?? masters[0];
+/**
+ * What follows from deals, policy and reference alone, worked out once for each view: a grid master keeps its view as long
+ * as these are the same, and asks in every pass.
+ */
+export function oncePerView<V extends object, T>(work: (view: V) => T): (view: V) => T {
+  const known = new WeakMap<V, { readonly result: T }>();
+  return (view) => {
+    const before = known.get(view);
+    if (before !== undefined) return before.result;
+    const result = work(view);
+    known.set(view, { result });
+    return result;
+  };
 }
+
+/** Deals that have the bus under voltage. */
+export const activeDealsOf = oncePerView(({ deals }: Pick<GridView, 'deals'>) => deals.filter(masterSideMustBeActive));
+
+/** The deal that the voltage reference belongs to; while it moves two are marked, and that of the present one counts. */
+export const masterDealOf = oncePerView(
+  (view: Pick<GridView, 'deals' | 'voltageReferenceUnitId'>): Deal | undefined => {
+    const masters = activeDealsOf(view).filter((deal) => deal.isMaster === true);
+    const vr = view.voltageReferenceUnitId;
+    return masters.find((deal) => vr !== undefined && isInvolved(deal, vr)) ?? masters[0];
+  },
+);
 
 /** Both sides must be active (control.md §4.1). */
 export const isRunning = slaveSideMustBeActive;

@@ -53,6 +53,8 @@ export class Grid {
   holdsBack = false;
   #pass: Pick<GridDraft, 'pass' | 'passMsec'> = { pass: 0, passMsec: 0 };
   #view: GridView | undefined;
+  /** `alignedView` of the present view. */
+  #aligned: { readonly of: GridView; readonly view: GridView } | undefined;
   readonly #seen: Pick<GridView, 'unit' | 'dcdc' | 'isAlive'> = {
     unit: (unitId) => this.units.unit(unitId),
     dcdc: (unitId) => this.units.dcdc(unitId),
@@ -250,7 +252,12 @@ export class Grid {
 
   /** The moment with only those readings that are younger than the last command: older ones cannot be compared (control.md S6). */
   alignedView(): GridView {
-    return { ...this.view(), dcdc: (unitId) => this.units.dcdcSince(unitId, this.#changedAt) };
+    const view = this.view();
+    if (this.#aligned?.of !== view) {
+      const dcdc: GridView['dcdc'] = (unitId) => this.units.dcdcSince(unitId, this.#changedAt);
+      this.#aligned = { of: view, view: { ...view, dcdc } };
+    }
+    return this.#aligned.view;
   }
 
   /**

@@ -1,15 +1,15 @@
 import { type Deal, type DealSide, isTransitional, otherSide, sideOf, unitOnSide } from '../domain/deal.ts';
-import { type GridView, isCarrying, masterDealOf, othersOf } from './grid-view.ts';
+import { type GridView, isCarrying, masterDealOf, oncePerView, othersOf } from './grid-view.ts';
 
 export type MasterSideView = Pick<GridView, 'policy' | 'deals' | 'voltageReferenceUnitId'>;
 
 /** The side of all running deals on which the voltage reference sits (control.md §4.4). */
-export function masterSide(view: MasterSideView): DealSide {
+export const masterSide = oncePerView((view: MasterSideView): DealSide => {
   const master = masterDealOf(view);
   const vr = view.voltageReferenceUnitId;
   const side = master === undefined || vr === undefined ? undefined : sideOf(master, vr);
   return side ?? view.policy.gridMaster.voltageReferenceSide;
-}
+});
 
 /**
  * The master side as one deal sees it. While nothing but a lingering reference is on the bus, a new deal may take

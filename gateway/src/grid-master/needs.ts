@@ -36,7 +36,8 @@ export interface GridDraft
 }
 
 export type Confirmation = Extract<ReplyBody, { ok: true }>;
-export type CommunityChange = 'deal' | 'unit' | 'members' | 'mode';
+/** `reading`: a unit was measured anew and does what it did; `unit`: it does something else. */
+export type CommunityChange = 'deal' | 'unit' | 'reading' | 'members' | 'mode';
 
 /** What the cluster knows about the members; `at` is the monotonic time of receipt. */
 export interface Community {

@@ -53,8 +53,12 @@ function dealsFor(view: PermitView, unitId: string, deals: readonly Deal[]): rea
 function modesOf(view: PermitView, unitId: string, deals: readonly Deal[]): readonly ConverterMode[] {
   const isHandedOver = isInHandOver(view, unitId);
   if (unitId === view.voltageReferenceUnitId && !isHandedOver) return ['VOLTAGE_REFERENCE'];
-  const roles = [...new Set(deals.map((deal) => currentModeOf(deal, unitId)))];
-  return isHandedOver ? ['VOLTAGE_REFERENCE', ...roles] : roles;
+  const modes: ConverterMode[] = isHandedOver ? ['VOLTAGE_REFERENCE'] : [];
+  for (const deal of deals) {
+    const role = currentModeOf(deal, unitId);
+    if (!modes.includes(role)) modes.push(role);
+  }
+  return modes;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Deal, isStarted, masterSideMustBeActive, partiesOf } from '../domain/deal.ts';
+import { type Deal, isStarted, partiesOf } from '../domain/deal.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Amperes } from '../domain/quantities.ts';
 import { accrue } from './accrue.ts';
@@ -6,7 +6,7 @@ import { compensatedCurrents, measure } from './balance.ts';
 import { type CompensationRoles, compensationRoles } from './compensation.ts';
 import { agreedRunningCurrentA } from './deal-currents.ts';
 import type { Grid } from './grid.ts';
-import { type GridView, gridCurrentOf, isRunning } from './grid-view.ts';
+import { activeDealsOf, type GridView, gridCurrentOf, isRunning } from './grid-view.ts';
 import { masterSide, sidesOf } from './master-side.ts';
 
 /**
@@ -16,7 +16,7 @@ import { masterSide, sidesOf } from './master-side.ts';
  */
 export function referenceDriftA(view: GridView): Amperes | undefined {
   const vr = view.voltageReferenceUnitId;
-  const present = view.deals.filter(masterSideMustBeActive);
+  const present = activeDealsOf(view);
   if (vr === undefined || present.length === 0) return undefined;
   if (!present.every((deal) => isStarted(deal) && isRunning(deal))) return undefined;
   const measuredA = gridCurrentOf(view, vr);

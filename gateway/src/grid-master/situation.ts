@@ -1,5 +1,12 @@
 import { CURRENT_SIGN } from '../domain/converter-mode.ts';
-import { type Deal, isDeactivated, isStarted, masterSideMustBeActive, needsToStop, partiesOf } from '../domain/deal.ts';
+import {
+  type Deal,
+  isDeactivated,
+  isOfEither,
+  isStarted,
+  masterSideMustBeActive,
+  needsToStop,
+} from '../domain/deal.ts';
 import type { OperationMode } from '../domain/operation-mode.ts';
 import type { Amperes, Milliseconds } from '../domain/quantities.ts';
 import { admissionObstacle, type Obstacle } from './admission.ts';
@@ -41,9 +48,10 @@ function isLowered({ view, deal }: Situation, unitId: string): boolean {
 /** A party that is gone for the deal, or whose current has gone by itself while the deal runs. */
 function isPartyLost(at: Situation): boolean {
   const { deal, view } = at;
-  if (partiesOf(deal).some((unitId) => isGone(at, unitId))) return silentParty(view, deal) === undefined;
+  if (isOfEither(deal, (unitId) => isGone(at, unitId))) return silentParty(view, deal) === undefined;
   if (!isStarted(deal) || !isCarrying(deal)) return false;
-  return partiesOf(deal).some(
+  return isOfEither(
+    deal,
     (unitId) => modeOf(view, unitId) === 'WAIT' || isLowered(at, unitId) || isMuteAndLost(view, unitId),
   );
 }
@@ -61,7 +69,7 @@ const masterVoltage = ({ view, deal }: Situation): { vg: number; dvg: number } |
 /** Why a deal may not start now: the bus as a whole, or its own current and direction. */
 export const obstacleTo = (at: Situation): Obstacle | undefined =>
   at.barred ??
-  (partiesOf(at.deal).some((unitId) => isGone(at, unitId))
+  (isOfEither(at.deal, (unitId) => isGone(at, unitId))
     ? { reason: 'admission.party-silent', message: 'a party is not alive' }
     : admissionObstacle(at.view, at.deal, at.reservedA));
 

@@ -17,6 +17,7 @@ interface Known {
   readonly full: Told<UnitData> | undefined;
   readonly converter: Told<Pick<UnitData, 'dcdc'>> | undefined;
   readonly unit: UnitData | undefined;
+  readonly sample: EnergySample | undefined;
 }
 
 const newest = <T>(pushed: Told<T> | undefined, answered: Told<T> | undefined): Told<T> | undefined =>
@@ -83,8 +84,11 @@ export class UnitBook {
     const full = found?.data.stale === true ? undefined : found;
     const converter = newest<Pick<UnitData, 'dcdc'>>(full, this.#dcdcs.get(unitId));
     const dcdc = converter?.data.dcdc;
-    if (full === undefined || dcdc === undefined) return { pushed, full, converter, unit: undefined };
-    return { pushed, full, converter, unit: full.data.dcdc === dcdc ? full.data : { ...full.data, dcdc } };
+    if (full === undefined || dcdc === undefined)
+      return { pushed, full, converter, unit: undefined, sample: undefined };
+    const { at, data } = full;
+    const sample = { at, energyWh: data.apis.energy_wh, batteryPowerW: data.dcdc.meter.wb };
+    return { pushed, full, converter, unit: data.dcdc === dcdc ? data : { ...data, dcdc }, sample };
   }
 
   /** Newest full data of a unit, with the converter's newest answer in it; undefined when unknown or stale. */
@@ -118,8 +122,6 @@ export class UnitBook {
 
   /** Newest word of a unit on its energy. */
   energySample(unitId: string): EnergySample | undefined {
-    const { full } = this.#knownOf(unitId);
-    if (full === undefined) return undefined;
-    return { at: full.at, energyWh: full.data.apis.energy_wh, batteryPowerW: full.data.dcdc.meter.wb };
+    return this.#knownOf(unitId).sample;
   }
 }

@@ -1,6 +1,7 @@
 /** The small interfaces between the core and the world, each with its fake beside it. */
 export * from './bus.ts';
 export * from './clock.ts';
+export * from './deadline.ts';
 export * from './device.ts';
 export * from './entropy.ts';
 export * from './exclusive-locks.ts';

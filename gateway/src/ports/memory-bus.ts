@@ -13,6 +13,8 @@ type HearEnd = (unitId: string, session: string) => void;
 interface Seat {
   readonly unitId: string;
   readonly handlers: Map<Channel, Set<Handler>>;
+  /** Earliest next delivery from each sender, which keeps its order under varying delays. */
+  readonly notBefore: Map<string, Milliseconds>;
 }
 
 /** A message that its sender retains; a later one with the same channel and key takes its place. */
@@ -44,8 +46,6 @@ export class MemoryBusHub {
   readonly #retained = new Set<Retained>();
   readonly #shelves = new Map<string, Shelf>();
   readonly #taps = new Set<{ readonly see: (delivery: AnyDelivery) => void; readonly seeGone: SeeGone }>();
-  /** Earliest next delivery from one unit to another, which keeps the order per sender under varying delays. */
-  readonly #notBefore = new Map<string, Map<string, Milliseconds>>();
   /** The deliveries under way that were sent last, and when they arrive. */
   #last: Batch | undefined;
   #nextId = 0;
@@ -69,7 +69,8 @@ export class MemoryBusHub {
   join(unitId: string, session: string): Bus {
     const handlers = new Map<Channel, Set<Handler>>();
     const endListeners = new Set<HearEnd>();
-    this.#seats.set(unitId, { unitId, handlers });
+    const seat = { unitId, handlers, notBefore: new Map<string, Milliseconds>() };
+    this.#seats.set(unitId, seat);
     this.#endListeners.set(unitId, endListeners);
     return {
       unitId,
@@ -95,8 +96,7 @@ export class MemoryBusHub {
         const handler = handle as Handler; // only deliveries of this channel reach this set
         set.add(handler);
         for (const { delivery } of this.#retained) {
-          if (delivery.channel === channel)
-            this.#deliver(unitId, delivery, () => set.has(handler) && handler(delivery));
+          if (delivery.channel === channel) this.#deliver(seat, delivery, () => set.has(handler) && handler(delivery));
         }
         return () => set.delete(handler);
       },
@@ -119,7 +119,7 @@ export class MemoryBusHub {
     const seat = this.#seats.get(to);
     if (seat === undefined) return;
     for (const { delivery } of this.#retained) {
-      if (delivery.envelope.sender === from) this.#deliver(to, delivery, () => this.#hand(seat, delivery));
+      if (delivery.envelope.sender === from) this.#deliver(seat, delivery, () => this.#hand(seat, delivery));
     }
   }
 
@@ -160,9 +160,24 @@ export class MemoryBusHub {
     if (!this.#seats.has(sender)) return;
     if (RETAINED[delivery.channel]) this.#retain(delivery);
     for (const tap of this.#taps) tap.see(delivery);
+    let last: { readonly at: Milliseconds; readonly seats: Seat[] } | undefined;
     for (const seat of this.#seats.values()) {
-      if (seat.handlers.get(delivery.channel)?.size)
-        this.#deliver(seat.unitId, delivery, () => this.#hand(seat, delivery));
+      if (!seat.handlers.get(delivery.channel)?.size) continue;
+      if (seat.unitId === sender) {
+        this.#deliver(seat, delivery, () => this.#hand(seat, delivery));
+        continue;
+      }
+      const at = this.#arrival(seat, delivery);
+      if (at === undefined) continue;
+      if (last?.at === at) {
+        last.seats.push(seat);
+        continue;
+      }
+      const seats = [seat];
+      last = { at, seats };
+      this.#at(at, () => {
+        for (const one of seats) this.#hand(one, delivery);
+      });
     }
   }
 
@@ -172,38 +187,33 @@ export class MemoryBusHub {
     for (const handler of seat.handlers.get(delivery.channel) ?? []) handler(delivery);
   }
 
-  #deliver(to: string, delivery: AnyDelivery, give: () => void): void {
-    const from = delivery.envelope.sender;
-    if (from === to) {
+  #deliver(seat: Seat, delivery: AnyDelivery, give: () => void): void {
+    if (delivery.envelope.sender === seat.unitId) {
       queueMicrotask(give); // nothing delays it, and what is queued keeps its order without a timer
       return;
     }
-    const delay = this.#delay(from, to, delivery.channel);
-    if (delay === undefined) return;
-    const now = this.#clock.monotonic();
-    const earliest = this.#earliestFrom(from);
-    const at = Math.max(now + delay, earliest.get(to) ?? 0);
-    earliest.set(to, at);
-    this.#at(at, now, give);
+    const at = this.#arrival(seat, delivery);
+    if (at !== undefined) this.#at(at, give);
   }
 
-  #earliestFrom(from: string): Map<string, Milliseconds> {
-    const known = this.#notBefore.get(from);
-    if (known !== undefined) return known;
-    const earliest = new Map<string, Milliseconds>();
-    this.#notBefore.set(from, earliest);
-    return earliest;
+  /** When it will be heard there; undefined when it is lost. */
+  #arrival({ unitId, notBefore }: Seat, { channel, envelope: { sender } }: AnyDelivery): Milliseconds | undefined {
+    const delay = this.#delay(sender, unitId, channel);
+    if (delay === undefined) return undefined;
+    const at = Math.max(this.#clock.monotonic() + delay, notBefore.get(sender) ?? 0);
+    notBefore.set(sender, at);
+    return at;
   }
 
   /** What is sent on end and arrives at the same moment shares one timer; timers of one moment fire in order. */
-  #at(at: Milliseconds, now: Milliseconds, give: () => void): void {
+  #at(at: Milliseconds, give: () => void): void {
     if (this.#last?.at === at) {
       this.#last.gives.push(give);
       return;
     }
     const batch: Batch = { at, gives: [give] };
     this.#last = batch;
-    this.#clock.after(at - now, () => {
+    this.#clock.after(at - this.#clock.monotonic(), () => {
       if (this.#last === batch) this.#last = undefined;
       for (const one of batch.gives) one();
     });

@@ -2,7 +2,8 @@ import { ALIVE_MSEC, type Member, type Members } from '../cluster/members.ts';
 import type { HeldPermit } from '../cluster/permit-holder.ts';
 import { type ConverterMode, CURRENT_SIGN } from '../domain/converter-mode.ts';
 import type { Milliseconds } from '../domain/quantities.ts';
-import type { Cancel, Clock } from '../ports/clock.ts';
+import type { Clock } from '../ports/clock.ts';
+import { Deadline } from '../ports/deadline.ts';
 
 export interface ReferenceWatchNeeds {
   readonly unitId: string;
@@ -24,12 +25,13 @@ const ROUNDING_MSEC: Milliseconds = 1;
  */
 export class ReferenceWatch {
   readonly #needs: ReferenceWatchNeeds;
-  #cancel: Cancel = () => {};
+  readonly #silence: Deadline;
   /** Why it has told the converter to stop, until that is over. */
   #stoppedFor: string | undefined;
 
   constructor(needs: ReferenceWatchNeeds) {
     this.#needs = needs;
+    this.#silence = new Deadline(needs.clock, () => this.check());
   }
 
   /**
@@ -38,13 +40,11 @@ export class ReferenceWatch {
    */
   hear({ unitId }: Member): void {
     this.check();
-    if (unitId !== this.#needs.permit()?.voltageReference?.unitId) return;
-    this.#cancel();
-    this.#cancel = this.#needs.clock.after(ALIVE_MSEC + ROUNDING_MSEC, () => this.check());
+    if (unitId === this.#needs.permit()?.voltageReference?.unitId) this.#silence.in(ALIVE_MSEC + ROUNDING_MSEC);
   }
 
   stop(): void {
-    this.#cancel();
+    this.#silence.cancel();
   }
 
   /** To be called with every heartbeat and `grid`, too: the permit may name another reference. */

@@ -7,6 +7,7 @@ import { Modes } from '../src/cluster/modes.ts';
 import { PermitHolder } from '../src/cluster/permit-holder.ts';
 import { PolicyBook } from '../src/cluster/policy-book.ts';
 import { PolicyChange, type PolicyChangeNeeds } from '../src/cluster/policy-change.ts';
+import { Presence } from '../src/cluster/presence.ts';
 import { type OkReply, Requests } from '../src/cluster/requests.ts';
 import { Settlement } from '../src/cluster/settlement.ts';
 import { demoPolicy } from '../src/config/defaults.ts';
@@ -953,7 +954,8 @@ t.test('settlement.ts', async (t) => {
         },
         changed: () => {},
       });
-      const settlement = new Settlement({ bus, clock, log: silentLog, journal, members });
+      const presence = new Presence(members, clock);
+      const settlement = new Settlement({ bus, clock, log: silentLog, journal, members, presence });
       this.journals.set(id, journal);
       this.settlements.set(id, settlement);
       this.#buses.set(id, bus);
@@ -963,6 +965,7 @@ t.test('settlement.ts', async (t) => {
         if (!alive) return;
         beacon += 1;
         bus.publish('election', '', { session: bus.session, beacon, term: 1, role: 'follower' });
+        presence.note();
         settlement.look();
         clock.after(HEARTBEAT_MSEC, beat);
       };
@@ -1115,7 +1118,8 @@ t.test('community.ts', async (t) => {
     const hub = new MemoryBusHub(clock);
     const bus = hub.join('E003', 's3');
     const members = new Members({ bus, clock, memberUnitIds: () => IDS });
-    const community = new Community(bus, clock, members, (id) => IDS.includes(id));
+    const presence = new Presence(members, clock);
+    const community = new Community(bus, clock, presence, (id) => IDS.includes(id));
     members.start();
     const seen: string[] = [];
     const stop = community.onChange((what) => seen.push(what));
@@ -1128,6 +1132,7 @@ t.test('community.ts', async (t) => {
         for (const { session, publish } of buses)
           publish('election', '', { session, beacon, term: 1, role: 'follower' });
         await clock.advance(HEARTBEAT_MSEC);
+        presence.note();
         community.look();
       }
     };

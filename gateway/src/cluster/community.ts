@@ -3,7 +3,7 @@ import type { Milliseconds } from '../domain/quantities.ts';
 import type { UnitData } from '../domain/unit-data.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Members } from './members.ts';
+import type { Presence } from './presence.ts';
 import { RETIRED_MSEC, Silences } from './silences.ts';
 
 /** A deal as its parties tell it: the youngest copy and who holds one. */
@@ -39,10 +39,10 @@ export class Community {
   readonly #silences: Silences;
   readonly #unsubscribe: Unsubscribe[] = [];
 
-  constructor(bus: Bus, clock: Clock, members: Members, isMember: (unitId: string) => boolean) {
+  constructor(bus: Bus, clock: Clock, presence: Presence, isMember: (unitId: string) => boolean) {
     this.#bus = bus;
     this.#clock = clock;
-    this.#silences = new Silences(members, clock);
+    this.#silences = new Silences(presence, clock);
     this.#isMember = isMember;
   }
 
@@ -66,11 +66,10 @@ export class Community {
   }
 
   /**
-   * To be called with every heartbeat: a record that one party has finished and of which the other says nothing, be it
+   * To be called with every heartbeat, after `Presence.note`: a record that one party has finished and of which the other says nothing, be it
    * that it never had one or that it has retired its own, is gone when the first retires it as well.
    */
   look(): void {
-    this.#silences.noteAlive();
     for (const [dealId, copies] of this.#copies) if (this.#isLeftOver(dealId, copies)) this.#forget(dealId);
   }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { DealJournal } from './deal-journal.ts';
 import type { Members } from './members.ts';
+import type { Presence } from './presence.ts';
 import { FINISHED_STAYS_MSEC, NO_COPY_MSEC, RETIRED_MSEC, Silences } from './silences.ts';
 
 export interface SettlementNeeds {
@@ -15,6 +16,7 @@ export interface SettlementNeeds {
   readonly log: Log;
   readonly journal: DealJournal;
   readonly members: Members;
+  readonly presence: Presence;
 }
 
 /** A copy counts only while the process that said it lives. */
@@ -37,7 +39,7 @@ export class Settlement {
 
   constructor(needs: SettlementNeeds) {
     this.#needs = needs;
-    this.#silences = new Silences(needs.members, needs.clock);
+    this.#silences = new Silences(needs.presence, needs.clock);
   }
 
   /** Of how many deals a copy of the other party is kept. */
@@ -57,10 +59,9 @@ export class Settlement {
     this.#unsubscribe();
   }
 
-  /** To be called with every heartbeat. */
+  /** To be called with every heartbeat, after `Presence.note`. */
   look(): void {
     const { journal } = this.#needs;
-    this.#silences.noteAlive();
     for (const deal of journal.finished()) this.#settle(deal);
     for (const deal of journal.open()) {
       const copy = this.#copyOf(deal);

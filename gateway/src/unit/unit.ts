@@ -5,6 +5,7 @@ import { Members } from '../cluster/members.ts';
 import { Modes } from '../cluster/modes.ts';
 import { PermitHolder } from '../cluster/permit-holder.ts';
 import { PolicyBook } from '../cluster/policy-book.ts';
+import { Presence } from '../cluster/presence.ts';
 import { Requests } from '../cluster/requests.ts';
 import { Settlement } from '../cluster/settlement.ts';
 import type { HwConfig } from '../config/hw-config.ts';
@@ -82,6 +83,7 @@ export class Unit {
   readonly unitId: string;
   readonly #options: UnitOptions;
   readonly #members: Members;
+  readonly #presence: Presence;
   readonly #election: Election;
   readonly #permits: PermitHolder;
   readonly #requests: Requests;
@@ -149,9 +151,10 @@ export class Unit {
       changed: () => this.#policyChanged(),
     });
     this.#members = new Members({ bus, clock, memberUnitIds });
+    this.#presence = new Presence(this.#members, clock);
     this.#permits = new PermitHolder(unitId, bus.session, clock);
     this.#requests = new Requests(bus, clock);
-    this.#community = new Community(bus, clock, this.#members, (id) => memberUnitIds().includes(id));
+    this.#community = new Community(bus, clock, this.#presence, (id) => memberUnitIds().includes(id));
     this.#modes = new Modes({
       unitId,
       store,
@@ -182,7 +185,14 @@ export class Unit {
       saveFinished: options.saveFinished,
       changed: (deal) => this.#dealChanged(deal),
     });
-    this.#settlement = new Settlement({ bus, clock, log, journal: this.#journal, members: this.#members });
+    this.#settlement = new Settlement({
+      bus,
+      clock,
+      log,
+      journal: this.#journal,
+      members: this.#members,
+      presence: this.#presence,
+    });
     this.#election = new Election({
       unitId,
       clock,
@@ -424,6 +434,7 @@ export class Unit {
           this.#election.tick();
           this.#referenceWatch.check();
           this.#noteMembers();
+          this.#presence.note();
           this.#settlement.look();
           this.#community.look();
           this.#faults.check();
@@ -594,11 +605,11 @@ export class Unit {
 
   /** Tells the grid master's picture when somebody has come, gone or started anew. */
   #noteMembers(): void {
-    const sessions = this.#policyBook
-      .policy()
-      .memberUnitIds.map((id) => (this.#members.isAlive(id) ? this.#members.get(id)?.state.session : undefined));
-    if (sessions.every((session, index) => session === this.#sessions[index])) return;
-    this.#sessions = sessions;
+    const { memberUnitIds } = this.#policyBook.policy();
+    const sessionOf = (id: string): string | undefined =>
+      this.#members.isAlive(id) ? this.#members.get(id)?.state.session : undefined;
+    if (memberUnitIds.every((id, index) => sessionOf(id) === this.#sessions[index])) return;
+    this.#sessions = memberUnitIds.map(sessionOf);
     this.#community.changed('members');
   }
 
@@ -633,6 +644,7 @@ export class Unit {
 
   /** The battery belongs to this unit until its converter has nothing to do with it any more: past the slot, to the deal's end. */
   #keepBattery(): void {
+    if (this.#options.batteryLocks === undefined) return; // it is nobody else's
     for (const direction of this.#battery.keep([...this.#journal.open(), ...this.#market.takenDeals()])) {
       this.#faults.raise({
         category: 'HARDWARE',

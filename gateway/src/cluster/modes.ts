@@ -77,7 +77,9 @@ export class Modes {
 
   /** The global mode with the unconfirmed lowerings applied: what this unit acts by. */
   acting(): OperationMode {
-    return lowestMode([this.global().value, ...[...this.#pending.values()].map(({ value }) => value)]);
+    const { value } = this.global();
+    if (this.#pending.size === 0) return value;
+    return lowestMode([value, ...[...this.#pending.values()].map((one) => one.value)]);
   }
 
   local(): LocalMode | undefined {

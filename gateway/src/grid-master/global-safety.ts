@@ -123,6 +123,10 @@ export class StrikeCounter {
    * begins then is nothing to suspect, and counts when it lasts all the same.
    */
   faultsOf(violations: readonly Violation[], sight: Sight): readonly FaultInput[] {
+    if (violations.length === 0) {
+      this.clear();
+      return [];
+    }
     const present = new Set(violations.flatMap((violation) => [violation.check, keyOf(violation)]));
     for (const key of this.#since.keys()) if (!present.has(key)) this.#since.delete(key);
     return violations.flatMap((violation) => {

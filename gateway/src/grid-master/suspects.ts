@@ -12,10 +12,13 @@ interface Suspect {
  */
 export class Suspects {
   readonly #active = new Map<string, Suspect>();
+  /** As `doubtful` gives them, until one changes: asked for many times in each pass. */
+  #doubtful: ReadonlyMap<string, Milliseconds> | undefined;
 
   /** A converter is being raised, to this current at least. */
   add(unitId: string, currentA: Amperes): void {
     const known = this.#active.get(unitId);
+    this.#doubtful = undefined;
     this.#active.set(unitId, { currentA: Math.max(currentA, known?.currentA ?? 0) });
   }
 
@@ -24,18 +27,21 @@ export class Suspects {
    * doubt stands: nothing has been granted since.
    */
   doubt(unitId: string, now: Milliseconds, currentA: Amperes): void {
+    this.#doubtful = undefined;
     this.#active.set(unitId, { currentA, doubtedAt: now, ...this.#active.get(unitId) });
   }
 
   /** Seen in WAIT. */
   clear(unitId: string): void {
+    this.#doubtful = undefined;
     this.#active.delete(unitId);
   }
 
   get doubtful(): ReadonlyMap<string, Milliseconds> {
-    const doubtful = new Map<string, Milliseconds>();
-    for (const [unitId, { doubtedAt }] of this.#active) if (doubtedAt !== undefined) doubtful.set(unitId, doubtedAt);
-    return doubtful;
+    this.#doubtful ??= new Map(
+      [...this.#active].flatMap(([unitId, { doubtedAt }]) => (doubtedAt === undefined ? [] : [[unitId, doubtedAt]])),
+    );
+    return this.#doubtful;
   }
 
   /** Current to keep free for converters that may still be active. */

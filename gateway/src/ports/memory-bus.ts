@@ -119,7 +119,7 @@ export class MemoryBusHub {
     const seat = this.#seats.get(to);
     if (seat === undefined) return;
     for (const { delivery } of this.#retained) {
-      if (delivery.envelope.sender === from) this.#deliver(seat, delivery, () => this.#hand(seat, delivery));
+      if (delivery.envelope.sender === from) this.#deliverTo(seat, delivery);
     }
   }
 
@@ -160,25 +160,32 @@ export class MemoryBusHub {
     if (!this.#seats.has(sender)) return;
     if (RETAINED[delivery.channel]) this.#retain(delivery);
     for (const tap of this.#taps) tap.see(delivery);
+    /** Who hears it at the same moment, in the order of the seats. */
     let last: { readonly at: Milliseconds; readonly seats: Seat[] } | undefined;
     for (const seat of this.#seats.values()) {
       if (!seat.handlers.get(delivery.channel)?.size) continue;
       if (seat.unitId === sender) {
-        this.#deliver(seat, delivery, () => this.#hand(seat, delivery));
+        this.#deliverTo(seat, delivery);
         continue;
       }
       const at = this.#arrival(seat, delivery);
       if (at === undefined) continue;
-      if (last?.at === at) {
-        last.seats.push(seat);
-        continue;
+      if (last?.at === at) last.seats.push(seat);
+      else {
+        last = { at, seats: [seat] };
+        this.#handAt(last, delivery);
       }
-      const seats = [seat];
-      last = { at, seats };
-      this.#at(at, () => {
-        for (const one of seats) this.#hand(one, delivery);
-      });
     }
+  }
+
+  #deliverTo(seat: Seat, delivery: AnyDelivery): void {
+    this.#deliver(seat, delivery, () => this.#hand(seat, delivery));
+  }
+
+  #handAt({ at, seats }: { readonly at: Milliseconds; readonly seats: readonly Seat[] }, delivery: AnyDelivery): void {
+    this.#at(at, () => {
+      for (const seat of seats) this.#hand(seat, delivery);
+    });
   }
 
   /** A unit that has left meanwhile hears nothing, even through handlers of its former self. */

@@ -70,11 +70,12 @@ export class ModeDesk {
   state(): ModeState {
     const { modes } = this.#needs;
     const schedule = this.#schedule.current();
+    const lowerings = modes.lowerings();
     return {
       global: modes.global(),
       local: modes.local() ?? null,
       effective: modes.effective(),
-      ...(modes.lowerings().length === 0 ? {} : { lowerings: modes.lowerings() }),
+      ...(lowerings.length === 0 ? {} : { lowerings }),
       ...(Object.keys(schedule).length === 0 ? {} : { schedule }),
     };
   }

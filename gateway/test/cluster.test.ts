@@ -9,6 +9,7 @@ import { PolicyBook } from '../src/cluster/policy-book.ts';
 import { PolicyChange, type PolicyChangeNeeds } from '../src/cluster/policy-change.ts';
 import { Presence } from '../src/cluster/presence.ts';
 import { type OkReply, Requests } from '../src/cluster/requests.ts';
+import { SentTimes } from '../src/cluster/sent-times.ts';
 import { Settlement } from '../src/cluster/settlement.ts';
 import { demoPolicy } from '../src/config/defaults.ts';
 import { parseConfig } from '../src/config/load.ts';
@@ -35,7 +36,7 @@ import {
   sleep,
   VirtualClock,
 } from '../src/ports/index.ts';
-import { aDischarge } from './support/messages.ts';
+import { aDischarge, aUnit } from './support/messages.ts';
 
 const IDS = ['E001', 'E002', 'E003', 'E004'];
 const HEARTBEAT_MSEC = 500;
@@ -630,6 +631,18 @@ t.test('members.ts', async (t) => {
   });
 });
 
+t.test('sent-times.ts', async (t) => {
+  const sent = new SentTimes(3);
+  for (const number of [1, 2, 3, 4]) sent.note(number, 100 * number);
+  t.same(
+    [1, 2, 3, 4, 5, 0, -1, 2.5, Number.NaN].map((number) => sent.at(number)),
+    [undefined, 200, 300, 400, ...Array(5).fill(undefined)],
+    'the last three, and of what was never sent nothing',
+  );
+  sent.forget();
+  t.equal(sent.at(4), undefined);
+});
+
 t.test('permit-holder.ts', async (t) => {
   const grid = (over: Partial<GridState>): GridState => ({ ...gridOf('E001', 1, 1), ...over });
   const entry = { unitId: 'E002', session: 's2', beacon: 1, modes: ['CHARGE'] as const, dealIds: ['d'] };
@@ -1139,6 +1152,34 @@ t.test('community.ts', async (t) => {
     let beacon = 0;
     return { clock, hub, community, seen, stop, one, two, beat };
   };
+
+  t.test('a reading that shows nothing new is told as such, everything else as news of the unit', async (t) => {
+    const { clock, community, one, seen } = setUp();
+    const base = aUnit('E001');
+    const { dcdc } = base;
+    const said: readonly (readonly [UnitData, 'unit' | 'reading'])[] = [
+      [base, 'unit'],
+      [{ ...base, dcdc: { ...dcdc, meter: { ...dcdc.meter, ig: 1.5 } }, time: 'later' }, 'reading'],
+      [{ ...base, dcdc: { ...dcdc, status: { ...dcdc.status, status: '0x0000' } } }, 'unit'],
+      [base, 'unit'],
+      [{ ...base, dcdc: { ...dcdc, status: { ...dcdc.status, alarmState: 'Heavy alarm' } } }, 'unit'],
+      [base, 'unit'],
+      [{ ...base, dcdc: { ...dcdc, param: { dig: dcdc.param.dig + 1 } } }, 'unit'],
+      [base, 'unit'],
+      [{ ...base, stale: true }, 'unit'],
+      [{ ...base, stale: true, possiblyActive: true }, 'unit'],
+      [{ ...base, stale: true, possiblyActive: true }, 'reading'],
+    ];
+    for (const [data] of said) {
+      one.publish('unit', '', data);
+      await clock.advance(5);
+    }
+    t.strictSame(
+      seen,
+      said.map(([, what]) => what),
+    );
+    t.strictSame(community.unit('E001')?.data, said.at(-1)?.[0]);
+  });
 
   t.test('the youngest copy of a deal counts, and who holds one is known', async (t) => {
     const { clock, community, one, two, seen, stop } = setUp();

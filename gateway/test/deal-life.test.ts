@@ -1971,6 +1971,24 @@ t.test('a step that hangs is cut off: its deal ends, the pass goes on', async (t
   safe(t, grid);
 });
 
+t.test('readings that show nothing new share a pass; news has its own, at once', async (t) => {
+  const grid = await aGrid();
+  await grid.run(20_000);
+  const told = grid.published.length; // in each pass, and with each heartbeat
+  for (let readings = 0; readings < 20; readings += 1) {
+    grid.change('reading');
+    await grid.run(10);
+  }
+  await grid.run(100);
+  t.ok(grid.published.length - told <= 3, `${grid.published.length - told} looks`);
+  t.ok(grid.published.length - told >= 1);
+  grid.change('reading');
+  const before = grid.published.length;
+  grid.change('unit');
+  await grid.run(1);
+  t.ok(grid.published.length > before);
+});
+
 t.test('a community that throws fails the pass, not the grid master', async (t) => {
   const grid = await aGrid();
   grid.brokenCommunity = true;

@@ -2,6 +2,7 @@ import t from 'tap';
 import type { UnitData } from '../src/domain/index.ts';
 import {
   collectingLog,
+  Deadline,
   gaussian,
   type LogLine,
   MemoryBusHub,
@@ -163,6 +164,61 @@ t.test('clock.ts', async (t) => {
     await clock.advance(10);
     await waiting;
     t.equal(clock.nextAt(), undefined, 'no timer is left behind');
+  });
+});
+
+t.test('deadline.ts', async (t) => {
+  const setUp = () => {
+    const clock = new VirtualClock();
+    const passed: number[] = [];
+    return { clock, passed, deadline: new Deadline(clock, () => passed.push(clock.monotonic())) };
+  };
+
+  t.test('what is put off comes once, when it was said last, and later again', async (t) => {
+    const { clock, passed, deadline } = setUp();
+    deadline.in(100);
+    await clock.advance(60);
+    deadline.in(100);
+    await clock.advance(60);
+    deadline.in(100);
+    await clock.advance(99);
+    t.same(passed, []);
+    await clock.advance(1_000);
+    t.same(passed, [220]);
+    deadline.in(5);
+    await clock.advance(1_000);
+    t.same(passed, [220, 1_224]);
+  });
+
+  t.test('what is brought forward comes earlier, and not a second time', async (t) => {
+    const { clock, passed, deadline } = setUp();
+    deadline.in(1_000);
+    await clock.advance(10);
+    deadline.in(50);
+    await clock.advance(5_000);
+    t.same(passed, [60]);
+  });
+
+  t.test('what is cancelled does not come, and leaves no timer', async (t) => {
+    const { clock, passed, deadline } = setUp();
+    deadline.in(100);
+    await clock.advance(60);
+    deadline.in(100);
+    deadline.cancel();
+    t.equal(clock.nextAt(), undefined);
+    await clock.advance(1_000);
+    t.same(passed, []);
+  });
+
+  t.test('putting it off costs no timer', async (t) => {
+    const { clock, deadline } = setUp();
+    deadline.in(100);
+    const first = clock.nextAt();
+    for (let beats = 0; beats < 9; beats += 1) {
+      await clock.advance(10);
+      deadline.in(100);
+      t.equal(clock.nextAt(), first);
+    }
   });
 });
 

@@ -10,8 +10,11 @@ const AT_ONCE: readonly SafetyCheck[] = [checkAlarm, checkMode, checkRanges];
 const ALL: readonly SafetyCheck[] = [...AT_ONCE, checkBatteryPermission, checkDeals, checkDynamics];
 
 /** L1–L10 of control.md §5.2: every check that does not hold, without any memory. `status`: only those that never wait. */
-export const violationsOf = (input: SafetyInput, what: 'unit' | 'status'): readonly Violation[] =>
-  (what === 'unit' ? ALL : AT_ONCE).flatMap((check) => check(input));
+export function violationsOf(input: SafetyInput, what: 'unit' | 'status'): readonly Violation[] {
+  const found: Violation[] = [];
+  for (const check of what === 'unit' ? ALL : AT_ONCE) found.push(...check(input));
+  return found;
+}
 
 /** A violation, and whether it counts (`ERROR`) or is only suspected yet (`WARN`). */
 export interface Finding extends Violation {

@@ -19,11 +19,14 @@ function reasonOf(meter: Meter, value: number, min: number, max: number): string
 }
 
 /** L9, L9a: every meter is there and within the static range of the hardware; else WAIT at once (INV-3, INV-9). */
-export const checkRanges: SafetyCheck = ({ dcdc, hwConfig }) =>
-  METERS.flatMap((meter): readonly Violation[] => {
+export const checkRanges: SafetyCheck = ({ dcdc, hwConfig }) => {
+  const found: Violation[] = [];
+  for (const meter of METERS) {
     const { min, max } = hwConfig.safety.range.dcdc.meter[meter];
     const reason = reasonOf(meter, dcdc.meter[meter], min, max);
-    if (reason === undefined) return [];
+    if (reason === undefined) continue;
     const message = `${meter} is ${dcdc.meter[meter]}, the range is ${min} to ${max}`;
-    return [{ check: `L9.${meter}`, reason, category: 'HARDWARE', message, stops: true }];
-  });
+    found.push({ check: `L9.${meter}`, reason, category: 'HARDWARE', message, stops: true });
+  }
+  return found;
+};

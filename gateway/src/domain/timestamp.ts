@@ -38,8 +38,19 @@ export function parseTimestamp(text: string, zoneOffsetMinutes = 0): EpochMsec |
 
 const TIME_OF_DAY = /-([01]\d|2[0-3]):([0-5]\d):([0-5]\d)/;
 
+/** The last text that was read: in a second many stamps say the same. */
+let lastRead: { readonly timestamp: string; readonly seconds: number | undefined } = {
+  timestamp: '',
+  seconds: undefined,
+};
+
 /** Seconds since local midnight (0 … 86 399) of a time stamp; undefined when the text is none. */
 export function secondsOfDay(timestamp: string): number | undefined {
+  if (timestamp !== lastRead.timestamp) lastRead = { timestamp, seconds: readSeconds(timestamp) };
+  return lastRead.seconds;
+}
+
+function readSeconds(timestamp: string): number | undefined {
   const match = TIME_OF_DAY.exec(timestamp);
   return match === null ? undefined : Number(match[1]) * 3_600 + Number(match[2]) * 60 + Number(match[3]);
 }

@@ -21,9 +21,9 @@ export const SUITES: readonly Suite[] = [
   { name: 'silent gateways', ...N_1, scenarios: SILENT_GATEWAYS },
   { name: 'kills', ...N_1, scenarios: KILLS },
   { name: 'kills, 1 A, capacity', gridCurrentA: 1, admission: 'capacity', isLong: true, scenarios: KILLS },
+  { name: 'losses', ...N_1, scenarios: LOSSES },
   { name: 'delays', ...N_1, delayMsec: 500, scenarios: DELAYS },
   { name: 'partitions', ...N_1, scenarios: PARTITIONS },
   { name: 'refusals', ...N_1, isLong: true, scenarios: REFUSALS },
-  { name: 'losses', ...N_1, scenarios: LOSSES },
   { name: 'silent drivers', ...N_1, scenarios: SILENT_DRIVERS },
 ];

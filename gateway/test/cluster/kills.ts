@@ -140,10 +140,14 @@ const killAll: Scenario = {
   },
 };
 
+/**
+ * In an order in which each finds the cluster as it needs it: the first unit founds the cluster and holds the voltage, a
+ * killed party changes neither, and a grid master that dies with the voltage leaves its office to another unit.
+ */
 export const KILLS: readonly Scenario[] = [
-  killMasterAndReference,
-  killMaster,
   killParty('charging', 'CHARGE'),
   killParty('discharging', 'DISCHARGE'),
+  killMasterAndReference,
+  killMaster,
   killAll,
 ];

@@ -74,13 +74,40 @@ export async function settled(lab: ClusterLab): Promise<void> {
   } while (!isSettled());
 }
 
-/** The cluster has settled as the scenario needs it; the office moves by chance when its holder is killed, the voltage does not. */
-async function settledAs<T>(lab: ClusterLab, what: string, look: () => T | undefined): Promise<T> {
+/** Away from its holder: another unit has the office long before this one is back. */
+const endMaster = (lab: ClusterLab): Promise<void> => lab.signalGateway(masterOf(lab), 'SIGKILL');
+
+/** A unit that learns of a vacancy has asked for the office by then; shorter than anybody's silence is noticed. */
+const AHEAD_MSEC = 400;
+
+/**
+ * To the voltage reference: its holder ends while the others stand still, and who asks first is elected. That is certain
+ * of the first unit, which goes ahead of whoever asks as well; and that one holds the voltage whenever it is there.
+ */
+async function endMasterForReference(lab: ClusterLab): Promise<void> {
+  const [master, reference] = [masterOf(lab), referenceOf(lab)];
+  const pids = await Promise.all(
+    lab.members.filter((one) => one !== master && one !== reference).map((one) => lab.gatewayPid(one)),
+  );
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  try {
+    await endMaster(lab);
+    await pause(AHEAD_MSEC);
+  } finally {
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
+  }
+}
+
+/** The cluster has settled as the scenario needs it; where it has not, a move of the office brings that about. */
+async function settledAs<T>(
+  lab: ClusterLab,
+  { what, look, move }: { what: string; look: () => T | undefined; move: (lab: ClusterLab) => Promise<void> },
+): Promise<T> {
   for (let tries = 0; tries < 16; tries += 1) {
     await settled(lab);
     const found = look();
     if (found !== undefined) return found;
-    await lab.signalGateway(masterOf(lab), 'SIGKILL');
+    await move(lab);
     await pause(2_000);
   }
   throw new Error(`${what}, that never happens: ${lab.watcher.text()}`);
@@ -88,15 +115,21 @@ async function settledAs<T>(lab: ClusterLab, what: string, look: () => T | undef
 
 /** The cluster has settled with its office and its voltage at one unit, or at two. */
 export async function settledWith(lab: ClusterLab, isTogether: boolean): Promise<void> {
-  await settledAs(lab, `grid master and voltage reference ${isTogether ? 'one unit' : 'two units'}`, () =>
-    (masterOf(lab) === referenceOf(lab)) === isTogether ? true : undefined,
-  );
+  await settledAs(lab, {
+    what: `grid master and voltage reference ${isTogether ? 'one unit' : 'two units'}`,
+    look: () => (masterOf(lab) === referenceOf(lab)) === isTogether || undefined,
+    move: isTogether ? endMasterForReference : endMaster,
+  });
 }
 
 /** The cluster has settled with a party of constant current, in one of these modes, that is not the grid master. */
 export const settledWithParty = (lab: ClusterLab, ...modes: readonly ('CHARGE' | 'DISCHARGE')[]): Promise<Member> => {
   const wanted = modes.length > 0 ? modes : ['CHARGE', 'DISCHARGE'];
-  return settledAs(lab, `a party in ${wanted.join(' or ')} beside the grid master`, () => partyOf(lab, wanted));
+  return settledAs(lab, {
+    what: `a party in ${wanted.join(' or ')} beside the grid master`,
+    look: () => partyOf(lab, wanted),
+    move: endMaster,
+  });
 };
 
 /** How many of these deals have not gone on to this moment. */

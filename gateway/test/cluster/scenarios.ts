@@ -18,12 +18,12 @@ const N_1 = { gridCurrentA: 0.5, admission: 'n-1' } as const;
 
 /** In the order in which they come up: the longest first. */
 export const SUITES: readonly Suite[] = [
+  { name: 'partitions', ...N_1, scenarios: PARTITIONS },
   { name: 'silent gateways', ...N_1, scenarios: SILENT_GATEWAYS },
   { name: 'kills', ...N_1, scenarios: KILLS },
   { name: 'kills, 1 A, capacity', gridCurrentA: 1, admission: 'capacity', isLong: true, scenarios: KILLS },
-  { name: 'losses', ...N_1, scenarios: LOSSES },
   { name: 'delays', ...N_1, delayMsec: 500, scenarios: DELAYS },
-  { name: 'partitions', ...N_1, scenarios: PARTITIONS },
+  { name: 'losses', ...N_1, scenarios: LOSSES },
   { name: 'refusals', ...N_1, isLong: true, scenarios: REFUSALS },
   { name: 'silent drivers', ...N_1, scenarios: SILENT_DRIVERS },
 ];

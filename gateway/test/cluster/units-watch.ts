@@ -7,6 +7,7 @@ const PERIOD_MSEC = 50;
 const WORD_MSEC = 1_000;
 
 export interface GridWord {
+  /** When it was said: one that stands still just then has it heard when it goes on. */
   readonly at: number;
   readonly by: string;
   readonly term: number;
@@ -16,7 +17,7 @@ export interface GridWord {
 export const isRunning = ({ startDateTime, stopDateTime }: Deal): boolean =>
   startDateTime?.startsWith('2') === true && stopDateTime === undefined;
 
-/** What the units say, from the moment it was heard: when each deal was begun, and who commanded when. */
+/** What the units say: when each deal was begun, and who commanded when. */
 export class UnitsWatch {
   readonly #activated = new Map<string, number>();
   readonly #words: GridWord[] = [];
@@ -41,7 +42,8 @@ export class UnitsWatch {
   /** Moments since then at which two grid masters granted permits. */
   rivalMasters(since: number): readonly GridWord[] {
     const latest = new Map<string, GridWord>();
-    return this.#words.filter((word) => {
+    const inOrder = this.#words.toSorted((a, b) => a.at - b.at);
+    return inOrder.filter((word) => {
       latest.set(word.by, word);
       const granting = [...latest.values()].filter(({ granting, at }) => granting && word.at - at < WORD_MSEC);
       return word.at >= since && granting.length > 1;
@@ -51,8 +53,9 @@ export class UnitsWatch {
   #listen(lab: UnitsLab, member: Member): void {
     lab.client(member).on('message', ({ channel, envelope, unitId }) => {
       if (channel !== 'grid' || unitId !== member.unitId) return;
-      const { granting } = envelope.body;
-      this.#words.push({ at: performance.now(), by: unitId, term: envelope.term ?? 0, granting });
+      const { body, time, term } = envelope;
+      const at = time - performance.timeOrigin; // all machines of the test have one clock
+      this.#words.push({ at, by: unitId, term: term ?? 0, granting: body.granting });
     });
   }
 

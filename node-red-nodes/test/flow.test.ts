@@ -1,5 +1,5 @@
 import t from 'tap';
-import { chromiumSkip, launchChromium, VIEWPORTS } from './support/chromium.ts';
+import { chromiumSkip, launchChromium, STILL, VIEWPORTS } from './support/chromium.ts';
 import { nodeTypes } from './support/package-files.ts';
 import { FLOW, HOUSES, ShownCommunity } from './support/shown-community.ts';
 import { until } from './support/until.ts';
@@ -74,7 +74,7 @@ t.test(
   async (t) => {
     const browser = await launchChromium();
     t.teardown(() => browser.close());
-    const page = await browser.newPage({ viewport: VIEWPORTS.desktop });
+    const page = await browser.newPage({ viewport: VIEWPORTS.desktop, ...STILL });
     await page.goto(runtime.url);
     const palette = page.locator('.red-ui-palette-node[data-palette-type="apis-battery"]');
     await page.locator('#red-ui-palette-search input').fill('battery');
@@ -110,7 +110,7 @@ t.test(
 t.test('the editor knows the nodes and opens their dialogs', chromiumSkip, async (t) => {
   const browser = await launchChromium();
   t.teardown(() => browser.close());
-  const page = await browser.newPage();
+  const page = await browser.newPage(STILL);
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(error.message));
   await runtime.deploy(

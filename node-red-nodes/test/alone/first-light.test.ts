@@ -9,7 +9,7 @@ import { readDaemonFile, UnitClient } from '@apis-edge/gateway/client';
 import type { Deal } from '@apis-edge/gateway/domain';
 import type { Browser, Page } from 'playwright-core';
 import t from 'tap';
-import { chromiumSkip, launchChromium } from '../support/chromium.ts';
+import { chromiumSkip, launchChromium, STILL, VIEWPORTS } from '../support/chromium.ts';
 import { logIn } from '../support/log-in.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -123,7 +123,7 @@ t.test(
     let browser: Browser | undefined;
     try {
       browser = await launchChromium();
-      const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+      const page = await browser.newPage({ viewport: VIEWPORTS.desktop, ...STILL });
       const outside: string[] = [];
       const errors: string[] = [];
       page.on('request', (request) => {
@@ -190,7 +190,7 @@ t.test(
     const browser = await launchChromium();
     const at = (page: string): string => running.dashboard.replace('community', page);
     try {
-      const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+      const page = await browser.newPage({ viewport: VIEWPORTS.desktop, ...STILL });
       await page.goto(at('emulator'));
       await logIn(page, 'not-the-pass-word');
       await page.getByRole('alert').getByText('not right').waitFor();

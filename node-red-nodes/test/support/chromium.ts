@@ -27,5 +27,8 @@ export function launchChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: chromiumPath, args: FLAGS, timeout: 30_000 });
 }
 
+/** For pages whose motion nobody looks at: an animation is drawn sixty times a second, by the processor that runs the rest. */
+export const STILL = { reducedMotion: 'reduce' } as const;
+
 /** What a dashboard page is looked at with: a laptop and a phone. */
 export const VIEWPORTS = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } } as const;

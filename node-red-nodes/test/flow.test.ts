@@ -122,6 +122,7 @@ t.test('the editor knows the nodes and opens their dialogs', chromiumSkip, async
   await page.goto(runtime.url);
   const open = async (id: string, field: string): Promise<void> => {
     await page.waitForFunction(`window.RED?.nodes?.node(${JSON.stringify(id)})`);
+    await page.locator('#red-ui-loading-progress').waitFor({ state: 'hidden' }); // it knows its nodes before it is complete
     await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
     await page.locator(field).waitFor({ state: 'attached' });
   };

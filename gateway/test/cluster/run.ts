@@ -16,6 +16,8 @@ import { SUITES, type Suite } from './scenarios.ts';
 const HOUSES = 4;
 const IS_TRADING = /: first deal registered$/m;
 const START_MSEC = 90_000;
+/** From the last start to the first deal: of the cluster that comes up first, and of those that do so beside clusters at work. */
+const FIRST_DEAL_MSEC = { first: 8_000, later: 20_000 } as const;
 const say = (line: string): boolean => process.stderr.write(`${line}\n`);
 
 interface Row {
@@ -33,6 +35,7 @@ interface Place {
   readonly suite: string;
   readonly hosts: readonly Host[];
   readonly directory: string;
+  readonly comesUp: keyof typeof FIRST_DEAL_MSEC;
 }
 
 /** A limit in ms may be passed up to twice, for the machine's sake; an order or a count may not. */
@@ -84,7 +87,7 @@ async function onMachines(
   const lab = await NetworkLab.open(`ac${process.pid}-${index}`, '10.78.1');
   try {
     for (let n = 0; n <= HOUSES; n += 1) await lab.addHost();
-    const place: Place = { suite, directory, hosts: lab.hosts };
+    const place: Place = { suite, directory, hosts: lab.hosts, comesUp: index === 0 ? 'first' : 'later' };
     const words = ['exec', lab.hub, process.execPath, fileURLToPath(import.meta.url), '--inside'];
     const running = new Running('netns', [...words, JSON.stringify(place), ...args], { program: 'ip' });
     signal.addEventListener('abort', () => running.child.kill('SIGKILL'));
@@ -119,7 +122,10 @@ async function endAll(namespaces: readonly string[]): Promise<void> {
 }
 
 /** One long-lived cluster, and everything that is done to it. */
-async function inTheMiddle({ suite, hosts, directory }: Place, args: readonly string[]): Promise<readonly Row[]> {
+async function inTheMiddle(
+  { suite, hosts, directory, comesUp }: Place,
+  args: readonly string[],
+): Promise<readonly Row[]> {
   const found = SUITES.find(({ name }) => name === suite);
   if (found === undefined) throw new Error(`no suite ${suite}`);
   const emulatorHost = hosts[HOUSES] as Host; // one more was made than there are houses
@@ -145,7 +151,8 @@ async function inTheMiddle({ suite, hosts, directory }: Place, args: readonly st
     const started = performance.now();
     lab.units; // listens from now on
     const first = await lab.until('a first deal', ({ deals }) => deals.length > 0, 60_000);
-    add('start', [[{ name: 'first deal registered, ms', value: first - started, limit: 8_000 }]]);
+    const limit = FIRST_DEAL_MSEC[comesUp];
+    add('start', [[{ name: 'first deal registered, ms', value: first - started, limit }]]);
     say(`${suite}: first deal registered`);
     for (const scenario of scenariosOf(found, args)) {
       const runs: (readonly Figure[])[] = [];

@@ -343,6 +343,8 @@ t.test('the commands of control.md §1.9 write what they should', async (t) => {
       t.throws(ask, withReason('device.unknown-state'));
     }
     t.same([state.mode, state.activeMode, state.isRead], [undefined, undefined, false]);
+    const { controller } = new ControllerRoom();
+    t.same([controller.mode, controller.latest()], [undefined, undefined]);
     t.equal(state.isExpected('CHARGE'), true, 'found so at the start');
     state.intends('CHARGE', 0);
     t.equal(state.activeMode, 'CHARGE');

@@ -283,6 +283,19 @@ t.test('§13.2.6 ramp-up', async (t) => {
     t.same(grid.violations, []);
   });
 
+  t.test('whose fault cannot be told ends the deal all the same', async (t) => {
+    const grid = await aGrid();
+    grid.slewVPerSec = 1;
+    grid.faults.push = () => {
+      throw new Error('nobody takes it');
+    };
+    const deal = aDeal('E001', 'E002');
+    grid.add(deal);
+    t.ok(await grid.runUntil(() => grid.isGone(deal.dealId)));
+    t.match(grid.deal(deal.dealId).abortReason, /nobody takes it/);
+    safe(t, grid);
+  });
+
   t.test('that takes too long is a fault of the bus and ends the deal', async (t) => {
     const grid = await aGrid();
     grid.slewVPerSec = 1;

@@ -643,6 +643,33 @@ t.test('sent-times.ts', async (t) => {
   t.equal(sent.at(4), undefined);
 });
 
+t.test('presence.ts: since when a member is there, in its present session, without a break', async (t) => {
+  const clock = new VirtualClock();
+  const hub = new MemoryBusHub(clock);
+  const members = new Members({ bus: hub.join('E003', 's3'), clock, memberUnitIds: () => IDS });
+  const presence = new Presence(members, clock);
+  members.start();
+  let beacon = 0;
+  const beat = async (msec: number, bus?: Bus): Promise<void> => {
+    for (let at = 0; at < msec; at += HEARTBEAT_MSEC) {
+      beacon += 1;
+      bus?.publish('election', '', { session: bus.session, beacon, term: 1, role: 'follower' });
+      await clock.advance(HEARTBEAT_MSEC);
+      presence.note();
+    }
+  };
+  t.equal(presence.since('E001'), undefined);
+  await beat(5_000, hub.join('E001', 's1'));
+  t.equal(presence.since('E001'), HEARTBEAT_MSEC);
+  const second = hub.join('E001', 's2');
+  await beat(5_000, second);
+  t.equal(presence.since('E001'), 5_000 + HEARTBEAT_MSEC, 'another process');
+  await beat(3_000);
+  t.equal(presence.since('E001'), undefined, 'silent');
+  await beat(1_000, second);
+  t.equal(presence.since('E001'), 13_000 + HEARTBEAT_MSEC, 'here again');
+});
+
 t.test('permit-holder.ts', async (t) => {
   const grid = (over: Partial<GridState>): GridState => ({ ...gridOf('E001', 1, 1), ...over });
   const entry = { unitId: 'E002', session: 's2', beacon: 1, modes: ['CHARGE'] as const, dealIds: ['d'] };

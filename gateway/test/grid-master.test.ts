@@ -1262,6 +1262,9 @@ t.test('suspects (RULE-10)', async (t) => {
   );
   t.equal(suspects.reservedA, 3, 'the greatest current it was put to, or what the caller says');
   suspects.clear('E001');
+  t.same([...suspects.doubtful.keys()], ['E002']);
+  suspects.add('E002', 2);
+  t.same([...suspects.doubtful.keys()], [], 'it has obeyed a command since');
   suspects.clear('E002');
   t.equal(suspects.reservedA, 0);
 });

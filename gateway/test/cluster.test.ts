@@ -1208,6 +1208,26 @@ t.test('community.ts', async (t) => {
     t.strictSame(community.unit('E001')?.data, said.at(-1)?.[0]);
   });
 
+  t.test(
+    'a reading is news, too, when it shows something else than what the unit has answered meanwhile',
+    async (t) => {
+      const { clock, community, one, seen } = setUp();
+      const atRest = aUnit('E001');
+      const { dcdc } = atRest;
+      const active = { ...dcdc, status: { ...dcdc.status, status: '0x0002' } };
+      const answers = [{ dcdc: active }, { unit: { ...atRest, dcdc: active } }, {}] as const;
+      for (const answer of answers) {
+        one.publish('unit', '', atRest);
+        await clock.advance(5);
+        community.hearAnswer('E001', answer);
+      }
+      one.publish('unit', '', atRest);
+      await clock.advance(5);
+      t.strictSame(seen, ['unit', 'unit', 'unit', 'reading']);
+      community.hearAnswer('E002', { dcdc: active });
+    },
+  );
+
   t.test('the youngest copy of a deal counts, and who holds one is known', async (t) => {
     const { clock, community, one, two, seen, stop } = setUp();
     one.publish('deal', 'd1', aDischarge());

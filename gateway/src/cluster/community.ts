@@ -4,6 +4,7 @@ import type { UnitData } from '../domain/unit-data.ts';
 import type { Bus, Unsubscribe } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Presence } from './presence.ts';
+import type { OkReply } from './requests.ts';
 import { RETIRED_MSEC, Silences } from './silences.ts';
 
 /** A deal as its parties tell it: the youngest copy and who holds one. */
@@ -17,8 +18,11 @@ export interface DealCopies {
 /** `reading`: a unit was measured anew and does what it did; `unit`: it does something else. */
 export type CommunityChange = 'deal' | 'unit' | 'reading' | 'members' | 'mode';
 
-/** What of a unit cannot wait: what its converter does and was told, and whether its word can be relied upon. */
-const isNews = (before: UnitData | undefined, now: UnitData): boolean =>
+/** What was last heard of a converter, pushed or answered. */
+type Shown = Pick<UnitData, 'dcdc' | 'stale' | 'possiblyActive'>;
+
+/** What of a unit cannot wait: its converter's mode and alarms, the current it was told, and whether its word can be relied upon. */
+const isNews = (before: Shown | undefined, now: Shown): boolean =>
   before === undefined ||
   before.dcdc.status.status !== now.dcdc.status.status ||
   before.dcdc.status.alarmState !== now.dcdc.status.alarmState ||
@@ -32,6 +36,7 @@ export class Community {
   readonly #clock: Clock;
   readonly #isMember: (unitId: string) => boolean;
   readonly #units = new Map<string, { readonly data: UnitData; readonly at: Milliseconds }>();
+  readonly #shown = new Map<string, Shown>();
   readonly #copies = new Map<string, Map<string, Deal>>();
   /** As `deals` gives them, until somebody says another copy. */
   #deals: readonly DealCopies[] | undefined;
@@ -51,7 +56,8 @@ export class Community {
       this.#bus.listen('unit', ({ envelope }) => {
         const { sender, body } = envelope;
         if (!this.#isMember(sender)) return;
-        const before = this.#units.get(sender)?.data;
+        const before = this.#shown.get(sender);
+        this.#shown.set(sender, body);
         this.#units.set(sender, { data: body, at: this.#clock.monotonic() });
         this.changed(isNews(before, body) ? 'unit' : 'reading');
       }),
@@ -110,9 +116,14 @@ export class Community {
     for (const handle of [...this.#handlers]) handle(what);
   }
 
-  /** What a unit holds, as it told the grid master on demand: a message of it may have been lost. */
-  hearDeals(holder: string, deals: readonly Deal[]): void {
-    for (const deal of deals) this.#hearDeal(holder, deal);
+  /**
+   * What a unit has answered to the grid master: the deals that it holds, as a message of it may have been lost, and its
+   * converter, with which its next reading is compared.
+   */
+  hearAnswer(from: string, { deals = [], unit, dcdc }: Pick<OkReply, 'deals' | 'unit' | 'dcdc'>): void {
+    const shown = unit ?? (dcdc === undefined ? undefined : { ...this.#shown.get(from), dcdc });
+    if (shown !== undefined) this.#shown.set(from, shown);
+    for (const deal of deals) this.#hearDeal(from, deal);
   }
 
   /** Only its two parties speak of a deal; one that both have finished leaves the picture. */

@@ -20,7 +20,7 @@ export const VACANCY_TIMEOUT_MSEC = { min: 50, max: 250 } as const;
 /** A promise that could not be written is written again after so long. */
 const SAVE_AGAIN_MSEC: Milliseconds = 1_000;
 
-/** More passes than a lease has. */
+/** As many as a lease usually has; the echo of an older one renews nothing. */
 const REMEMBERED_PASSES = 32;
 
 /** What must outlive the process (RULE-16): no unit votes twice in a term. */

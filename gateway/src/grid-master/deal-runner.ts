@@ -12,7 +12,7 @@ import { abort } from './finish.ts';
 import type { Grid } from './grid.ts';
 import { type GridView, oncePerView } from './grid-view.ts';
 import type { Halting } from './halting.ts';
-import { masterSide } from './master-side.ts';
+import { type MasterSideView, masterSide } from './master-side.ts';
 import { orderDeals } from './order-deals.ts';
 import { HandOverLost } from './perform-hand-over.ts';
 import type { Progress } from './progress.ts';
@@ -76,7 +76,7 @@ interface Due {
 }
 
 /** The deals of a view in the order in which they are carried on. */
-const inOrder = oncePerView((view: GridView) =>
+const inOrder = oncePerView((view: MasterSideView) =>
   orderDeals(view.deals, masterSide(view), view.policy.largeCapacityUnitIds),
 );
 

@@ -19,7 +19,10 @@ import { Wake } from './wake.ts';
  */
 const PASS_LIMIT_MSEC = 2 * STEP_LIMIT_MSEC;
 
-/** Readings that show nothing new are looked at together: more units do not mean more passes. */
+/**
+ * Readings that show no change of mode, order or trust are looked at together, so that more houses do not mean more passes
+ * for them. What meters alone show (drifts, branches, charge) waits so long: far less than the period in which they are read.
+ */
 const READINGS_TOGETHER_MSEC: Milliseconds = 250;
 
 /**
@@ -102,7 +105,7 @@ export class GridMaster {
   #onChange(what: CommunityChange): void {
     if (what === 'members') this.#transfer.withdraw(); // whom that concerns is looked after at once (RULE-9)
     if (what === 'mode') this.#halting.obeyMode();
-    if (what === 'unit') this.#guard.demandSoleReference();
+    if (what === 'unit' || what === 'reading') this.#guard.demandSoleReference(); // INV-1: whatever step is under way
     this.#wake.within(what === 'reading' ? READINGS_TOGETHER_MSEC : 0);
   }
 

@@ -345,7 +345,7 @@ export class Unit {
         mode: () => this.#modes.acting(),
         command: async (to, body, deadlineMsec) => {
           const reply = await this.#requests.ask(to, body, deadlineMsec, term);
-          this.#community.hearDeals(to, reply.deals ?? []);
+          this.#community.hearAnswer(to, reply);
           return reply;
         },
         finished: () => {},

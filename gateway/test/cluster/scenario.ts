@@ -77,6 +77,14 @@ export async function settled(lab: ClusterLab): Promise<void> {
 /** Away from its holder: another unit has the office long before this one is back. */
 const endMaster = (lab: ClusterLab): Promise<void> => lab.signalGateway(masterOf(lab), 'SIGKILL');
 
+function thaw(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch {
+    // It has ended meanwhile: the others go on all the same.
+  }
+}
+
 /** A unit that learns of a vacancy has asked for the office by then; shorter than anybody's silence is noticed. */
 const AHEAD_MSEC = 400;
 
@@ -89,12 +97,12 @@ async function endMasterForReference(lab: ClusterLab): Promise<void> {
   const pids = await Promise.all(
     lab.members.filter((one) => one !== master && one !== reference).map((one) => lab.gatewayPid(one)),
   );
-  for (const pid of pids) process.kill(pid, 'SIGSTOP');
   try {
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
     await endMaster(lab);
     await pause(AHEAD_MSEC);
   } finally {
-    for (const pid of pids) process.kill(pid, 'SIGCONT');
+    for (const pid of pids) thaw(pid);
   }
 }
 

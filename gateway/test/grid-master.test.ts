@@ -38,7 +38,7 @@ import { firstDealGate } from '../src/grid-master/first-deal-gate.ts';
 import { forceStopReason } from '../src/grid-master/force-stop.ts';
 import { type Sight, StrikeCounter, violationsOf } from '../src/grid-master/global-safety.ts';
 import { Grid } from '../src/grid-master/grid.ts';
-import { type GridView, hasActiveDeal } from '../src/grid-master/grid-view.ts';
+import { type GridView, hasActiveDeal, oncePerView } from '../src/grid-master/grid-view.ts';
 import { handOverSteps } from '../src/grid-master/hand-over.ts';
 import { masterSide, masterSideFor, mayFlip, sidesOf } from '../src/grid-master/master-side.ts';
 import { orderDeals } from '../src/grid-master/order-deals.ts';
@@ -1244,6 +1244,17 @@ t.test('deal-book', async (t) => {
     book.acknowledged(second, 'E001');
     t.same(book.partiesBehind(deal.dealId), ['E002']);
   });
+});
+
+t.test('what follows from a view is worked out once for it, and anew for another one', async (t) => {
+  let works = 0;
+  const sizeOf = oncePerView(({ deals }: Pick<GridView, 'deals'>) => {
+    works += 1;
+    return deals.length === 0 ? undefined : deals.length;
+  });
+  const [none, one] = [{ deals: [] }, { deals: [aDeal('E001', 'E002')] }];
+  t.same([none, one, none, one].map(sizeOf), [undefined, 1, undefined, 1]);
+  t.equal(works, 2);
 });
 
 t.test('suspects (RULE-10)', async (t) => {

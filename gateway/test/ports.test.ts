@@ -13,6 +13,7 @@ import {
   VirtualClock,
   withDeadline,
 } from '../src/ports/index.ts';
+import { aDischarge } from './support/messages.ts';
 
 t.test('virtual-clock.ts', async (t) => {
   t.test('fires in the order of due time, then of arrival', async (t) => {
@@ -210,6 +211,23 @@ t.test('deadline.ts', async (t) => {
     t.same(passed, []);
   });
 
+  t.test('it may be said again when it comes, or after it was cancelled, also for now', async (t) => {
+    const clock = new VirtualClock();
+    const passed: number[] = [];
+    const deadline = new Deadline(clock, () => {
+      passed.push(clock.monotonic());
+      if (passed.length < 3) deadline.in(10);
+    });
+    deadline.in(0);
+    await clock.advance(100);
+    t.same(passed, [0, 10, 20]);
+    deadline.in(50);
+    deadline.cancel();
+    deadline.in(-5);
+    await clock.advance(100);
+    t.same(passed, [0, 10, 20, 100]);
+  });
+
   t.test('putting it off costs no timer', async (t) => {
     const { clock, deadline } = setUp();
     deadline.in(100);
@@ -308,6 +326,19 @@ t.test('memory-bus.ts', async (t) => {
     b.listen('unit', () => t.fail('has left'));
     await clock.advance(5);
     t.equal(seen.length, 1);
+  });
+
+  t.test('who is nearer hears earlier, each in order of sending', async (t) => {
+    const clock = new VirtualClock();
+    const delays: Record<string, number> = { B: 5, C: 7, D: 5 };
+    const hub = new MemoryBusHub(clock, { delay: (_from, to) => delays[to] });
+    const heard: string[] = [];
+    for (const id of ['B', 'C', 'D'])
+      hub.join(id, 's').listen('deal', ({ key }) => heard.push(`${key} at ${id}, ${clock.monotonic()}`));
+    const sender = hub.join('A', 's');
+    for (const key of ['one', 'two']) sender.publish('deal', key, aDischarge());
+    await clock.advance(20);
+    t.strictSame(heard, ['one at B, 5', 'one at D, 5', 'two at B, 5', 'two at D, 5', 'one at C, 7', 'two at C, 7']);
   });
 
   t.test('a unit hears itself at once, in order, and never while it is still speaking', async (t) => {

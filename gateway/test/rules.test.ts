@@ -430,6 +430,7 @@ t.test('RULE-17: a restarted unit puts its converter to WAIT before it is heard 
   await mortals.untilRunning();
   const victim = mortals.ids.find((id) => mortals.mode(id) === 'CHARGE' || mortals.mode(id) === 'DISCHARGE') as string;
   const modesWhenHeard: string[] = [];
+  t.equal(mortals.gridMaster?.unitId, victim);
   mortals.kill(victim);
   await mortals.clock.advance(300);
   t.not(mortals.mode(victim), 'WAIT', 'the converter goes on by itself');

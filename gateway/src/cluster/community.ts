@@ -21,7 +21,7 @@ export type CommunityChange = 'deal' | 'unit' | 'reading' | 'members' | 'mode';
 /** What was last heard of a converter, pushed or answered. */
 type Shown = Pick<UnitData, 'dcdc' | 'stale' | 'possiblyActive'>;
 
-/** What of a unit cannot wait: its converter's mode and alarms, the current it was told, and whether its word can be relied upon. */
+/** What of a unit cannot wait: its converter's mode and alarms, the current it was told, whether its word can be relied on. */
 const isNews = (before: Shown | undefined, now: Shown): boolean =>
   before === undefined ||
   before.dcdc.status.status !== now.dcdc.status.status ||
@@ -72,8 +72,8 @@ export class Community {
   }
 
   /**
-   * To be called with every heartbeat, after `Presence.note`: a record that one party has finished and of which the other says nothing, be it
-   * that it never had one or that it has retired its own, is gone when the first retires it as well.
+   * To be called with every heartbeat, after `Presence.note`: a record that one party has finished and of which the other
+   * says nothing, be it that it never had one or that it has retired its own, is gone when the first retires it as well.
    */
   look(): void {
     for (const [dealId, copies] of this.#copies) if (this.#isLeftOver(dealId, copies)) this.#forget(dealId);

@@ -1,8 +1,8 @@
-import { type Deal, isInvolved, masterSideMustBeActive, slaveSideMustBeActive } from '../domain/deal.ts';
+import { type Deal, isInvolved, slaveSideMustBeActive } from '../domain/deal.ts';
 import type { DeviceCommand } from '../domain/device-command.ts';
 import { currentModeOf, otherCurrentA } from './deal-currents.ts';
 import type { Grid } from './grid.ts';
-import { modeOf } from './grid-view.ts';
+import { activeDealsOf, modeOf } from './grid-view.ts';
 import { HandOverLost } from './perform-hand-over.ts';
 
 /** Members that are alive and have not answered in this term. */
@@ -21,7 +21,7 @@ export async function hearMembers(grid: Grid): Promise<readonly string[]> {
   return asked.filter((_, index) => answers[index] !== true);
 }
 
-const activeDeals = (grid: Grid): readonly Deal[] => grid.deals.all().filter(masterSideMustBeActive);
+const activeDeals = (grid: Grid): readonly Deal[] => activeDealsOf(grid.view());
 
 /** What a second reference of a hand-over that was cut in half does from now on. */
 function afterHandOver(grid: Grid, unitId: string): DeviceCommand {

@@ -160,7 +160,7 @@ export class MemoryBusHub {
     if (!this.#seats.has(sender)) return;
     if (RETAINED[delivery.channel]) this.#retain(delivery);
     for (const tap of this.#taps) tap.see(delivery);
-    /** Who hears it at the same moment, in the order of the seats. */
+    // Who hears it at the same moment, in the order of the seats: they join while it is on its way already.
     let last: { readonly at: Milliseconds; readonly seats: Seat[] } | undefined;
     for (const seat of this.#seats.values()) {
       if (!seat.handlers.get(delivery.channel)?.size) continue;
